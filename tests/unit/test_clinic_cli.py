@@ -67,7 +67,7 @@ def test_an_incident_keeps_the_working_days_of_a_hospital_apart(capsys):
     [ruling] = json.loads(capsys.readouterr().out)["rulings"]
     hospital = ruling["report_within"]
     assert [(p["event"], p["working_days"], p["calendar_days"]) for p in hospital] == [
-        ("death", 10, None), ("serious", 10, None),
+        ("death", 10, None), ("serious", 10, None), ("public-health-threat", 10, None),
     ]  # fmt: skip
     assert run(*words) == 0
     [ruling] = json.loads(capsys.readouterr().out)["rulings"]

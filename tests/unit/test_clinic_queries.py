@@ -58,7 +58,7 @@ def asked(capsys, *words):
 def test_what_was_live_is_told_for_then_and_for_now(folder, capsys):
     [then] = asked(capsys, "model", "live", "qmh", "--at", "2020-01-01T02:00:00+0000")["live"]
     assert (then["deployment"], then["threshold"]) == ("deployment/x", 0.3)
-    assert asked(capsys, "model", "live", "qmh") == {"live": []}
+    assert asked(capsys, "model", "live", "qmh") == {"live": [], "set_aside": []}
 
 
 def test_who_approved_the_threshold_is_a_person_with_role_and_entry(folder, capsys):

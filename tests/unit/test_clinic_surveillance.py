@@ -244,7 +244,7 @@ def test_the_digest_of_a_plan_covers_every_field():
 
 
 def past_the_desk(folder, body, role, name="typed"):
-    ledger = Ledger(f"sqlite:///{folder}/ledger.db")
+    ledger = Ledger.open(str(folder / "ledger.db"))
     draft = EntryDraft(kind="clinic.event", subject=f"event/{name}", body=body)
     with ledger.transaction() as tx:
         ledger.append(tx, [draft], by=Key.load(folder / f"{role}.pem"), at=datetime.now(UTC))

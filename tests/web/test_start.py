@@ -168,14 +168,10 @@ class _Registry:
     def __init__(self, *events):
         self.by_kind = {"event": list(events)}
 
-    def reporting_duties(self, periods):
-        assert periods == "read"
-        return []
-
 
 def test_rules_are_read_for_a_registry_with_events_alone(monkeypatch):
     reads = []
-    monkeypatch.setattr(overview, "reporting_periods", lambda: reads.append(1) or "read")
+    monkeypatch.setattr(overview, "open_reporting_duties", lambda _: reads.append(1) or [])
     assert (overview.reporting_duty_rows(_Registry()), reads) == ([], [])
     assert (overview.reporting_duty_rows(_Registry("event/1")), reads) == ([], [1])
 

@@ -182,10 +182,10 @@ def _add_incident_command() -> None:
         body |= {field: text for field, text in described.items() if text}
         entry = app.record_in_registry(where, key_file, "event", name, body, now=command_utc_now)
         # Read back from the record, so that the deadlines shown are those that the record gives.
-        duties = queries.reporting_duty_rows(where)
-        data = {"entry": entry, "duties": duties}
+        answer = queries.incident_reporting_answer(where)
         return CommandResult(
-            data=data, text=lambda language: duties_terminal_text(duties, language)
+            data={"entry": entry, **answer},
+            text=lambda language: duties_terminal_text(answer, language),
         )
 
 

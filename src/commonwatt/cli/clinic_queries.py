@@ -170,18 +170,39 @@ def _add_duties_command() -> None:
         """Show who must be told of incidents by when."""
         from commonwatt.clinic.usecases import queries as app
 
-        owed = app.reporting_duty_rows(where, closed=closed)
+        answer = app.incident_reporting_answer(where, closed=closed)
         return CommandResult(
-            data={"duties": owed}, text=lambda language: duties_terminal_text(owed, language)
+            data=answer, text=lambda language: duties_terminal_text(answer, language)
         )
 
 
-def duties_terminal_text(duties: list[dict[str, Any]], language: str) -> str:
-    """Return who must be told of which event by when, or that nobody must."""
+def duties_terminal_text(answer: Mapping[str, Any], language: str) -> str:
+    """Return who must be told of which event by when, and what is to be looked up."""
     from commonwatt.clinic.domain.tables import DUTIES
 
     names = ("event", "jurisdiction", "severity", "reporter", "due_at", "rule")
-    return registry_rows_terminal_text([DUTIES.column(name) for name in names], duties, language)
+    lines = [_untimed_duty_sentence(duty, language) for duty in answer["look_up"]]
+    if answer["duties"] or not lines:
+        columns = [DUTIES.column(name) for name in names]
+        lines.insert(0, registry_rows_terminal_text(columns, answer["duties"], language))
+    return "\n".join(lines)
+
+
+def _untimed_duty_sentence(duty: Mapping[str, str], language: str) -> str:
+    gaps = {"event": duty["event"], "jurisdiction": duty["jurisdiction"], "rule": duty["rule"]}
+    if duty["rule"]:
+        sentence = Message(
+            "{event}: in {jurisdiction} the {reporter} must report it as well ({rule}), and no"
+            " period is on file. Look it up with the authority.",
+            gaps | {"reporter": translate(duty["reporter"], language)},
+        )
+    else:
+        sentence = Message(
+            "{event}: no rule of {jurisdiction} on file says who must report it by when. That is"
+            " not the same as no duty: look it up with the authority.",
+            gaps,
+        )
+    return sentence.translate(language)
 
 
 def _deployment_approver_text(approval: dict[str, Any], language: str) -> str:

@@ -55,16 +55,35 @@ def _product_ruling_terminal_lines(
             for name in verdict["against"]
         ]
     silent = translate("no rule gives a class", language)
-    lines += [indented(labelled_text(scheme, silent)) for scheme in ruling["gaps"]]
+    for scheme in ruling["gaps"]:
+        lines.append(indented(labelled_text(scheme, silent)))
+        lines += [
+            indented(_ruling_reason_terminal_text(name, rules[name], language), 2)
+            for name in ruling["gaps_because"].get(scheme, ())
+        ]
     duties = ", ".join(ruling["obligations"]) or "–"
     lines.append(indented(labelled_text(translate("Duties", language), duties)))
     if ruling["report_within"]:
         lines.append(indented(_reporting_periods_terminal_text(ruling["report_within"], language)))
+    for reporter, names in ruling["report_untimed"].items():
+        gaps = {"reporter": translate(reporter, language), "rules": ", ".join(names)}
+        sentence = Message("The {reporter} must report, and no period is on file: {rules}", gaps)
+        lines.append(indented(sentence.translate(language)))
+    lines += [indented(_unread_fact_terminal_text(fact, language)) for fact in ruling["unread"]]
     # What nobody stated is said beside what it led to.
     assumed = ", ".join(map("=".join, ruling["assumed"].items()))
     if assumed:
         lines.append(indented(labelled_text(translate("Not stated, assumed", language), assumed)))
     return lines
+
+
+def _unread_fact_terminal_text(fact: Mapping[str, str], language: str) -> str:
+    # A fact that had no say is named with the reason, so that nobody takes the class for one that
+    # weighed it.
+    reason = fact["text"] if language == "en" else fact["text_zh_hant"] or fact["text"]
+    heading = translate("Stated, and read by no rule here", language)
+    stated = f"{fact['fact']}={fact['value']}"
+    return labelled_text(heading, f"{stated} [{fact['article']}: {reason}]" if reason else stated)
 
 
 def _reporting_periods_terminal_text(periods: Sequence[Mapping[str, Any]], language: str) -> str:

@@ -38,7 +38,11 @@ from commonwatt.clinic.domain.surveillance import (
     surveillance_plan_of_deployment,
 )
 from commonwatt.clinic.usecases.overview import load_clinic_registry
-from commonwatt.clinic.usecases.queries import reporting_duty_dict, reporting_periods
+from commonwatt.clinic.usecases.queries import (
+    open_reporting_duties,
+    reporting_duty_dict,
+    reporting_periods,
+)
 from commonwatt.core.messages import Message
 from commonwatt.ledger.usecases import with_ledger
 
@@ -320,7 +324,7 @@ def _incident_rows(registry: Registry, product: str, on: date) -> Rows:
     return [
         reporting_duty_dict(duty)
         | {"working_days_left": _days_left(duty.report_number, on, duty.due_at.date())}
-        for duty in registry.reporting_duties(reporting_periods(), closed=True)
+        for duty in open_reporting_duties(registry, closed=True)
         if product_of_record(registry, registry.records[duty.event]) == product
     ]
 

@@ -10,9 +10,9 @@ from commonwatt.clinic.io.dossier import dossier_html
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.clinic.usecases.queries import (
     enrolled_people,
+    open_reporting_duties,
     replay_clinic_registry,
     reporting_duty_dict,
-    reporting_periods,
 )
 from commonwatt.clinic.usecases.rules import check_rule_place
 from commonwatt.ledger import Ledger, Signer
@@ -100,7 +100,7 @@ def reporting_duty_rows(registry: Registry) -> list[dict[str, Any]]:
     # registry without an event, where nobody owes a report.
     if not registry.by_kind["event"]:
         return []
-    return [reporting_duty_dict(duty) for duty in registry.reporting_duties(reporting_periods())]
+    return [reporting_duty_dict(duty) for duty in open_reporting_duties(registry)]
 
 
 def report_model_incident(

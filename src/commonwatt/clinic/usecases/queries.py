@@ -13,6 +13,7 @@ import numpy as np
 
 from commonwatt.clinic.domain.errors import EvidenceError, StatusMoveError
 from commonwatt.clinic.domain.registry.preconditions import fault_of_deployment
+from commonwatt.clinic.domain.registry.rulings import product_classes_in_place
 from commonwatt.clinic.domain.registry.state import (
     MOVE,
     PREFIX,
@@ -20,7 +21,7 @@ from commonwatt.clinic.domain.registry.state import (
     ReportingDuty,
     ReportingPeriods,
 )
-from commonwatt.clinic.domain.rules import ReportingPeriod, load_rule_book
+from commonwatt.clinic.domain.rules import RegulatoryRule, ReportingPeriod, load_rule_book
 from commonwatt.clinic.domain.rules.classify import reporting_period_of_rule
 from commonwatt.clinic.engines.gateway.gate import REFUSAL
 from commonwatt.core.messages import Message
@@ -207,19 +208,43 @@ def clinician_saw_advice_first(ledger_location: str, advice: str) -> bool | None
     )
 
 
-def reporting_duty_rows(ledger_location: str, *, closed: bool = False) -> list[dict[str, Any]]:
-    """Return who must be told of incidents by when, soonest first.
+def incident_reporting_answer(ledger_location: str, *, closed: bool = False) -> dict[str, Any]:
+    """Return who must be told of incidents by when, soonest first, and what is to be looked up.
 
     Args:
         ledger_location: Path or URL of the ledger.
         closed: Whether those that a report has closed are returned, too.
     """
-    owed = _query_clinic_registry(
+    return _query_clinic_registry(
         ledger_location,
-        ("event", "deployment", "determination", "ruling"),
-        lambda registry: registry.reporting_duties(reporting_periods(), closed=closed),
+        ("event", "deployment", "determination", "ruling", "intended-use"),
+        lambda registry: {
+            "duties": [
+                reporting_duty_dict(duty) for duty in open_reporting_duties(registry, closed=closed)
+            ],
+            "look_up": [
+                asdict(duty)
+                for duty in registry.untimed_reporting_duties(
+                    reporting_periods(),
+                    untimed_reporting_rules(),
+                    closed=closed,
+                    classes_of=product_classes_in_place,
+                )
+            ],
+        },
     )
-    return [reporting_duty_dict(duty) for duty in owed]
+
+
+def open_reporting_duties(registry: Registry, *, closed: bool = False) -> list[ReportingDuty]:
+    """Return who must report incidents by when under the rules of this process, soonest first.
+
+    Args:
+        registry: With events, deployments, determinations, rulings and intended uses.
+        closed: Whether those that a report has closed are returned, too.
+    """
+    return registry.reporting_duties(
+        reporting_periods(), closed=closed, classes_of=product_classes_in_place
+    )
 
 
 def reporting_duty_dict(duty: ReportingDuty) -> dict[str, Any]:
@@ -246,6 +271,16 @@ def reporting_periods() -> ReportingPeriods:
             if period and rule.status != "proposed":
                 periods.setdefault((name, period.event), []).append(period)
     return periods
+
+
+@cache
+def untimed_reporting_rules() -> dict[str, tuple[RegulatoryRule, ...]]:
+    """Return the rules by which somebody must report and that give no period, by place."""
+    by_place = load_rule_book().places
+    return {
+        name: tuple(rule for rule in place.rules if rule.reports)
+        for name, place in by_place.items()
+    }
 
 
 def _query_clinic_registry(

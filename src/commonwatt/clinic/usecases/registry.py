@@ -16,7 +16,7 @@ from commonwatt.clinic.io.fhir import FhirRelease, fhir_bundle, fhir_faults
 from commonwatt.clinic.io.guides import GuideLibrary, load_guide_library
 from commonwatt.clinic.io.pdf import dossier_pdf
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
-from commonwatt.clinic.usecases.queries import enrolled_people, reporting_periods
+from commonwatt.clinic.usecases.queries import enrolled_people, open_reporting_duties
 from commonwatt.core.errors import IdentityError, UsageError
 from commonwatt.core.files import save_bytes
 from commonwatt.core.hashes import file_sha256
@@ -331,7 +331,7 @@ def version_dossier_and_fhir(
     def dossier_and_fhir_bundles(
         writer: RegistryWriter,
     ) -> tuple[str, dict[FhirRelease, dict[str, Any]]]:
-        owed = writer.registry.reporting_duties(reporting_periods())
+        owed = open_reporting_duties(writer.registry)
         page = dossier_html(
             writer.registry,
             version,

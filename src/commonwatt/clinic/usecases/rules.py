@@ -21,6 +21,7 @@ from commonwatt.clinic.domain.rules import (
 from commonwatt.clinic.domain.rules.book import site_rule_folders
 from commonwatt.clinic.domain.rules.cases import rule_case_holds
 from commonwatt.clinic.domain.rules.parse import RulePlace
+from commonwatt.clinic.domain.rules.unread import UnreadFact
 from commonwatt.clinic.domain.tables import (
     CELLS,
     CONTRADICTIONS,
@@ -117,11 +118,26 @@ def product_ruling_dict(ruling: ProductRuling) -> dict[str, Any]:
             for v in ruling.verdicts
         ],
         "gaps": list(ruling.gaps),
+        "gaps_because": {name: list(rules) for name, rules in ruling.gap_reasons.items()},
+        "unread": [unread_fact_dict(fact) for fact in ruling.unread],
         "route": ruling.route,
         "route_because": list(ruling.route_reasons),
         "obligations": {duty: list(rules) for duty, rules in ruling.obligations.items()},
         "report_within": [reporting_period_dict(period) for period in ruling.periods],
+        "report_untimed": {who: list(rules) for who, rules in ruling.untimed.items()},
         "unconfirmed": list(ruling.unconfirmed),
+    }
+
+
+def unread_fact_dict(fact: UnreadFact) -> dict[str, str]:
+    """Return a stated fact that no rule of the place reads, with the reason where one is given."""
+    declared = fact.declared
+    return {
+        "fact": fact.name,
+        "value": fact.value,
+        "article": declared.article if declared else "",
+        "text": declared.text if declared else "",
+        "text_zh_hant": declared.label_zh if declared else "",
     }
 
 

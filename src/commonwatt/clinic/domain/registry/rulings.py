@@ -21,6 +21,7 @@ from commonwatt.clinic.domain.rules.book import (
     load_rule_book,
 )
 from commonwatt.clinic.domain.rules.classify import ProductRuling, classify_product
+from commonwatt.clinic.domain.rules.rule import UNDECIDED
 from commonwatt.core.messages import Message
 
 RISK_SCHEME: Final = "service-risk"
@@ -44,13 +45,15 @@ def computed_ruling_body(
         book: Whose digest the record carries; that of this process where it is not given.
 
     Raises:
-        RulesError: The place has no rules, or a fact is missing or unknown.
+        RulesError: The place has no rules, or none on file for such a product, or a fact is
+            missing or unknown.
     """
     ruling = (
         product_ruling_on_day(facts, place, on)
         if book is None
         else classify_product(book, dict(facts), jurisdiction=place, on=on)
     )
+    _check_ruling_has_no_gap(ruling)
     return {
         "intended_use": intended_use,
         "jurisdiction": place,
@@ -58,6 +61,23 @@ def computed_ruling_body(
         "classes": {verdict.scheme: verdict.klass for verdict in ruling.verdicts},
         "route": ruling.route,
     }
+
+
+def _check_ruling_has_no_gap(ruling: ProductRuling) -> None:
+    """Refuse a ruling where the book says that the law turns on what it does not hold."""
+    reasons = [name for names in ruling.gap_reasons.values() for name in names]
+    if reasons:
+        raise RulesError(
+            f"place {ruling.jurisdiction}",
+            found=Message(
+                "no rule on file for such a product ({rules})", {"rules": ", ".join(reasons)}
+            ),
+            wanted=Message("a class"),
+            remedy=Message(
+                "Look the class up with the authority, and give its rule in a file of rules of"
+                " your own."
+            ),
+        )
 
 
 def product_ruling_on_day(facts: Mapping[str, Any], place: str, on: date) -> ProductRuling:
@@ -150,10 +170,34 @@ def product_risk_class(use: RegistryRecord, on: date) -> str:
     return next((v.klass for v in ruling.verdicts if v.scheme == RISK_SCHEME), "")
 
 
+def product_classes_in_place(
+    facts: Mapping[str, Any], place: str, on: date
+) -> Mapping[str, str] | None:
+    """Return the classes that the rules of a place give a product on a day, by scheme.
+
+    `UNDECIDED` stands under a scheme that applies and gives no class; None is returned where
+    the place has no rules or the facts cannot be ruled on.
+
+    Args:
+        facts: The facts of the product.
+        place: Whose rules.
+        on: The day whose law applies.
+    """
+    try:
+        ruling = product_ruling_on_day(facts, place, on)
+    except (RulesError, TypeError):
+        return None
+    return {each.scheme: each.klass for each in ruling.verdicts} | dict.fromkeys(
+        ruling.gaps, UNDECIDED
+    )
+
+
 def has_law_of_its_own(use: RegistryRecord, place: str, on: date) -> bool:
-    """Return whether the law of a place gives a product a route.
+    """Return whether the law of a place gives a product a route, or one that is not on file.
 
     Raises:
         RulesError: The place has no rules, or a fact is missing or unknown.
     """
-    return bool(product_ruling_on_day(_stated_facts(use), place, on).route)
+    ruling = product_ruling_on_day(_stated_facts(use), place, on)
+    # A law of which the book says that it holds no rule is a law all the same.
+    return bool(ruling.route or ruling.gap_reasons)

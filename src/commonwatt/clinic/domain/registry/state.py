@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from commonwatt.clinic.domain.errors import StatusMoveError
@@ -16,7 +16,8 @@ from commonwatt.clinic.domain.registry.records import (
     KIND_ON_RECORD,
     registry_record_read_fault,
 )
-from commonwatt.clinic.domain.rules.classify import ReportingPeriod, shortest_reporting_periods
+from commonwatt.clinic.domain.rules.classify import ReportingPeriod, periods_with_graver_events
+from commonwatt.clinic.domain.rules.rule import GRAVEST_FIRST, RegulatoryRule
 from commonwatt.core.messages import Message
 from commonwatt.ledger import LedgerEntry
 
@@ -88,8 +89,30 @@ class ReportingDuty:
     report_number: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntimedReportingDuty:
+    """An incident of which no rule on file says by when it is due: that is to be looked up.
+
+    Args:
+        event: The incident.
+        jurisdiction: Whose law.
+        severity: How grave it is.
+        reporter: Who must report it by a rule without a period, or whom the incident names;
+            empty where no rule on file names anybody.
+        rule: The rule without a period; empty where there is none.
+    """
+
+    event: str
+    jurisdiction: str
+    severity: str
+    reporter: str
+    rule: str
+
+
 # By jurisdiction and severity: the period of everybody who must report.
 ReportingPeriods = Mapping[tuple[str, str], Sequence[ReportingPeriod]]
+# Of facts of a product, a place and a day: its class by scheme; None where nobody can say.
+ProductClasses = Callable[[Mapping[str, Any], str, date], Mapping[str, str] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,38 +369,115 @@ class Registry:
         ]
 
     def reporting_duties(
-        self, periods: ReportingPeriods, *, closed: bool = False
+        self,
+        periods: ReportingPeriods,
+        *,
+        closed: bool = False,
+        classes_of: ProductClasses | None = None,
     ) -> list[ReportingDuty]:
         """Return who must report incidents by when, soonest first.
 
-        The class of the product in the place is read from the ruling behind the deployment;
-        where the ruling is of another place, every period of the place runs. Of several for
-        one reporter the one that ends first is taken: what was foreseen in the maker's risk
-        file is seldom known on the day.
+        The class of the product in the place is that of the ruling behind the deployment, or of
+        its facts where the ruling is of another place; where neither gives one, every period of
+        the place runs. Of several for one reporter the one that ends first is taken: what was
+        foreseen in the maker's risk file is seldom known on the day. A graver incident is a
+        lesser one, too, and is due no later.
 
         Args:
             periods: By jurisdiction and severity, those of everybody who must report; an event
                 that names its reporter gives a duty to that one alone.
             closed: Whether those that a report has closed are returned, too.
+            classes_of: Gives the classes of a product elsewhere than where it was ruled on.
         """
-        duties: list[ReportingDuty] = []
+        duties = [
+            self._duty_of_period(record, record.body.get("jurisdiction", ""), period)
+            for record in self._incidents(closed=closed)
+            for period in self._running_periods(record, periods, classes_of)
+        ]
+        return sorted(duties, key=lambda duty: (duty.due_at, duty.event, duty.reporter))
+
+    def untimed_reporting_duties(
+        self,
+        periods: ReportingPeriods,
+        rules: Mapping[str, Sequence[RegulatoryRule]],
+        *,
+        closed: bool = False,
+        classes_of: ProductClasses | None = None,
+    ) -> list[UntimedReportingDuty]:
+        """Return the incidents that somebody must report at a time that is not on file.
+
+        An incident on which the rules of its place are silent is among them: that no period is
+        on file is not that nobody must report it.
+
+        Args:
+            periods: By jurisdiction and severity, those that run.
+            rules: By jurisdiction, the rules by which somebody reports and that give no period.
+            closed: Whether those that a report has closed are returned, too.
+            classes_of: Gives the classes of a product elsewhere than where it was ruled on.
+        """
+        duties: list[UntimedReportingDuty] = []
+        for record in self._incidents(closed=closed):
+            timed = self._running_periods(record, periods, classes_of)
+            duties += self._untimed_duties(
+                record, {period.reporter for period in timed}, rules, classes_of
+            )
+        return duties
+
+    def _incidents(self, *, closed: bool) -> Iterator[RegistryRecord]:
         for name in self.by_kind["event"]:
             record = self.records[name]
-            key = (record.body.get("jurisdiction", ""), record.body["severity"])
-            if record.body["type"] != "incident" or (name in self.closed_by and not closed):
-                continue
-            classes = self._classes_on_record(record, key[0])
-            running = (
-                period
-                for period in periods.get(key, ())
-                if record.body.get("reporter", period.reporter) == period.reporter
-                and (classes is None or period.runs_under(classes))
+            if record.body["type"] == "incident" and (closed or name not in self.closed_by):
+                yield record
+
+    def _running_periods(
+        self,
+        incident: RegistryRecord,
+        periods: ReportingPeriods,
+        classes_of: ProductClasses | None,
+    ) -> list[ReportingPeriod]:
+        """Return the period of everybody who must report an incident, by its own severity."""
+        body = incident.body
+        place, severity = body.get("jurisdiction", ""), body["severity"]
+        classes = self._classes_in_place(incident, place, classes_of)
+        lesser = GRAVEST_FIRST[GRAVEST_FIRST.index(severity) :]
+        running = (
+            period
+            for event in lesser
+            for period in periods.get((place, event), ())
+            if body.get("reporter", period.reporter) == period.reporter
+            and (classes is None or period.runs_under(classes))
+        )
+        return [each for each in periods_with_graver_events(running) if each.event == severity]
+
+    def _untimed_duties(
+        self,
+        incident: RegistryRecord,
+        timed: set[str],
+        rules: Mapping[str, Sequence[RegulatoryRule]],
+        classes_of: ProductClasses | None,
+    ) -> list[UntimedReportingDuty]:
+        place, named = incident.body.get("jurisdiction", ""), incident.body.get("reporter", "")
+        classes = self._classes_in_place(incident, place, classes_of)
+        by_reporter = {
+            rule.reports: rule.rule_id
+            for rule in rules.get(place, ())
+            if rule.reports not in timed
+            and named in ("", rule.reports)
+            and rule.in_force(incident_awareness(incident).date())
+            and (classes is None or rule.holds_given(classes))
+        }
+        if not by_reporter and not timed:
+            by_reporter = {named: ""}
+        return [
+            UntimedReportingDuty(
+                event=incident.name,
+                jurisdiction=place,
+                severity=incident.body["severity"],
+                reporter=reporter,
+                rule=rule_id,
             )
-            duties += [
-                self._duty_of_period(record, key[0], period)
-                for period in shortest_reporting_periods(running)
-            ]
-        return sorted(duties, key=lambda duty: (duty.due_at, duty.event, duty.reporter))
+            for reporter, rule_id in by_reporter.items()
+        ]
 
     def _duty_of_period(
         self, record: RegistryRecord, jurisdiction: str, period: ReportingPeriod
@@ -394,16 +494,23 @@ class Registry:
             report_number=self.records[report].body.get("report_number", "") if report else "",
         )
 
-    def _classes_on_record(
-        self, event: RegistryRecord, jurisdiction: str
+    def _classes_in_place(
+        self, event: RegistryRecord, place: str, classes_of: ProductClasses | None
     ) -> Mapping[str, str] | None:
-        """Return the classes of an event's product in a place; None where none are on record."""
-        record: RegistryRecord | None = event
+        """Return the classes of an event's product in a place; None where nobody can say."""
+        ruling: RegistryRecord | None = event
         for kind in ("deployment", "determination", "ruling"):
-            record = self.records.get(str(record.body.get(kind, ""))) if record else None
-        if record is None or record.body.get("jurisdiction") != jurisdiction:
+            ruling = self.records.get(str(ruling.body.get(kind, ""))) if ruling else None
+        if ruling is None:
             return None
-        return dict(record.body["classes"])
+        recorded = dict(ruling.body["classes"]) if ruling.body["jurisdiction"] == place else None
+        use = self.records.get(str(ruling.body.get("intended_use", "")))
+        if classes_of is None or use is None:
+            return recorded
+        computed = classes_of(use.body["facts"], place, incident_awareness(event).date())
+        # What was ruled stands; the facts add which scheme applies and gives no class, of which a
+        # ruling on record is silent.
+        return recorded if computed is None else {**computed, **(recorded or {})}
 
     def _advice_records(self, deployment: str) -> Iterable[RegistryRecord]:
         records = (self.records[name] for name in self.by_kind["advice"])

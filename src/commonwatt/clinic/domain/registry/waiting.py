@@ -24,6 +24,7 @@ from commonwatt.clinic.domain.registry.preconditions import (
     last_day_of_approval,
 )
 from commonwatt.clinic.domain.registry.rulings import (
+    product_classes_in_place,
     product_risk_class,
     ruling_by_rules_held,
     ruling_fault,
@@ -485,7 +486,7 @@ def alarm_answer(registry: Registry, alarm: RegistryRecord) -> tuple[str, dateti
 
 
 def _waiting_reports(registry: Registry, periods: ReportingPeriods) -> Iterator[WaitingRow]:
-    for duty in registry.reporting_duties(periods):
+    for duty in registry.reporting_duties(periods, classes_of=product_classes_in_place):
         incident = registry.records[duty.event]
         gaps = {
             "reporter": duty.reporter, "severity": duty.severity, "place": duty.jurisdiction,

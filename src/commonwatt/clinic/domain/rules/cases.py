@@ -32,6 +32,9 @@ def never_decides(rule: RegulatoryRule) -> bool:
 
 def rule_effect(rule: RegulatoryRule, ruling: ProductRuling) -> RuleEffect:
     """Return what a rule does in a ruling: by its class, else its route, duty or period."""
+    if rule.gap:
+        reasons = ruling.gap_reasons.get(rule.scheme, ())
+        return RuleEffect(decides=rule.rule_id in reasons, outcome=rule.scheme in ruling.gaps)
     if rule.klass:
         verdict = next((v for v in ruling.verdicts if v.scheme == rule.scheme), None)
         reasons = verdict.reasons if verdict else ()

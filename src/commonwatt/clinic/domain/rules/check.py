@@ -72,8 +72,11 @@ def scheme_class_of_cells(
     # what both left free, whatever its class. One pass over all would let a strict fallback
     # overrule a firm rule.
     voting = [rule for rule in rules if rule.scheme == scheme.name and rule.klass]
+    gaps = [masks[rule.rule_id] for rule in rules if rule.scheme == scheme.name and rule.gap]
+    stated_gap = np.logical_or.reduce([np.zeros(len(scope), np.bool_), *gaps])
     for rank in range(3):
-        free = class_of_cell == NO_CLASS
+        # Where the book says that it holds no rule, only one of a special case gives a class.
+        free = (class_of_cell == NO_CLASS) & ~(stated_gap & (rank > 0))
         for rule in voting:
             if (2 if rule.fallback else not rule.special) == rank:
                 cells = masks[rule.rule_id] & free

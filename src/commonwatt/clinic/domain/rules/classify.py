@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook
+from commonwatt.clinic.domain.rules.facts import ProductFact
 from commonwatt.clinic.domain.rules.parse import ROUTES, ClassificationScheme
-from commonwatt.clinic.domain.rules.predicate import rule_predicate_leaves
-from commonwatt.clinic.domain.rules.rule import OUTSIDE, RegulatoryRule
+from commonwatt.clinic.domain.rules.predicate import Predicate, rule_predicate_leaves
+from commonwatt.clinic.domain.rules.rule import (
+    GRAVEST_FIRST,
+    OUTSIDE,
+    UNDECIDED,
+    RegulatoryRule,
+)
+from commonwatt.clinic.domain.rules.unread import UnreadFact, unread_stated_facts
 
 _WEEK, _WORKING_WEEK = 7, 5  # days
 REPORTER = "reporter"  # the fact that says who reports
@@ -19,7 +26,8 @@ REPORTER = "reporter"  # the fact that says who reports
 class SchemeClass:
     """The class under one scheme.
 
-    `reasons` name the rules that give it; `against` those that give another class.
+    `reasons` name the rules that give it, or that say why there is none; `against` those that
+    give another class.
     """
 
     scheme: str
@@ -49,9 +57,12 @@ class ReportingPeriod:
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def runs_under(self, class_of_scheme: Mapping[str, str]) -> bool:
-        """Return whether the period runs for a product of these classes, by scheme."""
+        """Return whether the period runs for a product of these classes, by scheme.
+
+        It runs for one whose class the book does not give: silence is no release from a duty.
+        """
         return all(
-            class_of_scheme.get(scheme, OUTSIDE) in allowed
+            class_of_scheme.get(scheme, OUTSIDE) in (*allowed, UNDECIDED)
             for scheme, allowed in self.given.items()
         )
 
@@ -61,8 +72,11 @@ class ProductRuling:
     """What the rules of a place say; `gaps` name the schemes that apply and give no class.
 
     Args:
+        gap_reasons: By scheme, the rules that say why there is no class.
         periods: One an event, for the reporter that the facts name.
         assumed: Facts that nobody stated and on which a rule of the place turns.
+        unread: Facts that were stated and that no rule of the place reads.
+        untimed: By reporter, the rules by which events must be reported and that give no period.
     """
 
     jurisdiction: str
@@ -77,6 +91,9 @@ class ProductRuling:
     assumed: tuple[str, ...]
     unconfirmed: tuple[str, ...]
     digest: str
+    gap_reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    unread: tuple[UnreadFact, ...] = ()
+    untimed: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     rules: tuple[RegulatoryRule, ...] = field(default=(), repr=False)
 
 
@@ -119,6 +136,15 @@ def classify_product(
         assumed=tuple(name for name in completed.assumed if name in turning),
         unconfirmed=tuple(r.rule_id for r in rules if r.source.checked == "unconfirmed"),
         digest=rule_book.digest,
+        gap_reasons={v.scheme: v.reasons for v in by_scheme if not v.klass and v.reasons},
+        unread=unread_stated_facts(
+            _facts_of_predicates(rule_book.other_facts, in_force),
+            given_facts,
+            place=jurisdiction,
+            predicates=_predicates_of_place(place.schemes, in_force),
+            declarations=place.unread,
+        ),
+        untimed=_rules_without_period(rules),
         rules=rules,
     )
 
@@ -149,6 +175,11 @@ def _scheme_class_by_rules(
     # A rule by name of a special case, such as software that is no device at all, takes the place
     # of the general ones.
     special = [rule for rule in firm if rule.special]
+    gap = tuple(rule.rule_id for rule in rules if rule.gap and rule.scheme == scheme.name)
+    if gap and not special:
+        # The class of another law, or of the general rules, would be an answer to a question that
+        # nobody asked.
+        return SchemeClass(scheme=scheme.name, klass=UNDECIDED, reasons=gap, against=())
     # MDR Annex VIII 3.5 and its kin: where several rules apply, the strictest one does.
     klass = max((rule.klass for rule in special or firm), key=scheme.classes.index, default="")
     return SchemeClass(
@@ -165,7 +196,9 @@ def _without_rules_that_a_special_one_replaces(
     """Return the rules without those whose class a rule of a special case took the place of."""
     special = {rule.scheme for rule in rules if rule.special and rule.klass}
     return tuple(
-        rule for rule in rules if rule.special or not (rule.klass and rule.scheme in special)
+        rule
+        for rule in rules
+        if rule.special or not ((rule.klass or rule.gap) and rule.scheme in special)
     )
 
 
@@ -204,12 +237,14 @@ def reporting_periods_of_rules(
 ) -> tuple[ReportingPeriod, ...]:
     """Return the shortest period of each event and reporter, in the order of the rules.
 
+    A graver event is a lesser one, too, and is due no later than that.
+
     Args:
         rules: Those that hold.
         reporter: Who reports; everybody where it is None.
     """
     periods = (reporting_period_of_rule(rule) for rule in rules)
-    return shortest_reporting_periods(
+    return periods_with_graver_events(
         period for period in periods if period and reporter in (None, period.reporter)
     )
 
@@ -241,6 +276,26 @@ def shortest_reporting_periods(
     return tuple(shortest.values())
 
 
+def periods_with_graver_events(
+    periods: Iterable[ReportingPeriod],
+) -> tuple[ReportingPeriod, ...]:
+    """Return the period that ends first for each reporter and event, or lesser event.
+
+    Where a law has no clock of its own for a threat to public health, that of death runs, where
+    it has none for death that of serious harm, and so on: no law asks for less, or for it later,
+    because more happened.
+    """
+    shortest = {(each.event, each.reporter): each for each in shortest_reporting_periods(periods)}
+    for reporter in dict.fromkeys(reporter for _, reporter in shortest):
+        lesser: ReportingPeriod | None = None
+        for event in reversed(GRAVEST_FIRST):
+            own = shortest.get((event, reporter))
+            if lesser and (own is None or _least_calendar_days(lesser) < _least_calendar_days(own)):
+                own = shortest[event, reporter] = replace(lesser, event=event)
+            lesser = own or lesser
+    return tuple(shortest.values())
+
+
 def _least_calendar_days(period: ReportingPeriod) -> float:
     # Only to tell which of two periods ends first; what is shown and recorded keeps its unit.
     return period.days * _WEEK / _WORKING_WEEK if period.working else period.days
@@ -250,11 +305,33 @@ def _facts_rules_turn_on(
     schemes: Iterable[ClassificationScheme], rules: Iterable[RegulatoryRule]
 ) -> set[str]:
     named: set[str] = set()
-    for predicate in (*(s.scope for s in schemes), *(r.when for r in rules)):
+    for predicate in _predicates_of_place(schemes, rules):
         named |= {leaf.fact for leaf in rule_predicate_leaves(predicate)}
     if any(rule.clock for rule in rules):
         named.add(REPORTER)
     return named
+
+
+def _facts_of_predicates(
+    facts: Iterable[ProductFact], rules: Iterable[RegulatoryRule]
+) -> list[ProductFact]:
+    """Return the facts that only predicates could read: who reports is read by every clock."""
+    timed = any(rule.clock or rule.reports for rule in rules)
+    return [fact for fact in facts if not (timed and fact.name == REPORTER)]
+
+
+def _predicates_of_place(
+    schemes: Iterable[ClassificationScheme], rules: Iterable[RegulatoryRule]
+) -> tuple[Predicate, ...]:
+    return (*(scheme.scope for scheme in schemes), *(rule.when for rule in rules))
+
+
+def _rules_without_period(rules: Iterable[RegulatoryRule]) -> dict[str, tuple[str, ...]]:
+    by_reporter: dict[str, tuple[str, ...]] = {}
+    for rule in rules:
+        if rule.reports:
+            by_reporter[rule.reports] = (*by_reporter.get(rule.reports, ()), rule.rule_id)
+    return by_reporter
 
 
 def _rules_by_obligation(rules: tuple[RegulatoryRule, ...]) -> dict[str, tuple[str, ...]]:

@@ -111,6 +111,9 @@ def _rule_digest_members(rule: RegulatoryRule) -> dict[str, Any]:
         "clock": _reporting_deadline_text(rule.clock),
         "supersedes": rule.supersedes,
         "case": _rule_case_members(rule.case),
+        # Only where they say something: a rule of before them keeps the bytes that it had.
+        **({"gap": str(rule.gap)} if rule.gap else {}),
+        **({"reports": rule.reports} if rule.reports else {}),
     }
 
 

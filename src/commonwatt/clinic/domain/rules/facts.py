@@ -24,6 +24,7 @@ class ProductFact:
     Args:
         values: The closed list; of a fact with a table, the words beside its keys.
         table: By key, the facts that follow from it; empty for a plain fact.
+        law_of: The place whose law alone speaks of the fact; empty where it is of every place.
         as_of: The file of the table, for whoever asks for a key that it has not.
         fault: What is wrong with a table of the site's own; every statement of the fact is
             refused then, because the shipped rows are those that the site has set aside.
@@ -36,7 +37,14 @@ class ProductFact:
     meaning_zh: str = ""
     table: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     as_of: str = ""
+    law_of: str = ""
     fault: RulesError | None = None
+
+    def table_key(self, value: str) -> str:
+        """Return a value as its table spells it: product codes are written in capitals."""
+        # As text, because a value on record may be a list, which is a key of nothing.
+        written = str(value)
+        return written.upper() if written.upper() in self.table else written
 
     def check_value(self, value: str) -> None:
         """Refuse a value that the fact has not.
@@ -46,8 +54,7 @@ class ProductFact:
         """
         if self.fault is not None:
             raise self.fault
-        # As text, because a value on record may be a list, which is a key of nothing.
-        if value in self.values or str(value) in self.table:
+        if value in self.values or self.table_key(value) in self.table:
             return
         if self.table:
             gaps = {"count": str(len(self.table)), "table": self.as_of}
@@ -87,8 +94,8 @@ def complete_facts(
     declared = {fact.name: fact for fact in (*axes, *others)}
     check_known_facts(tuple(declared.values()), given)
     _check_no_axis_missing(axes, given)
-    facts = dict(given)
-    for name, value in given.items():
+    facts = {name: declared[name].table_key(value) for name, value in given.items()}
+    for name, value in tuple(facts.items()):
         for followed, follows in declared[name].table.get(value, {}).items():
             # Two statements on one fact are shown to whoever made them, and none is preferred.
             if facts.setdefault(followed, follows) != follows:
@@ -158,7 +165,7 @@ def parse_product_facts(
 def _parse_product_fact(
     name: str, section: RuleFileSection, *, axis: bool, table_folders: Sequence[Path]
 ) -> ProductFact:
-    section.check_keys(("values", "default", "meaning", "zh", "table", "column", "gives"))
+    section.check_keys(("values", "default", "meaning", "zh", "of", "table", "column", "gives"))
     values = tuple(yes_or_no(value) for value in section.entries.get("values", ()))
     default = "" if axis else yes_or_no(section.entries.get("default", ""))
     if not values or (not axis and default not in values):
@@ -181,6 +188,7 @@ def _parse_product_fact(
         meaning_zh=section.text("zh", ""),
         table=table,
         as_of=section.text("table", ""),
+        law_of=section.text("of", ""),
         fault=fault,
     )
 

@@ -24,6 +24,7 @@ from commonwatt.clinic.domain.rules.rule import (
     RuleCase,
     RuleSource,
 )
+from commonwatt.clinic.domain.rules.unread import UnreadFacts, parse_unread_facts
 from commonwatt.core.messages import Message
 
 STATUSES: Final = ("in force", "adopted", "proposed")
@@ -35,12 +36,12 @@ CASE_DAY: Final = date(2028, 12, 1)  # on which every rule of the shipped books 
 
 _FILE_KEYS: Final = (
     "jurisdiction", "name", "zh", "kind", "replaces", "schemes", "facts", "sources", "base",
-    "defaults", "rules",
+    "defaults", "unread", "rules",
 )  # fmt: skip
 _RULE_KEYS: Final = (
     "id", "source", "article", "text", "zh", "quote", "status", "binding", "from", "to",
-    "recorded_on", "when", "given", "scheme", "class", "fallback", "route", "special",
-    "obligations", "clock", "supersedes", "case",
+    "recorded_on", "when", "given", "scheme", "class", "fallback", "route", "special", "gap",
+    "obligations", "clock", "reports", "supersedes", "case",
 )  # fmt: skip
 
 
@@ -68,6 +69,7 @@ class RulePlace:
         schemes: Its orders of classes, in the order in which they are decided.
         facts: Facts that only this place speaks of.
         rules: Its rules.
+        unread: Facts on which its law does not turn, with the reason.
     """
 
     place: str
@@ -79,6 +81,7 @@ class RulePlace:
     schemes: tuple[ClassificationScheme, ...]
     facts: tuple[ProductFact, ...]
     rules: tuple[RegulatoryRule, ...]
+    unread: tuple[UnreadFacts, ...] = ()
 
 
 def parse_rule_file(path: Path, shared_facts: Mapping[str, ProductFact]) -> RulePlace:
@@ -113,6 +116,7 @@ def parse_rule_file(path: Path, shared_facts: Mapping[str, ProductFact]) -> Rule
         schemes=schemes,
         facts=tuple(facts),
         rules=_parse_regulatory_rules(file, place, schemes, declared),
+        unread=parse_unread_facts(file, declared),
     )
 
 
@@ -161,11 +165,11 @@ def _parse_regulatory_rules(
 def _defaults_of_rule(section: RuleFileSection, defaults: RuleFileSection | None) -> dict[str, Any]:
     """Return what a rule takes from the defaults of its file.
 
-    The classes under which duties hold are no default of a rule that gives a class: it would
-    ask for its own outcome.
+    The classes under which duties hold are no default of a rule that gives a class, or says that
+    there is none: it would ask for its own outcome.
     """
     entries = dict(defaults.entries) if defaults else {}
-    if "class" in section.entries:
+    if {"class", "gap"} & set(section.entries):
         entries.pop("given", None)
     return entries
 
@@ -212,6 +216,8 @@ def _parse_regulatory_rule(
         supersedes=entry.text("supersedes", ""),
         given=_parse_given_classes(entry.optional_section("given")),
         special=entry.flag("special", default=False),
+        gap=entry.flag("gap", default=False),
+        reports=entry.text("reports", ""),
         quote=entry.text("quote", ""),
         label_zh=entry.text("zh", ""),
         case=_parse_rule_case(entry.optional_section("case"), base_facts),
@@ -268,9 +274,14 @@ def _check_regulatory_rule(
         if scheme not in classes or later or not set(allowed) <= {*classes[scheme], OUTSIDE}:
             wanted = Message("classes of a scheme that is decided before")
             raise entry.fault("given", scheme, found=", ".join(allowed), wanted=wanted)
+    if rule.gap and (rule.klass or rule.scheme not in classes):
+        wanted = Message("a scheme that is declared, and no class")
+        raise entry.fault("gap", found=repr(rule.klass or rule.scheme), wanted=wanted)
     reporter = declared.get("reporter")
     if rule.clock and reporter:
         _check_word(entry, ("clock", "by"), rule.clock.reporter, reporter.values)
+    if rule.reports and reporter:
+        _check_word(entry, ("reports",), rule.reports, reporter.values)
     # Checked when the file is read: a predicate over an unknown fact would raise in the middle of
     # one classification and never in the others.
     _check_predicate(entry, "when", rule.when, declared)

@@ -10,6 +10,8 @@ from commonwatt.clinic.domain.rules.predicate import Predicate
 
 MANUFACTURER = "manufacturer"  # who reports, unless a rule says otherwise
 OUTSIDE = "outside"  # the class of what a scheme does not apply to
+GRAVEST_FIRST = ("public-health-threat", "death", "serious", "other")  # events that are reported
+UNDECIDED = ""  # the class under a scheme that applies and gives none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,9 @@ class RegulatoryRule:
         given: Classes of schemes under which the rule holds, by scheme: duties of a class;
             `outside` stands for what the scheme does not apply to.
         special: Whether its route takes the place of the general one, as an exemption by name.
+        gap: Whether it says that the law of the place turns here on what the book does not hold:
+            its scheme then gives no class, unless a special rule does.
+        reports: Who must report events by this rule where it gives no period; empty for nobody.
         quote: The words that were read, of the law where its source is primary and of the page
             that reports it where it is secondary; empty where nobody read any.
         label_zh: What the rule is about, in Traditional Chinese.
@@ -89,6 +94,8 @@ class RegulatoryRule:
     supersedes: str
     given: Mapping[str, tuple[str, ...]]
     special: bool = False
+    gap: bool = False
+    reports: str = ""
     quote: str = ""
     label_zh: str = ""
     case: RuleCase | None = None
@@ -104,9 +111,13 @@ class RegulatoryRule:
         """Return whether the classes that the rule asks for are those that were given.
 
         Args:
-            class_of_scheme: What was decided; a scheme that does not apply has no class.
+            class_of_scheme: What was decided; a scheme that does not apply has no class, and
+                one that applies and gives none is `UNDECIDED`.
         """
+        # That the book gives no class releases nobody from reporting: such a duty holds of what
+        # is undecided, and a duty or route of a class does not.
+        open_to = (UNDECIDED,) if self.clock or self.reports else ()
         return all(
-            class_of_scheme.get(scheme, OUTSIDE) in classes
+            class_of_scheme.get(scheme, OUTSIDE) in (*classes, *open_to)
             for scheme, classes in self.given.items()
         )
