@@ -11,7 +11,6 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -80,9 +79,13 @@ def _read_csv_text(path: Path, names: Sequence[str]) -> pl.DataFrame:
     separator, header = _separator_and_header(path, text, separators, names)
     _check_header(path, header, names)
     at = [header.index(name) for name in names]
-    pick = itemgetter(*at) if len(at) > 1 else lambda row: (row[at[0]],)
-    rows = [pick(row) for row in _fitting_rows(path, text, separator, len(header))]
-    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+    columns: list[list[str]] = [[] for _ in names]
+    for row in _fitting_rows(path, text, separator, len(header)):
+        for column, number in zip(columns, at, strict=True):
+            column.append(row[number])
+    return pl.DataFrame(
+        dict(zip(names, columns, strict=True)), schema=dict.fromkeys(names, pl.String)
+    )
 
 
 def _text_of_file(path: Path) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from commonwatt.clinic.domain.errors import EvidenceError, MonitorError
+from commonwatt.clinic.domain.surveillance import COLUMN_ROLES
 from commonwatt.clinic.io.days_of_text import days_of_text
 from commonwatt.clinic.io.handed_in_tables import read_text_table
 from commonwatt.core.errors import InputError
@@ -36,11 +37,12 @@ NO_WORDS: Final = frozenset(
 )
 UNKNOWN: Final = "unknown"
 """The group of a patient whose group is missing."""
+DAY_AS_WRITTEN: Final = "as written"
+"""Whose day a time with a zone is of where no zone was named: that of its own zone."""
 _ROWS_NAMED: Final = 20
 _ROW: Final = "number of the row in the table"  # no column of a hospital is called so
 # With a decimal comma, too, which means the same behind any separator where no number is above 1.
 _NUMBER: Final = r"^[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?$"
-_ROLES: Final = ("score", "label", "day", "known_on", "patient", "row_key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ class PatientColumns:
     @property
     def names(self) -> list[str]:
         """Every column that is read, as often as it has a role."""
-        single = (getattr(self, role) for role in _ROLES)
+        single = (getattr(self, role) for role in COLUMN_ROLES)
         return [name for name in (*single, *self.by) if name]
 
 
@@ -102,7 +104,7 @@ class TableReading:
         """Return it as plain values."""
         zoned = {
             "timestamps_with_a_zone": dict(self.zoned_timestamps),
-            "day_of_zone": self.zone or "as written",
+            "day_of_zone": self.zone or DAY_AS_WRITTEN,
         }
         return {
             "rows": self.rows,

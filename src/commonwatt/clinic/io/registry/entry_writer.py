@@ -26,6 +26,7 @@ from commonwatt.clinic.domain.registry.old_words import (
     INSTITUTION_FIELD,
     new_input_in_todays_words_with_notice,
 )
+from commonwatt.clinic.domain.registry.plan import check_new_monitor_plan
 from commonwatt.clinic.domain.registry.preconditions import (
     advice_move_refusal,
     check_advice_preconditions,
@@ -144,6 +145,7 @@ class RegistryWriter:
             StatusMoveError: It is not of the form, names what is not on record, or may not be.
             RulesError: It names a guide that there is none of, or indications that cannot be read
                 under it.
+            MonitorError: It is a deployment by whose plan nothing could be watched.
             ActorError: The signer is unknown, revoked, or in the wrong role.
         """
         record = self._checked_registry_record(tx, kind, name, body, by, at)
@@ -440,6 +442,8 @@ class RegistryWriter:
                 raise StatusMoveError(body["advice"], found=Message("a decision on it already"))
             case "advice":
                 self._check_model_may_advise(body["deployment"])
+            case "deployment":
+                check_new_monitor_plan(self.registry, record)
             case "event":
                 self._check_event_fits_registry(record)
             case _:
