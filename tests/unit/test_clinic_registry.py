@@ -441,8 +441,10 @@ MOVERS = {"approved": "committee-chair", "live": "clinical-lead", "paused": "saf
 @pytest.mark.parametrize("role", ["monitor", "safety-officer"])
 @pytest.mark.parametrize("state", FALLBACK_PATHS)
 def test_a_fallback_takes_over_from_two_states_and_for_a_monitor_only(state, role):
-    made = with_live(monitor=MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/y"})
+    made = with_determination()
     put(made, "deployment", "y", BODIES["deployment"])
+    put(made, "deployment", "x", BODIES["deployment"] | {"monitor": FALL_BACK})
+    made_live(made)
     for to in FALLBACK_PATHS[state]:
         move(made, DeploymentStatus(to), MOVERS[to], name="y")
     takes_over = state in {"approved", "paused"} and role == "monitor"

@@ -19,6 +19,7 @@ from commonwatt.clinic.engines.evidence.sealed import (
     confirm_sealed_report,
     examine_on_sealed_cases,
     is_revealed_case_in_sealed_set,
+    load_sealed_cases,
     load_signed_model_evidence_statement,
     reveal_sealed_case,
     seal_evidence_cases,
@@ -237,3 +238,14 @@ def test_items_that_are_not_of_the_form_name_their_line_and_nothing_of_it(folder
     (folder / "items.jsonl").write_text('{"facts": {"a": "1"}, "label": 0}\n' + line)
     assert run("sealed", "seal", "items.jsonl", "--key", "third.pem") == 68
     assert "line 2" in capsys.readouterr().err
+
+
+def test_items_of_another_code_page_are_refused_in_words_and_a_mark_at_the_start_does_no_harm(
+    tmp_path,
+):
+    path, line = tmp_path / "items.jsonl", '{"facts": {"age_years": 40}, "label": 1}\n'
+    path.write_text(line, encoding="utf-16")
+    with pytest.raises(EvidenceError, match="a code page that the file does not name"):
+        load_sealed_cases(path)
+    path.write_text(line, encoding="utf-8-sig")
+    assert len(load_sealed_cases(path)) == 1

@@ -91,8 +91,8 @@ def _read_csv_text(path: Path, names: Sequence[str]) -> pl.DataFrame:
 def _text_of_file(path: Path) -> str:
     try:
         content = path.read_bytes()
-    except OSError as error:
-        raise EvidenceError(str(path), found=type(error).__name__) from None
+    except OSError:
+        raise EvidenceError(str(path), wanted=Message("a readable file")) from None
     try:
         text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
     except UnicodeDecodeError:
