@@ -98,18 +98,28 @@ def move(
         at_desk.move_deployment(tx, f"deployment/{name}", to, by=KEYS[role], at=at, reason="test")
 
 
-def with_deployment(**changes: Any) -> RegistryWriter:
+def with_determination() -> RegistryWriter:
     writer = desk()
     for kind, body in BODIES.items():
-        put(writer, kind, NAMES[kind], body | (changes if kind == "deployment" else {}))
+        if kind != "deployment":
+            put(writer, kind, NAMES[kind], body)
+    return writer
+
+
+def with_deployment(**changes: Any) -> RegistryWriter:
+    writer = with_determination()
+    put(writer, "deployment", NAMES["deployment"], BODIES["deployment"] | changes)
+    return writer
+
+
+def made_live(writer: RegistryWriter) -> RegistryWriter:
+    move(writer, DeploymentStatus.APPROVED, "committee-chair")
+    move(writer, DeploymentStatus.LIVE, "clinical-lead")
     return writer
 
 
 def with_live(**changes: Any) -> RegistryWriter:
-    writer = with_deployment(**changes)
-    move(writer, DeploymentStatus.APPROVED, "committee-chair")
-    move(writer, DeploymentStatus.LIVE, "clinical-lead")
-    return writer
+    return made_live(with_deployment(**changes))
 
 
 # What the product is for under each guide, as narrow as a product's own claim is.

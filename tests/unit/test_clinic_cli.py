@@ -318,7 +318,7 @@ def test_a_table_in_which_nothing_counts_is_told_or_gives_no_information(rows, t
     (tmp_path / "t.csv").write_text("\n".join(["score,label,day", *rows]))
     code = run("monitor", "run", str(tmp_path / "t.csv"), "--json")
     out = capsys.readouterr()
-    assert code in (80, 69), out.err
+    assert code in ((80, 69) if rows else (68,)), out.err
     if code == 80:
         assert json.loads(out.out)["streams"][0]["verdict"] == "no information"
 

@@ -32,9 +32,11 @@ from tests.clinic_factories import (
     NOW,
     desk,
     estimates,
+    made_live,
     move,
     put,
     ruling,
+    with_determination,
     with_live,
 )
 from tests.clinic_histories import (
@@ -445,12 +447,15 @@ def test_what_is_only_approved_or_proposed_may_not_advise():
 
 @pytest.mark.parametrize("withdrawn", [True, False])
 def test_an_alarm_revives_no_fallback_whose_approval_was_withdrawn(withdrawn):
-    made = with_live(monitor=MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/y"})
+    made = with_determination()
     for entry in (UPDATE, ON_UPDATE, decided("d2", version="version/v2")):
         assert ask_desk(made, entry)
     body = {"version": "version/v2", "determination": "determination/d2"}
     put(made, "deployment", "y", BODIES["deployment"] | body)
     move(made, "approved", "committee-chair", name="y")
+    plan = MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/y"}
+    put(made, "deployment", "x", BODIES["deployment"] | {"monitor": plan})
+    made_live(made)
 
     def alarm():
         with made.transaction() as tx:

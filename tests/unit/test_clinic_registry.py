@@ -1,6 +1,7 @@
 """Records, moves and the questions that fall out of them."""
 
 import re
+from unittest.mock import patch
 
 import pytest
 
@@ -13,6 +14,7 @@ from commonwatt.clinic.io.registry import (
     DeploymentStatus,
     Registry,
 )
+from commonwatt.core.errors import CommonwattError
 from commonwatt.ledger import ActorError
 from commonwatt.ledger.verify import verify_ledger
 from tests.clinic_factories import (
@@ -22,9 +24,11 @@ from tests.clinic_factories import (
     MONITOR,
     NOW,
     desk,
+    made_live,
     move,
     put,
     with_deployment,
+    with_determination,
     with_live,
 )
 
@@ -289,10 +293,27 @@ def alarm(made, role="monitor", name="alarm"):
         return made.record_monitor_alarm(tx, "deployment/x", name, by=KEYS[role], at=NOW)
 
 
+FALL_BACK = MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/y"}
+
+
 def with_fallback(**changes):
     """A live deployment x whose plan falls back to y, which is approved."""
-    made = with_live(monitor=MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/y"})
+    made = with_determination()
     put(made, "deployment", "y", BODIES["deployment"] | changes)
+    put(made, "deployment", "x", BODIES["deployment"] | {"monitor": FALL_BACK})
+    move(made, DeploymentStatus.APPROVED, "committee-chair", name="y")
+    return made_live(made)
+
+
+def with_older_plan(**plan):
+    """A live deployment whose plan came on record before what could not be was refused."""
+    with patch("commonwatt.clinic.io.registry.entry_writer.check_new_monitor_plan"):
+        return with_live(monitor=MONITOR | {"on_alarm": "roll-back"} | plan)
+
+
+def with_fallback_elsewhere():
+    made = with_older_plan(fallback="deployment/y")
+    put(made, "deployment", "y", BODIES["deployment"] | {"institution": "south"})
     move(made, DeploymentStatus.APPROVED, "committee-chair", name="y")
     return made
 
@@ -325,6 +346,71 @@ def test_an_alarm_rolls_back_to_the_named_fallback_and_to_nothing_else():
         move(made, DeploymentStatus.LIVE, "monitor")
 
 
+@pytest.mark.parametrize(
+    ("plan", "fault"),
+    [
+        ({"on_alarm": "roll-back"}, "monitor.fallback: wanted the deployment to roll back to"),
+        ({"on_alarm": "roll-back", "fallback": ""}, "wanted the deployment to roll back to"),
+        ({"on_alarm": "roll-back", "fallback": "deployment/z"}, "wanted a deployment on record"),
+        ({"on_alarm": "roll-back", "fallback": "version/v1"}, "wanted a deployment on record"),
+        ({"on_alarm": "roll-back", "fallback": "deployment/x"}, "another deployment than this"),
+        ({"on_alarm": "roll-back", "fallback": "deployment/old"}, "that is not retired"),
+        ({"on_alarm": "roll-back", "fallback": "deployment/away"}, "same product, place and"),
+        ({"on_alarm": "pause", "fallback": "deployment/y"}, "wanted none, or on_alarm = roll-back"),
+        ({"band": 10}, "monitor.band: found 10.0"),
+        ({"band": 1.01}, "2.7 times"),
+        ({"alpha": 0.99}, "at most 0.2"),
+        ({"horizon_rows": 1}, "from 100 to"),
+        ({"horizon_rows": 10**10}, "from 100 to"),
+        ({"columns": {"day": ""}}, "monitor.columns, day"),
+        ({"columns": {"score": ""}}, "monitor.columns, score"),
+        ({"columns": {"score": " p"}}, "without blanks"),
+        ({"columns": {"score": "score", "label": "score"}}, "the column score in two roles"),
+        ({"columns": {"known_on": "day"}}, "the column day in two roles"),
+        ({"columns": {"patient": "id", "row_key": "id"}}, "the column id in two roles"),
+        ({"by": {"label": ["0", "1"]}}, "the column label in two roles"),
+        ({"by": {"sex": ["f "]}}, "monitor.by, sex"),
+        ({"zone": "Mars/Olympus"}, "a zone, as Asia/Hong_Kong"),
+        ({"zone": ""}, "a zone, as Asia/Hong_Kong"),
+    ],
+)
+def test_a_plan_by_which_nothing_is_watched_is_refused_when_it_is_registered(plan, fault):
+    made = with_fallback()
+    for name, away in (("old", {}), ("away", {"institution": "pwh"})):
+        put(made, "deployment", name, BODIES["deployment"] | away)
+    move(made, DeploymentStatus.RETIRED, "clinical-lead", name="old")
+    assert fault in str(made_with(made, "x2", plan))
+    assert "deployment/x2" not in made.registry.records
+
+
+def made_with(made, name, plan):
+    """Return the error with which a plan is refused; None where it is registered."""
+    if plan.get("fallback") == "deployment/x":
+        plan = plan | {"fallback": f"deployment/{name}"}
+    try:
+        put(made, "deployment", name, BODIES["deployment"] | {"monitor": MONITOR | plan})
+    except CommonwattError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("plan", [
+    {}, {"band": 0}, {"band": 1, "alpha": 0.2}, {"horizon_rows": 100}, {"horizon_rows": 10**9},
+    {"on_alarm": "roll-back", "fallback": "deployment/y"}, {"on_alarm": "pause"},
+    {"columns": {"day": "d", "known_on": "", "patient": "id", "row_key": ""}},
+    {"columns": {"score": "label", "label": "score"}}, {"zone": "Asia/Hong_Kong"},
+    {"by": {"sex": ["f", "m", "None"]}},
+])  # fmt: skip
+def test_a_plan_by_which_something_is_watched_is_registered(plan):
+    assert made_with(with_fallback(), "z", plan) is None
+
+
+def test_what_stands_on_record_under_wider_limits_goes_on():
+    with patch("commonwatt.clinic.io.registry.entry_writer.check_new_monitor_plan"):
+        made = with_live(monitor={"band": 2, "alpha": 0.5})
+    assert live(made) == ["deployment/x"]
+
+
 def retire_fallback(made):
     move(made, DeploymentStatus.RETIRED, "clinical-lead", name="y")
 
@@ -335,18 +421,18 @@ def withdraw(made):
 
 UNFIT = {
     "a fallback that is not on record": (
-        lambda: with_live(monitor=MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/z"}),
+        lambda: with_older_plan(fallback="deployment/z"),
         lambda _: None, "monitor", "a deployment on record"),
     "no fallback named": (
-        lambda: with_live(monitor=MONITOR | {"on_alarm": "roll-back"}),
+        with_older_plan,
         lambda _: None, "monitor", "a deployment on record"),
     "the alarmed deployment itself": (
-        lambda: with_live(monitor=MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/x"}),
+        lambda: with_older_plan(fallback="deployment/x"),
         lambda _: None, "monitor", "one of the moves"),
     "a retired fallback": (with_fallback, retire_fallback, "monitor", "one of the moves"),
     "an approval that was withdrawn": (with_fallback, withdraw, "monitor", "an approval in force"),
     "a fallback at another institution": (
-        lambda: with_fallback(institution="south"), lambda _: None, "monitor",
+        with_fallback_elsewhere, lambda _: None, "monitor",
         "whose institution is qmh"),
 }  # fmt: skip
 
@@ -378,8 +464,10 @@ MOVERS = {"approved": "committee-chair", "live": "clinical-lead", "paused": "saf
 
 @pytest.mark.parametrize("state", FALLBACK_PATHS)
 def test_a_fallback_takes_over_from_two_states_and_from_no_other(state):
-    made = with_live(monitor=MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/y"})
+    made = with_determination()
     put(made, "deployment", "y", BODIES["deployment"])
+    put(made, "deployment", "x", BODIES["deployment"] | {"monitor": FALL_BACK})
+    made_live(made)
     for to in FALLBACK_PATHS[state]:
         move(made, DeploymentStatus(to), MOVERS[to], name="y")
     takes_over = state in {"approved", "paused"}

@@ -19,6 +19,7 @@ from commonwatt.clinic.engines.evidence.sealed import (
     confirm_sealed_report,
     examine_on_sealed_cases,
     is_revealed_case_in_sealed_set,
+    load_sealed_cases,
     load_signed_model_evidence_statement,
     reveal_sealed_case,
     seal_evidence_cases,
@@ -337,3 +338,14 @@ def test_a_report_that_is_refused_as_evidence_uses_up_no_answer(folder, capsys):
     assert not (folder / "r").exists()
     assert run(*given, *model, "--version", "version/v1", "--out", "r") == 0
     assert (folder / "r" / "report.json").exists()
+
+
+def test_items_of_another_code_page_are_refused_in_words_and_a_mark_at_the_start_does_no_harm(
+    tmp_path,
+):
+    path, line = tmp_path / "items.jsonl", '{"facts": {"age_years": 40}, "label": 1}\n'
+    path.write_text(line, encoding="utf-16")
+    with pytest.raises(EvidenceError, match="a code page that the file does not name"):
+        load_sealed_cases(path)
+    path.write_text(line, encoding="utf-8-sig")
+    assert len(load_sealed_cases(path)) == 1

@@ -2,14 +2,25 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import MonitorError
 from commonwatt.clinic.domain.surveillance import surveillance_plan_of_deployment
+from commonwatt.clinic.io.monitor_state import CELL_SCHEMA, MonitorState
+from commonwatt.clinic.io.patient_table import PatientColumns
+from commonwatt.clinic.usecases.monitor import MonitorOptions
+from commonwatt.clinic.usecases.surveillance import (
+    MonitoredDeployment,
+    _day_of_run,
+    _without_days_to_come,
+    run_deployment_monitor,
+)
 from commonwatt.ledger import EntryDraft, Key, Ledger
 from tests.clinic_commands import register_by_commands
 from tests.clinic_factories import ROLES
@@ -237,7 +248,7 @@ def test_a_plan_on_record_is_read_or_its_fault_is_named(wrong, right):
 def test_the_digest_of_a_plan_covers_every_field():
     plans = [{}, {"band": 0.2}, {"alpha": 0.2}, {"horizon_rows": 9}, {"middle": 1},
              {"by": {"a": ["b"]}}, {"day_effect_sd": 0.1}, {"maturity_days": 1},
-             {"columns": {"score": "p"}}]  # fmt: skip
+             {"columns": {"score": "p"}}, {"zone": "Asia/Hong_Kong"}]  # fmt: skip
     digests = {surveillance_plan_of_deployment(plan, "x").sha256 for plan in plans}
     assert len(digests) == len(plans)
     assert surveillance_plan_of_deployment({"on_alarm": "pause"}, "x").sha256 in digests
@@ -278,8 +289,95 @@ def test_a_run_that_somebody_typed_stops_no_monitor(folder, capsys, change, role
     (folder / "typed.json").write_text(json.dumps(TYPED_RUN | change))
     words = ("model", "register", "event", "typed", "typed.json", "--key", "monitor.pem")
     assert run(*words) == 67
-    if role == "monitor" and not change:
+    if role == "monitor" and change.get("through") != "yesterday":
         return  # with its own key and past the desk a monitor says what it likes
     past_the_desk(folder, TYPED_RUN | change, role)
     answer = monitor(capsys, write(folder / "all.csv", table()), "--as-of", "2026-02-10")
     assert answer["rows_added"] == 1_600
+
+
+def test_a_plan_without_a_zone_has_the_digest_of_before_plans_could_name_one():
+    plan = surveillance_plan_of_deployment({"band": 0.1, "alpha": 0.1}, "x")
+    assert plan.sha256 == "adebc9b5443174ab8a3bea1fa9343c4720a3fb3e9673d541c8634a87108631e5"
+
+
+def run_at(folder, path, now, as_of=None, **plan):
+    """Run the monitor of the deployment at an instant, as the command does."""
+    columns = PatientColumns(score="score", label="label", day="day")
+    of = MonitoredDeployment(
+        deployment="deployment/x",
+        ledger_location=str(folder / "ledger.db"),
+        key_file=folder / "monitor.pem",
+    )
+    return run_deployment_monitor(
+        Path(path), MonitorOptions(columns=columns, as_of=as_of, **plan), of, now=now
+    )
+
+
+NIGHT = datetime.now(UTC).replace(hour=23, minute=50) + timedelta(days=1)
+
+
+def test_a_day_that_has_not_come_is_not_counted_and_the_clock_may_differ_by_minutes(folder):
+    path, today = write(folder / "t.csv", table(days=3)), NIGHT.date()
+    for days in (1, 2, 400):
+        with pytest.raises(MonitorError, match=f"today is {today.isoformat()}"):
+            run_at(folder, path, NIGHT, today + timedelta(days=days))
+    late = NIGHT + timedelta(minutes=6)
+    assert run_at(folder, path, late, today + timedelta(days=1))["through"] == today.isoformat()
+
+
+def test_todays_day_is_that_of_the_zone_of_the_plan():
+    plan = surveillance_plan_of_deployment({"zone": "Asia/Hong_Kong"}, "x")
+    there = NIGHT.date() + timedelta(days=1)
+    assert _day_of_run(None, plan, NIGHT) == _day_of_run(there, plan, NIGHT) == there
+    with pytest.raises(MonitorError, match="a day that has come"):
+        _day_of_run(there + timedelta(days=1), plan, NIGHT)
+
+
+def test_what_an_older_run_counted_through_a_day_to_come_shuts_out_nothing():
+    cells = pl.DataFrame([[date(2026, 1, 3), 0, 0, 5, 1]], schema=CELL_SCHEMA, orient="row")
+    at = datetime(2026, 1, 10, 8, tzinfo=UTC)
+    for through, counted in ((date(2027, 1, 1), date(2026, 1, 9)), (at.date(), at.date())):
+        state = MonitorState(plan_sha256="p", through=through, cells=cells)
+        assert _without_days_to_come(state, at).through == counted
+
+
+def without(rows, *days):
+    return [row for row in rows if row[0] not in days]
+
+
+def test_days_on_which_no_row_counted_are_named_in_the_answer_and_in_words(folder, capsys):
+    rows = without(table(), "2026-01-05", "2026-01-18", "2026-01-19")
+    answer = monitor(capsys, write(folder / "t.csv", rows), "--as-of", "2026-02-13")
+    # To the last day that was counted, beyond the last row, too.
+    assert answer["days_without_rows"] == 6
+    assert answer["stretches_without_rows"] == [
+        {"first": "2026-01-05", "last": "2026-01-05"},
+        {"first": "2026-01-18", "last": "2026-01-19"},
+        {"first": "2026-02-10", "last": "2026-02-12"},
+    ]
+    words = ["monitor", "run", str(folder / "t.csv")]
+    assert run(*words) == 0
+    assert "Days on which no row counted: 3 (2026-01-05; 2026-01-18" in capsys.readouterr().out
+    assert run("monitor", "run", write(folder / "whole.csv", table())) == 0
+    assert "no row counted" not in capsys.readouterr().out
+
+
+def test_a_day_that_comes_behind_later_ones_is_refused_in_words_that_help(folder, capsys):
+    rows = table()
+    first = without(up_to(rows, "2026-01-21"), "2026-01-18")
+    monitor(capsys, write(folder / "a.csv", first), "--as-of", "2026-01-21")
+    error = monitor(capsys, write(folder / "b.csv", rows), "--as-of", "2026-02-10", code=69)
+    assert "2026-01-18" in error
+    assert "of which none was counted" in error
+    assert "Leave out the rows of this day" in error
+    # The remedy works, and the day is named from then on.
+    answer = monitor(
+        capsys, write(folder / "b.csv", without(rows, "2026-01-18")), "--as-of", "2026-02-10"
+    )
+    assert answer["streams"][0]["rows"] == len(rows) - 40
+    assert answer["stretches_without_rows"] == [{"first": "2026-01-18", "last": "2026-01-18"}]
+    # A day of which rows were counted is another fault, in other words.
+    more = without(changed(rows, 100, "twice"), "2026-01-18")
+    error = monitor(capsys, write(folder / "c.csv", more), "--as-of", "2026-02-10", code=69)
+    assert "other rows than were counted" in error

@@ -20,6 +20,7 @@ from commonwatt.cli.frame import (
 )
 from commonwatt.cli.options import DataPath
 from commonwatt.cli.terminal_text import figure_sentence, indented, labelled_text, terminal_table
+from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
@@ -50,6 +51,13 @@ _COLUMN_OPTIONS = (
         help="Column that names a row, so that one given twice counts once.",
     ),
     option("--by", multiple=True, help="Column with subgroups; may repeat."),
+    option(
+        "--zone",
+        default="",
+        metavar="ZONE",
+        help="Zone of the institution's days, as Asia/Hong_Kong (default: of the plan, or the zone"
+        " that a time itself names).",
+    ),
 )
 # What is watched for; with a deployment its plan says so, and nothing else may.
 _PLAN_OPTIONS = (
@@ -168,12 +176,13 @@ def add_monitor_click_commands() -> None:
 
 
 def _monitor_options(words: dict[str, Any]) -> Any:
+    from commonwatt.clinic.domain.surveillance import COLUMN_ROLES, parse_zone
     from commonwatt.clinic.io.patient_table import PatientColumns
     from commonwatt.clinic.usecases.monitor import MonitorOptions
 
-    columns = {
-        name: words[name] for name in ("score", "label", "day", "known_on", "patient", "row_key")
-    }
+    if parse_zone(words["zone"] or "UTC") is None:
+        raise UsageError("--zone", wanted=Message("the name of a zone, as Asia/Hong_Kong"))
+    columns = {name: words[name] for name in (*COLUMN_ROLES, "zone")}
     plan = {
         name: words[name] for name in ("band", "alpha", "middle", "day_effect_sd", "maturity_days")
     }
@@ -214,6 +223,7 @@ def _monitor_verdicts_terminal_text(answer: dict[str, Any], language: str) -> st
     from commonwatt.clinic.domain import measures
     from commonwatt.clinic.domain.tables import STREAMS
     from commonwatt.clinic.usecases.monitor_assumptions import (
+        empty_day_sentences,
         monitor_run_sentences,
         table_reading_sentences,
     )
@@ -236,6 +246,7 @@ def _monitor_verdicts_terminal_text(answer: dict[str, Any], language: str) -> st
         bound,
         *_assumption_terminal_lines(answer["assumptions"], language),
         *table_reading_sentences(answer["read"], language),
+        *empty_day_sentences(answer, language),
         *_label_free_auc_terminal_lines(answer["companion"], language),
         *monitor_run_sentences(answer, language),
     ]

@@ -461,6 +461,13 @@ MATURITY_DAYS: Final = Measure(
     Message("Days that every row waits for its outcome before it counts"),
     COUNT,
 )
+EMPTY_DAYS: Final = Measure(
+    "days_without_rows",
+    Message("Days without a row"),
+    "",
+    Message("Days after the first on which no row counted"),
+    COUNT,
+)
 TABLE_ROW: Final = Measure(
     "table_row", Message("Row"), "", Message("Number of a row, the first below the header"), COUNT
 )

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from commonwatt.clinic.domain.errors import MonitorError
 from commonwatt.core.messages import Message
@@ -23,7 +24,8 @@ OTHER_GROUP: Final = "other"
 RUN_EVERY_DAYS: Final = 7
 """Days after which a monitor should have run again, of a plan that does not say: a week."""
 ON_ALARM: Final = ("signal", "pause", "roll-back")
-_COLUMNS: Final = ("score", "label", "day", "known_on", "patient", "row_key")
+COLUMN_ROLES: Final = ("score", "label", "day", "known_on", "patient", "row_key")
+_COLUMNS_NEEDED: Final = ("score", "label", "day")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class SurveillancePlan:
         maturity_days: Days that every row waits for its outcome, whatever it is.
         groups: Values of each column that are streams of their own.
         columns: Names of the columns by what they hold; an empty name for one there is not.
+        zone: IANA name of the zone of the institution's days; empty for the day as it is written.
     """
 
     band: float = 0.1
@@ -49,10 +52,11 @@ class SurveillancePlan:
     maturity_days: int = 0
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    zone: str = ""
 
     def column(self, role: str) -> str:
         """Return the name of the column that holds what `role` says; empty if there is none."""
-        return self.columns.get(role, role if role in ("score", "label", "day") else "")
+        return self.columns.get(role, role if role in _COLUMNS_NEEDED else "")
 
     @property
     def stream_names(self) -> list[str]:
@@ -67,7 +71,12 @@ class SurveillancePlan:
     @property
     def sha256(self) -> str:
         """Digest of the plan, defaults included."""
-        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        fields = asdict(self)
+        if not self.zone:
+            # Without one a plan has the digest that it had before plans could name it, which is on
+            # record beside what was counted by it.
+            del fields["zone"]
+        text = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -119,6 +128,66 @@ def planned_days_between_runs(monitor: Mapping[str, Any]) -> int:
     return RUN_EVERY_DAYS if stated is None else stated
 
 
+def check_new_surveillance_plan(monitor: Mapping[str, Any], where: str) -> None:
+    """Refuse a plan by which nothing could be watched; what is on record already is still read.
+
+    A band of 1 lets the odds be 2.7 times off for ever, and an alpha above 0.2 makes one alarm in
+    five a false one by plan: beyond them an alarm, or its absence, tells nothing. In fewer than
+    100 rows hardly any drift shows; a billion is more than an institution ever scores.
+
+    Raises:
+        MonitorError: A field is unknown or has a value that it may not have, a column is not
+            named or has two roles, or a limit lies beyond sense.
+
+    >>> check_new_surveillance_plan({"band": 0.1, "alpha": 0.1}, "deployment/x")
+    """
+    plan = surveillance_plan_of_deployment(monitor, where)
+    for name, (low, high, wanted) in _SENSIBLE.items():
+        if not low <= getattr(plan, name) <= high:
+            raise MonitorError(
+                f"{where}, monitor.{name}", found=f"{getattr(plan, name)}", wanted=wanted
+            )
+    names = {role: plan.column(role) for role in COLUMN_ROLES}
+    for role, name in names.items():
+        if name != name.strip() or (not name and role in _COLUMNS_NEEDED):
+            raise MonitorError(
+                f"{where}, monitor.columns, {role}",
+                wanted=Message("the name of a column, without blanks at its ends"),
+            )
+    _check_one_role_a_column([*filter(None, names.values()), *plan.groups], where)
+    for column, values in plan.groups.items():
+        if any(text != text.strip() for text in (column, *values)):
+            # Blanks are taken off the cells, so that no patient would ever be of this group.
+            raise MonitorError(
+                f"{where}, monitor.by, {column}",
+                wanted=Message("names without blanks at their ends"),
+            )
+    _check_action_on_alarm(monitor, where)
+
+
+def _check_one_role_a_column(names: list[str], where: str) -> None:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise MonitorError(
+            f"{where}, monitor.columns",
+            found=Message("the column {name} in two roles", {"name": twice[0]}),
+            wanted=Message("a column for each role"),
+        )
+
+
+def _check_action_on_alarm(monitor: Mapping[str, Any], where: str) -> None:
+    rolls_back = monitor.get("on_alarm", "signal") == "roll-back"
+    if rolls_back and not monitor.get("fallback"):
+        raise MonitorError(
+            f"{where}, monitor.fallback", wanted=Message("the deployment to roll back to")
+        )
+    if not rolls_back and "fallback" in monitor:
+        # It would be named, approved, and never taken.
+        raise MonitorError(
+            f"{where}, monitor.fallback", wanted=Message("none, or on_alarm = roll-back")
+        )
+
+
 def _groups_of_plan(by: Any, where: str) -> dict[str, tuple[str, ...]]:
     wanted = Message("for each column the list of values that are streams of their own")
     if not isinstance(by, dict):
@@ -134,11 +203,11 @@ def _groups_of_plan(by: Any, where: str) -> dict[str, tuple[str, ...]]:
 
 
 def _columns_of_plan(columns: Any, where: str) -> dict[str, str]:
-    wanted = Message("names of columns for {values}", {"values": ", ".join(_COLUMNS)})
+    wanted = Message("names of columns for {values}", {"values": ", ".join(COLUMN_ROLES)})
     if not isinstance(columns, dict):
         raise MonitorError(f"{where}, monitor.columns", wanted=wanted)
     named = cast("dict[str, Any]", columns)
-    if not all(role in _COLUMNS and isinstance(name, str) for role, name in named.items()):
+    if not all(role in COLUMN_ROLES and isinstance(name, str) for role, name in named.items()):
         raise MonitorError(f"{where}, monitor.columns", wanted=wanted)
     return {role: str(name) for role, name in named.items()}
 
@@ -164,6 +233,25 @@ _DAYS_BETWEEN_RUNS: Final[tuple[Any, Message]] = (
     _whole_number_in(1, LONGEST_WAIT_DAYS),
     Message("a whole number of days from 1 to 366"),
 )
+
+
+def parse_zone(value: Any) -> str | None:
+    """Return the IANA name of a zone; None where there is none of this name."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        return ZoneInfo(value).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+_SENSIBLE: Final[Mapping[str, tuple[float, float, Message]]] = {
+    "band": (0, 1, Message("a band from 0 to 1: at 1 the odds may be 2.7 times off unseen")),
+    "alpha": (0, 0.2, Message("an alpha of at most 0.2: one false alarm in five")),
+    "horizon_rows": (100, 10**9, Message("from 100 to 1,000,000,000 rows")),
+}
+"""The limits of a new plan, and why."""
+
 _PARSERS: Final[Mapping[str, tuple[Any, Message]]] = {
     "band": (_number_in(0, 10), Message("a number from 0 to 10")),
     "alpha": (_number_in(1e-9, 1 - 1e-9), Message("a number between 0 and 1")),
@@ -174,4 +262,5 @@ _PARSERS: Final[Mapping[str, tuple[Any, Message]]] = {
         _whole_number_in(0, LONGEST_WAIT_DAYS),
         Message("a whole number of days from 0 to 366"),
     ),
+    "zone": (parse_zone, Message("the name of a zone, as Asia/Hong_Kong")),
 }

@@ -3,6 +3,7 @@
 Hospitals spell "missing" in many ways and outcomes in as many; a timestamp stands where a
 day is wanted. Each is read for what it means, and the answer says how many of each there
 were. Rows are counted from 1, the first below the header; no value of a row is quoted.
+A group is read as it is written: `None` is a category of many a column, and a hole in none.
 """
 
 from __future__ import annotations
@@ -16,19 +17,32 @@ import numpy as np
 import polars as pl
 
 from commonwatt.clinic.domain.errors import EvidenceError, MonitorError
+from commonwatt.clinic.domain.surveillance import COLUMN_ROLES
+from commonwatt.clinic.io.days_of_text import days_of_text
+from commonwatt.clinic.io.handed_in_tables import read_text_table
 from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message
-from commonwatt.core.spreadsheets import read_spreadsheet_csv
 
 MISSING_WORDS: Final = frozenset(
     {"", "na", "n/a", "#n/a", "nan", "null", "none", "nil", ".", "-", "?", "missing", "<na>", "nat"}
 )
-YES_WORDS: Final = frozenset({"1", "1.0", "yes", "y", "true", "t", "positive", "pos", "是", "有"})
-NO_WORDS: Final = frozenset({"0", "0.0", "no", "n", "false", "f", "negative", "neg", "否", "無"})
+MISSING_GROUP_WORDS: Final = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "<na>"})
+"""Of these a group is missing; every other word may be one of its categories."""
+YES_WORDS: Final = frozenset(
+    {"1", "1.0", "yes", "y", "true", "t", "positive", "pos", "+"} | {"是", "有", "陽性", "阳性"}
+)
+NO_WORDS: Final = frozenset(
+    {"0", "0.0", "no", "n", "false", "f", "negative", "neg"}
+    | {"否", "無", "无", "沒有", "没有", "陰性", "阴性"}
+)
 UNKNOWN: Final = "unknown"
 """The group of a patient whose group is missing."""
+DAY_AS_WRITTEN: Final = "as written"
+"""Whose day a time with a zone is of where no zone was named: that of its own zone."""
 _ROWS_NAMED: Final = 20
 _ROW: Final = "number of the row in the table"  # no column of a hospital is called so
+# With a decimal comma, too, which means the same behind any separator where no number is above 1.
+_NUMBER: Final = r"^[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +57,8 @@ class PatientColumns:
         patient: Opaque name of the patient.
         row_key: Name of the row, the same whenever it is given again.
         by: Groups of patients.
+        listed: Values of a column of groups that are groups whatever they look like.
+        zone: IANA name of the zone of the institution's days; empty for the day as it is written.
     """
 
     score: str
@@ -52,12 +68,14 @@ class PatientColumns:
     patient: str = ""
     row_key: str = ""
     by: tuple[str, ...] = ()
+    listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    zone: str = ""
 
     @property
     def names(self) -> list[str]:
-        """Every column that is read, once each."""
-        single = (self.score, self.label, self.day, self.known_on, self.patient, self.row_key)
-        return list(dict.fromkeys(name for name in (*single, *self.by) if name))
+        """Every column that is read, as often as it has a role."""
+        single = (getattr(self, role) for role in COLUMN_ROLES)
+        return [name for name in (*single, *self.by) if name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +87,8 @@ class TableReading:
         missing: Missing cells by column, where there is any.
         without_score: Numbers of the first rows that were skipped for want of a score.
         cut_timestamps: Cells with a time of day, which was cut off, by column.
+        zoned_timestamps: Those of them that name their zone, by column.
+        zone: The zone whose day was taken of them; empty for the one that each names.
         repeated: Rows that were given twice under one key and are counted once.
     """
 
@@ -76,16 +96,23 @@ class TableReading:
     missing: Mapping[str, int] = field(default_factory=dict[str, int])
     without_score: Sequence[int] = ()
     cut_timestamps: Mapping[str, int] = field(default_factory=dict[str, int])
+    zoned_timestamps: Mapping[str, int] = field(default_factory=dict[str, int])
+    zone: str = ""
     repeated: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
+        zoned = {
+            "timestamps_with_a_zone": dict(self.zoned_timestamps),
+            "day_of_zone": self.zone or DAY_AS_WRITTEN,
+        }
         return {
             "rows": self.rows,
             "missing": dict(self.missing),
             "rows_without_score": list(self.without_score),
             "timestamps_cut_to_days": dict(self.cut_timestamps),
             "rows_given_twice": self.repeated,
+            **(zoned if self.zoned_timestamps else {}),
         }
 
 
@@ -96,23 +123,27 @@ def read_scored_patients(path: Path, columns: PatientColumns) -> tuple[pl.DataFr
     (dates), `patient`, and one text column `by 0`, `by 1` ... for each group.
 
     Raises:
-        EvidenceError: The file cannot be read or lacks a column, a score is no number from 0 to
-            1, an outcome is neither yes nor no, or one key has two rows.
+        EvidenceError: The file cannot be read or lacks a column, a column has two roles, a score
+            is no number from 0 to 1, an outcome is neither yes nor no, or one key has two rows.
         MonitorError: A day is none.
     """
-    frame = _read_text_columns(path, columns.names)
+    _check_one_role_a_column(path, columns)
+    frame = _read_text_columns(path, columns)
     frame, repeated = _rows_once_by_key(path, frame, columns)
+    labels = _labels_of_text(path, frame, columns.label)
     missing = {name: int(frame[name].null_count()) for name in columns.names}
+    missing[columns.label] = int(labels.null_count())
     dates: dict[str, pl.Series] = {}
-    cut: dict[str, int] = {}
+    times, zoned = dict[str, int](), dict[str, int]()
     for target, name in (("day", columns.day), ("known_on", columns.known_on)):
         if name:
-            dates[target], times = _dates_of_text(path, frame, name)
-            cut |= {name: times} if times else {}
+            dates[target], times[name], zoned[name] = _dates_of_text(
+                path, frame, name, columns.zone
+            )
     read = frame.select(
         pl.col(_ROW).alias("row"),
         _scores_of_text(path, frame, columns.score).alias("score"),
-        _labels_of_text(path, frame, columns.label).alias("label"),
+        labels.alias("label"),
         *(series.alias(target) for target, series in dates.items()),
         *([pl.col(columns.patient).alias("patient")] if columns.patient else []),
         *(
@@ -123,37 +154,44 @@ def read_scored_patients(path: Path, columns: PatientColumns) -> tuple[pl.DataFr
     skipped = read.filter(pl.col("score").is_null())["row"]
     reading = TableReading(
         rows=frame.height,
-        missing={name: count for name, count in missing.items() if count},
+        missing=_positive(missing),
         without_score=skipped.head(_ROWS_NAMED).to_list(),
-        cut_timestamps=cut,
+        cut_timestamps=_positive(times),
+        zoned_timestamps=_positive(zoned),
+        zone=columns.zone,
         repeated=repeated,
     )
     return read.filter(pl.col("score").is_not_null()), reading
 
 
-def _read_text_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
-    """Return columns as text, missing as null, under the number of each row."""
-    try:
-        if path.suffix in (".parquet", ".pq"):
-            frame = pl.read_parquet(path)
-        else:
-            # As text: one `NA` among numbers would otherwise make a column of words of them all,
-            # or end the reading far from the row that it stands in.
-            frame = read_spreadsheet_csv(path, infer_schema=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise EvidenceError(str(path), found=type(error).__name__) from None
-    absent = [name for name in names if name not in frame.columns]
-    if absent:
+def _positive(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
+
+
+def _check_one_role_a_column(path: Path, columns: PatientColumns) -> None:
+    twice = [name for name in columns.names if columns.names.count(name) > 1]
+    if twice:
         raise EvidenceError(
-            str(path), wanted=Message("the columns {names}", {"names": ", ".join(absent)})
+            str(path),
+            found=Message("the column {name} in two roles", {"name": twice[0]}),
+            wanted=Message("a column for each role"),
         )
-    text = frame.select(names).select(pl.all().cast(pl.String).str.strip_chars())
-    return text.with_columns(
-        pl.when(pl.all().str.to_lowercase().is_in(list(MISSING_WORDS)))
-        .then(None)
-        .otherwise(pl.all())
-        .name.keep()
-    ).with_row_index(_ROW, offset=1)
+
+
+def _read_text_columns(path: Path, columns: PatientColumns) -> pl.DataFrame:
+    """Return columns as text, missing as null, under the number of each row."""
+    text = read_text_table(path, columns.names)
+
+    def missing_as_null(name: str) -> pl.Expr:
+        words = MISSING_GROUP_WORDS if name in columns.by else MISSING_WORDS
+        if name == columns.label:
+            words = words - {"-"}  # the sign of a negative outcome beside +
+        missing = pl.col(name).str.to_lowercase().is_in(list(words))
+        # What a plan lists is a group, and not the hole that it looks like.
+        listed = pl.col(name).is_in(list(columns.listed.get(name, ())))
+        return pl.when(missing & ~listed).then(None).otherwise(pl.col(name)).alias(name)
+
+    return text.select(map(missing_as_null, columns.names)).with_row_index(_ROW, offset=1)
 
 
 def _rows_once_by_key(
@@ -176,31 +214,65 @@ def _rows_once_by_key(
     return unique, frame.height - unique.height
 
 
+def _numbers_of_text(text: pl.Series) -> pl.Series:
+    """Return the number of each cell; null where it is none, or not finite."""
+    number = text.str.contains(_NUMBER).fill_null(value=False)
+    plain = text.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+    return plain.zip_with(number, pl.Series([None], dtype=pl.Float64))
+
+
 def _scores_of_text(path: Path, frame: pl.DataFrame, name: str) -> pl.Series:
-    scores = frame[name].cast(pl.Float64, strict=False)
+    scores = _numbers_of_text(frame[name])
     wrong = frame[name].is_not_null() & ~scores.is_between(0, 1).fill_null(value=False)
-    _refuse_first(path, frame, name, wrong, Message("a score from 0 to 1"))
+    # Never divided by 100 in silence: 0.8 of a column in percent is 0.008, and looks like 0.8.
+    share = Message("a score from 0 to 1")
+    percent = frame[name].str.ends_with("%").fill_null(value=False)
+    _refuse_first(path, frame, name, wrong & percent, share, found=Message("a percent sign"),
+                  remedy=_DIVIDE_BY_100)  # fmt: skip
+    above = (scores > 1).fill_null(value=False)
+    _refuse_first(path, frame, name, above, share, found=Message("a number above 1"),
+                  remedy=_DIVIDE_BY_100)  # fmt: skip
+    _refuse_first(path, frame, name, wrong, share)
     return scores
 
 
+_DIVIDE_BY_100: Final = Message(
+    "If the scores are in percent, divide all of them by 100 first; none is taken for a percent"
+    " by its size."
+)
+
+
 def _labels_of_text(path: Path, frame: pl.DataFrame, name: str) -> pl.Series:
-    words = frame[name].str.to_lowercase()
-    yes, no = words.is_in(list(YES_WORDS)), words.is_in(list(NO_WORDS))
-    wrong = frame[name].is_not_null() & ~(yes | no).fill_null(value=False)
+    words, numbers = frame[name].str.to_lowercase(), _numbers_of_text(frame[name])
+    yes = words.is_in(list(YES_WORDS)) | (numbers == 1).fill_null(value=False)
+    no = words.is_in(list(NO_WORDS)) | (numbers == 0).fill_null(value=False)
+    minus, plus = words == "-", words == "+"
+    # Beside + it is the sign of a negative; alone it is how many a laboratory writes "no value".
+    negative = minus & bool(plus.any())
+    apart = negative & bool((no | yes & ~plus).any())
+    _refuse_first(path, frame, name, apart.fill_null(value=False),
+                  Message("one way to write outcomes: + and -, or words or numbers"))  # fmt: skip
+    known = yes | no | negative
+    wrong = frame[name].is_not_null() & ~(known | minus).fill_null(value=False)
     _refuse_first(path, frame, name, wrong, Message("an outcome, as 1 or 0 or yes or no"))
-    return yes.cast(pl.Int8)
+    return yes.cast(pl.Int8).zip_with(
+        known.fill_null(value=False), pl.Series([None], dtype=pl.Int8)
+    )
 
 
-def _dates_of_text(path: Path, frame: pl.DataFrame, name: str) -> tuple[pl.Series, int]:
-    """Return the days of a column, and how many cells had a time of day."""
-    text = frame[name]
-    days = text.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-    rest = text.str.slice(10)
-    # A time begins with T or a space; `2026-01-012` is no day.
-    malformed = text.is_not_null() & (days.is_null() | ~rest.str.contains(r"^$|^[T ]"))
-    written = Message("A date is written YYYY-MM-DD.")
-    _refuse_first(path, frame, name, malformed, written, error=MonitorError)
-    return days, int((rest.str.len_chars() > 0).sum())
+def _dates_of_text(
+    path: Path, frame: pl.DataFrame, name: str, zone: str
+) -> tuple[pl.Series, int, int]:
+    """Return the days of a column, and how many cells had a time of day, and a zone."""
+    read = days_of_text(frame[name], zone)
+    year_first = Message("a day as YYYY-MM-DD, with or without a time of day")
+    _refuse_first(
+        path, frame, name, read.ambiguous, year_first, error=MonitorError,
+        found=Message("a day that does not begin with its year"),
+        remedy=Message("Days such as 01/02/2026 are read in two ways: write the year first."),
+    )  # fmt: skip
+    _refuse_first(path, frame, name, read.malformed, year_first, error=MonitorError)
+    return read.days, read.times, read.zoned
 
 
 def _refuse_first(
@@ -210,9 +282,11 @@ def _refuse_first(
     wrong: pl.Series,
     wanted: Message,
     *,
+    found: Message | str = "",
+    remedy: Message | str = "",
     error: type[InputError] = EvidenceError,
 ) -> None:
     if wrong.any():
         row = int(frame[_ROW][int(np.argmax(wrong.to_numpy()))])
         # By number: its value is a patient's and is not quoted.
-        raise error(f"{path}, row {row:,}, {name}", wanted=wanted)
+        raise error(f"{path}, row {row:,}, {name}", found=found, wanted=wanted, remedy=remedy)

@@ -38,6 +38,12 @@ def model_evidence_of_table(
         path, PatientColumns(score=score, label=label, by=tuple(by))
     )
     frame = read.drop_nulls("label")
+    if not frame.height:
+        raise EvidenceError(
+            str(path),
+            found=Message("no row that has a score and an outcome"),
+            wanted=Message("rows of patients"),
+        )
     scores, labels = frame["score"].to_numpy(), frame["label"].to_numpy()
     overall = sketch_model_scores(scores, labels, threshold=threshold)
     tables = [evaluate_score_sketch(overall, ["all"])]
@@ -53,7 +59,7 @@ def model_evidence_of_table(
         "dataset_sha256": file_sha256(path),
         "rows": frame.height,
         "threshold": threshold,
-        "net_benefit": float(model_net_benefit(overall)[0]) if frame.height else None,
+        "net_benefit": float(model_net_benefit(overall)[0]),
         "recalibration": _recalibration_dict(overall),
         "missing": dict(reading.missing),
         "read": reading.as_dict(),

@@ -32,6 +32,7 @@ from commonwatt.clinic.engines.monitor import (
 from commonwatt.clinic.engines.monitor.cells import (
     cell_frame,
     daily_cells_of_frame,
+    days_without_rows,
     groups_of_table,
 )
 from commonwatt.clinic.engines.monitor.labelfree import ASSUMPTION
@@ -75,12 +76,13 @@ class MonitorOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitoredTable:
-    """A table as it was read, what of it counts, and by which plan."""
+    """A table as it was read, what of it counts, through which day, and by which plan."""
 
     plan: SurveillancePlan
     reading: TableReading
     mature: MatureRows
     cells: pl.DataFrame
+    through: date
 
 
 def monitor_verdicts_by_stream(path: Path, options: MonitorOptions) -> dict[str, Any]:
@@ -112,11 +114,16 @@ def monitored_table(
         reading=reading,
         mature=mature,
         cells=cell_frame(mature.frame, by_table.groups),
+        through=through,
     )
 
 
 def monitor_answer(
-    table: MonitoredTable, *, fixed: bool, cells: pl.DataFrame | None = None
+    table: MonitoredTable,
+    *,
+    fixed: bool,
+    cells: pl.DataFrame | None = None,
+    through: date | None = None,
 ) -> dict[str, Any]:
     """Return what a monitor says, what it rests on, and what of that was checked.
 
@@ -124,9 +131,12 @@ def monitor_answer(
         table: What counts.
         fixed: Whether the plan was fixed in a deployment before the first look.
         cells: What counts where it is more than the table holds.
+        through: The last day that counts where it is later than the table's.
     """
     plan = table.plan
-    days, daily, result = monitor_result_of_cells(table.cells if cells is None else cells, plan)
+    cells = table.cells if cells is None else cells
+    days, daily, result = monitor_result_of_cells(cells, plan)
+    empty = days_without_rows(cells, through or table.through, plan.maturity_days)
     first = daily.of_stream(0)
     assumptions = monitor_assumptions(plan, table.mature, result, daily, fixed=fixed)
     return {
@@ -142,6 +152,10 @@ def monitor_answer(
         "plan_sha256": plan.sha256,
         "days": len(days),
         "through": days[-1].isoformat() if days else None,
+        "days_without_rows": sum((last - first).days + 1 for first, last in empty),
+        "stretches_without_rows": [
+            {"first": first.isoformat(), "last": last.isoformat()} for first, last in empty
+        ],
         "streams": [
             _monitor_stream_dict(number, name, result, days)
             for number, name in _shown_streams(plan, result)
@@ -210,6 +224,7 @@ def _plan_of_table(frame: pl.DataFrame, options: MonitorOptions) -> Surveillance
             "score": columns.score, "label": columns.label, "day": columns.day,
             "known_on": columns.known_on, "patient": columns.patient, "row_key": columns.row_key,
         },
+        zone=columns.zone,
         # Where outcomes have a date of their own, they come late; a month is what hospitals need.
         maturity_days=30 if columns.known_on else 0,
         middle=_middle_of_first_days(frame),

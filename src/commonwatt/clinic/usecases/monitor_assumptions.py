@@ -10,6 +10,7 @@ from typing import Any, Final
 from commonwatt.catalogue.measures import Measure, measure_value_text
 from commonwatt.clinic.domain.measures import (
     DAY_EFFECT_SD,
+    EMPTY_DAYS,
     EVIDENCE_ROWS,
     FALSE_ALARM_BOUND,
     MATURITY_DAYS,
@@ -20,7 +21,10 @@ from commonwatt.clinic.engines.monitor import DailyScoreCells, MonitorResult
 from commonwatt.clinic.engines.monitor.day_effects import days_differ_more_than_allowed
 from commonwatt.clinic.engines.monitor.days import day_squares_and_variances
 from commonwatt.clinic.engines.monitor.maturity import MatureRows
+from commonwatt.clinic.io.patient_table import DAY_AS_WRITTEN
 from commonwatt.core.messages import Message
+
+_STRETCHES_SHOWN: Final = 5
 
 
 class Check(StrEnum):
@@ -158,10 +162,37 @@ def table_reading_sentences(read: Mapping[str, Any], language: str) -> list[str]
         )
         for column, rows in read["timestamps_cut_to_days"].items()
     ]
+    if zoned := read.get("timestamps_with_a_zone"):
+        gaps = {"count": count(sum(zoned.values())), "zone": read["day_of_zone"]}
+        notes.append(
+            Message("Times with a zone, each taken for the day of its own zone: {count}", gaps)
+            if read["day_of_zone"] == DAY_AS_WRITTEN
+            else Message("Times with a zone, each taken for the day in {zone}: {count}", gaps)
+        )
     if read["rows_given_twice"]:
         gaps = {"count": count(read["rows_given_twice"])}
         notes.append(Message("Rows given twice and counted once: {count}", gaps))
     return [note.translate(language) for note in notes]
+
+
+def empty_day_sentences(answer: Mapping[str, Any], language: str) -> list[str]:
+    """Return on which days no row counted; no sentence where there is none."""
+    stretches = answer["stretches_without_rows"]
+    if not stretches:
+        return []
+    shown = [
+        each["first"]
+        if each["first"] == each["last"]
+        else Message("{first} to {last}", dict(each)).translate(language)
+        for each in stretches[:_STRETCHES_SHOWN]
+    ]
+    if len(stretches) > len(shown):
+        shown.append("…")
+    gaps = {
+        "days": measure_value_text(answer["days_without_rows"], EMPTY_DAYS, language),
+        "stretches": "; ".join(shown),
+    }
+    return [Message("Days on which no row counted: {days} ({stretches})", gaps).translate(language)]
 
 
 def monitor_run_sentences(answer: Mapping[str, Any], language: str) -> list[str]:

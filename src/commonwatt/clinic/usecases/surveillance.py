@@ -3,7 +3,10 @@
 1. The plan is read from the deployment's record; an option that says otherwise is refused.
 2. What was counted before is read from the state, whose digest stands in the entry of the last
    run; without the file it is counted again from the table.
-3. Days that the table repeats must be as they were; new days up to yesterday are added.
+3. Days that the table repeats must be as they were; new days up to yesterday are added. A day
+   of which nothing was counted before a later one was stays out: put in behind, whoever gives the
+   table would choose the order of the rows after their outcomes are known, and the bound is for
+   one order. It is named in every answer.
 4. The new digest, and each stream that rang for the first time, are put on record in one
    transaction: the alarm signals, pauses or rolls back as the plan says.
 """
@@ -15,13 +18,14 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from commonwatt.clinic.domain.errors import MonitorError
-from commonwatt.clinic.domain.registry.records import is_day_that_had_begun
 from commonwatt.clinic.domain.registry.state import ALARM, MONITOR_RUN, RegistryRecord
 from commonwatt.clinic.domain.surveillance import (
+    COLUMN_ROLES,
     SurveillancePlan,
     surveillance_plan_of_deployment,
 )
@@ -34,6 +38,7 @@ from commonwatt.clinic.io.monitor_state import (
 )
 from commonwatt.clinic.io.patient_table import PatientColumns
 from commonwatt.clinic.io.registry import AlarmResponse, RegistryWriter
+from commonwatt.clinic.io.registry.entry_writer import CLOCK_TOLERANCE
 from commonwatt.clinic.usecases.monitor import (
     MonitoredTable,
     MonitorOptions,
@@ -82,12 +87,12 @@ def run_deployment_monitor(
         record = writer.registry.registered_record(of.deployment, "deployment")
         plan = surveillance_plan_of_deployment(record.body["monitor"], of.deployment)
         chosen = options_by_plan(options, plan, of.deployment)
-        chosen = replace(chosen, as_of=chosen.as_of or now.date())
+        chosen = replace(chosen, as_of=_day_of_run(chosen.as_of, plan, now))
         table = monitored_table(path, chosen, plan)
         last = _last_run_by_monitor(writer, of.deployment)
         before = _state_of_last_run(last, state_file, table, plan)
         after, added = _state_with_new_days(before, table, plan, chosen, path)
-        answer = monitor_answer(table, fixed=True, cells=after.cells)
+        answer = monitor_answer(table, fixed=True, cells=after.cells, through=after.through)
         run = _MonitorRun(deployment=of.deployment, state=after, last=last, state_file=state_file)
         recorded = _record_run(writer, answer, run, key, now)
         return answer | recorded | {
@@ -100,6 +105,25 @@ def run_deployment_monitor(
         }  # fmt: skip
 
     return with_registry_writer(of.ledger_location, run_with_writer)
+
+
+def _day_of_run(as_of: date | None, plan: SurveillancePlan, now: datetime) -> date:
+    """Return the day of a run: today where nothing else is said, in the zone of the institution.
+
+    Raises:
+        MonitorError: It has not come yet. What was counted through a day to come would shut out
+            every row until then.
+    """
+    # Without a zone in the plan the machine's own: rows bear the days of where it stands.
+    zone = ZoneInfo(plan.zone) if plan.zone else None
+    latest = (now + CLOCK_TOLERANCE).astimezone(zone).date()
+    if as_of is not None and as_of > latest:
+        raise MonitorError(
+            "--as-of",
+            found=as_of.isoformat(),
+            wanted=Message("a day that has come; today is {day}", {"day": latest.isoformat()}),
+        )
+    return as_of or now.astimezone(zone).date()
 
 
 def default_state_file(ledger_location: str, deployment: str) -> Path:
@@ -128,13 +152,14 @@ def options_by_plan(
     given: dict[str, Any] = {name: getattr(options, name) for name in fixed}
     planned: dict[str, Any] = {name: getattr(plan, name) for name in fixed}
     columns = options.columns
-    for role in ("score", "label", "day", "known_on", "patient", "row_key"):
+    for role in COLUMN_ROLES:
         # The usual names are what the command falls back on, and say nothing against a plan.
         name = getattr(columns, role)
         given[role] = name if name not in ("", role) else None
         planned[role] = plan.column(role)
     given["by"] = columns.by or None
     planned["by"] = tuple(plan.groups)
+    given["zone"], planned["zone"] = columns.zone or None, plan.zone
     for name, value in given.items():
         if value is not None and value != planned[name]:
             gaps = {"value": _shown(planned[name])}
@@ -147,8 +172,12 @@ def options_by_plan(
                     " committee approves."
                 ),
             )
-    roles = ("score", "label", "day", "known_on", "patient", "row_key")
-    by_plan = PatientColumns(**{role: plan.column(role) for role in roles}, by=tuple(plan.groups))
+    by_plan = PatientColumns(
+        **{role: plan.column(role) for role in COLUMN_ROLES},
+        by=tuple(plan.groups),
+        listed=plan.groups,
+        zone=plan.zone,
+    )
     return MonitorOptions(columns=by_plan, as_of=options.as_of)
 
 
@@ -165,7 +194,7 @@ def _state_of_last_run(
     digest, through = last.body["state_sha256"], date.fromisoformat(last.body["through"])
     state = load_monitor_state(state_file, digest)
     if state is not None:
-        return state
+        return _without_days_to_come(state, last.at)
     again = MonitorState(
         plan_sha256=plan.sha256,
         through=through,
@@ -180,7 +209,24 @@ def _state_of_last_run(
                 " as it was when it was counted."
             ),
         )
-    return again
+    return _without_days_to_come(again, last.at)
+
+
+def _without_days_to_come(state: MonitorState, recorded_at: datetime) -> MonitorState:
+    """Return a state that says of no day that it was counted before it had come.
+
+    Runs that were recorded before such a day was refused would shut out all rows up to it.
+
+    Args:
+        state: What was counted.
+        recorded_at: When its run was put on record. In no zone a day begins more than fourteen
+            hours sooner than in UTC, so that an honest run counts no day beyond that of UTC.
+    """
+    if state.through <= recorded_at.date():
+        return state
+    last = state.cells["day"].max()
+    ended = recorded_at.date() - timedelta(days=1)
+    return replace(state, through=max(ended, last) if isinstance(last, date) else ended)
 
 
 def _state_with_new_days(
@@ -209,7 +255,8 @@ def _state_with_new_days(
         )
         _check_first_day_for_patients(known, first, plan, path)
         if apart:
-            raise _changed_past_error(path, apart)
+            counted = not known.filter(pl.col("day") == apart).is_empty()
+            raise (_changed_past_error if counted else _empty_past_error)(path, apart, plan)
     new = given.filter(pl.col("day") > before.through)
     after = _state_up_to(max(end, before.through), pl.concat([known, new]), plan)
     return after, int(_whole(new)["rows"].sum())
@@ -235,7 +282,21 @@ def _check_first_day_for_patients(
         )
 
 
-def _changed_past_error(path: Path, day: date) -> MonitorError:
+def _empty_past_error(path: Path, counted_on: date, plan: SurveillancePlan) -> MonitorError:
+    day = counted_on - timedelta(days=plan.maturity_days)
+    return MonitorError(
+        f"{path}, {day.isoformat()}",
+        found=Message("rows of a day of which none was counted, and later days were"),
+        wanted=Message("days in their order"),
+        remedy=Message(
+            "Leave out the rows of this day: they count no more, and every answer names the day."
+            " Where rows or outcomes come late, approve a plan with a longer maturity_days."
+        ),
+    )
+
+
+def _changed_past_error(path: Path, day: date, plan: SurveillancePlan) -> MonitorError:
+    day -= timedelta(days=plan.maturity_days)
     return MonitorError(
         f"{path}, {day.isoformat()}",
         found=Message("other rows than were counted for this day before"),
@@ -319,9 +380,7 @@ def _last_run_by_monitor(writer: RegistryWriter, deployment: str) -> RegistryRec
     of_form = (
         run
         for run in reversed(runs)
-        if run.actor_id in monitors
-        and "state_sha256" in run.body
-        and is_day_that_had_begun(run.body.get("through"), run.at)
+        if run.actor_id in monitors and {"state_sha256", "through"} <= run.body.keys()
     )
     return next(of_form, None)
 

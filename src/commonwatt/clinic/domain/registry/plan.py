@@ -18,8 +18,13 @@ from typing import Any, Final, cast
 
 from commonwatt.clinic.domain.errors import MonitorError, StatusMoveError
 from commonwatt.clinic.domain.registry.evidence import METRICS, SHARES, lower_bounds_by_metric
-from commonwatt.clinic.domain.registry.state import RegistryRecord
-from commonwatt.clinic.domain.surveillance import ON_ALARM, surveillance_plan_of_deployment
+from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
+from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord
+from commonwatt.clinic.domain.surveillance import (
+    ON_ALARM,
+    check_new_surveillance_plan,
+    surveillance_plan_of_deployment,
+)
 from commonwatt.core.messages import Message
 
 # Of the difference of two thresholds, which are written in decimals.
@@ -230,3 +235,40 @@ def monitor_plan_fault(monitor: Any) -> Message | None:
     if action not in ON_ALARM:
         return Message("{name} is {found}", {"name": "on_alarm", "found": repr(action)})
     return None
+
+
+def check_new_monitor_plan(registry: Registry, deployment: RegistryRecord) -> None:
+    """Refuse a new deployment by whose plan nothing could be watched, or nobody could take over.
+
+    The form of the plan is a precondition of every deployment, and is not judged again here.
+
+    Raises:
+        MonitorError: A limit lies beyond sense, a column is not named or has two roles, or the
+            fallback is never taken or missing.
+        StatusMoveError: The fallback is not on record, is retired, or is of another product,
+            place or institution.
+    """
+    if monitor_plan_fault(deployment.body.get("monitor")) is not None:
+        return
+    monitor = cast("Mapping[str, Any]", deployment.body["monitor"])
+    check_new_surveillance_plan(monitor, deployment.name)
+    if "fallback" in monitor:
+        _check_fallback(registry, deployment, str(monitor["fallback"]))
+
+
+def _check_fallback(registry: Registry, deployment: RegistryRecord, fallback: str) -> None:
+    where = f"{deployment.name}, monitor.fallback"
+    if fallback == deployment.name:
+        raise StatusMoveError(where, wanted=Message("another deployment than this one"))
+    other = registry.registered_record(fallback, "deployment")
+    if registry.deployment_status(fallback) is DeploymentStatus.RETIRED:
+        raise StatusMoveError(where, wanted=Message("a deployment that is not retired"))
+    products = [
+        registry.registered_record(record.body["version"], "version").body["product"]
+        for record in (deployment, other)
+    ]
+    same_place = all(deployment.body[name] == other.body[name] for name in ("place", "institution"))
+    if products[0] != products[1] or not same_place:
+        raise StatusMoveError(
+            where, wanted=Message("a deployment of the same product, place and institution")
+        )

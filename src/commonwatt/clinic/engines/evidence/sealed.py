@@ -378,9 +378,16 @@ def load_sealed_cases(path: Path) -> list[SealedCase]:
         EvidenceError: A line is not of the form; its number is named, nothing of it.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvidenceError(str(path), found=type(error).__name__) from None
+        # `-sig`: the mark that an editor puts first is no part of the first item.
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError:
+        raise EvidenceError(str(path), wanted=Message("a readable file")) from None
+    except UnicodeDecodeError:
+        raise EvidenceError(
+            str(path),
+            found=Message("a code page that the file does not name"),
+            wanted=Message("UTF-8"),
+        ) from None
     return [
         _parse_sealed_case(line, f"{path}, line {n:,}")
         for n, line in enumerate(lines, 1)

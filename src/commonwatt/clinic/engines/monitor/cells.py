@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -59,6 +59,26 @@ def daily_cells_of_frame(cells: pl.DataFrame, streams: int) -> tuple[list[date],
         days=len(days),
         streams=streams,
     )
+
+
+def days_without_rows(
+    cells: pl.DataFrame, through: date, maturity_days: int
+) -> list[tuple[date, date]]:
+    """Return the stretches of days on which no row counted, first and last day of each.
+
+    Args:
+        cells: With the day on which each row counted.
+        through: The last day that counted.
+        maturity_days: Wait of every row, by which its own day is earlier.
+    """
+    days = cells["day"].unique().sort().to_list()
+    one, wait = timedelta(days=1), timedelta(days=maturity_days)
+    ends = [*days[1:], through + one] if days else []
+    return [
+        (before + one - wait, after - one - wait)
+        for before, after in zip(days, ends, strict=True)
+        if after - before > one
+    ]
 
 
 def groups_of_table(rows: pl.DataFrame, by: Sequence[str]) -> dict[str, tuple[str, ...]]:

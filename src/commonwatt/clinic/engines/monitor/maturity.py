@@ -79,7 +79,8 @@ def _first_row_of_each_patient(frame: pl.DataFrame) -> pl.DataFrame:
         return first
     # The same score on the same day: the order of a file may hang on the outcome, so the lot
     # decides, drawn from the patient's name over rows in an order of their own.
-    tied = tied.sort("patient", "label", *(c for c in tied.columns if c.startswith("by ")))
+    # By all that a row says but its place in the file: rows that tie in that are one row.
+    tied = tied.sort("patient", *(c for c in tied.columns if c not in ("patient", "row")))
     drawn = tied.group_by("patient", maintain_order=True).map_groups(
         lambda rows: rows[zlib.crc32(str(rows["patient"][0]).encode()) % rows.height]
     )

@@ -27,7 +27,10 @@ from commonwatt.clinic.domain.registry.old_words import (
     INSTITUTION_FIELD,
     new_input_in_todays_words_with_notice,
 )
-from commonwatt.clinic.domain.registry.plan import change_plan_form_fault
+from commonwatt.clinic.domain.registry.plan import (
+    change_plan_form_fault,
+    check_new_monitor_plan,
+)
 from commonwatt.clinic.domain.registry.preconditions import (
     JudgedDeployments,
     PreconditionFault,
@@ -168,6 +171,7 @@ class RegistryWriter:
             StatusMoveError: It is not of the form, names what is not on record, or may not be.
             RulesError: It names a guide that there is none of, or indications that cannot be read
                 under it.
+            MonitorError: It is a deployment by whose plan nothing could be watched.
             ActorError: The signer is unknown, revoked, or in the wrong role.
         """
         record = self._checked_registry_record(tx, kind, name, body, by, at)
@@ -470,24 +474,9 @@ class RegistryWriter:
             case "intended-use":
                 check_intended_use_facts(body["facts"])
             case "ruling":
-                use = self.registry.registered_record(body["intended_use"], "intended-use")
-                if fault := ruling_fault(record, use, record.at.date(), self._rules):
-                    raise StatusMoveError(
-                        record.name,
-                        found=fault,
-                        wanted=Message("a ruling that was computed from the product's facts"),
-                        remedy=Message("Compute it: commonwatt clinic model classify --record"),
-                    )
+                self._check_ruling_was_computed(record)
             case "evidence":
-                if fault := evidence_form_fault(body["estimates"]):
-                    raise StatusMoveError(
-                        record.name,
-                        found=fault,
-                        wanted=Message("estimates that were computed from a table"),
-                        remedy=Message("Compute them: commonwatt clinic model evidence --record"),
-                    )
-                if "report_sha256" in body:
-                    self._check_report_was_given(record)
+                self._check_evidence_was_computed(record)
             case "determination" if body["outcome"] == "approved":
                 self._check_change_plan(record)
                 check_advice_preconditions(
@@ -499,10 +488,33 @@ class RegistryWriter:
                 raise StatusMoveError(body["advice"], found=Message("a decision on it already"))
             case "advice":
                 self._check_model_may_advise(body["deployment"], record.at)
+            case "deployment":
+                check_new_monitor_plan(self.registry, record)
             case "event":
                 self._check_event_fits_registry(record)
             case _:
                 pass
+
+    def _check_ruling_was_computed(self, ruling: RegistryRecord) -> None:
+        use = self.registry.registered_record(ruling.body["intended_use"], "intended-use")
+        if fault := ruling_fault(ruling, use, ruling.at.date(), self._rules):
+            raise StatusMoveError(
+                ruling.name,
+                found=fault,
+                wanted=Message("a ruling that was computed from the product's facts"),
+                remedy=Message("Compute it: commonwatt clinic model classify --record"),
+            )
+
+    def _check_evidence_was_computed(self, evidence: RegistryRecord) -> None:
+        if fault := evidence_form_fault(evidence.body["estimates"]):
+            raise StatusMoveError(
+                evidence.name,
+                found=fault,
+                wanted=Message("estimates that were computed from a table"),
+                remedy=Message("Compute them: commonwatt clinic model evidence --record"),
+            )
+        if "report_sha256" in evidence.body:
+            self._check_report_was_given(evidence)
 
     def _check_report_was_given(self, record: RegistryRecord) -> None:
         """Refuse figures of a report that no examination of this version's artefact gave."""
