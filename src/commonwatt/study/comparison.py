@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from commonwatt.runs import Stage, StageOutput, StageResult
+from commonwatt.runs import Stage, StageOutput, StageResult, StageStore
 from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
 from commonwatt.study.break_even import BreakEvenPoint, study_break_even_points
 from commonwatt.study.doubt import largest_cost_doubt
@@ -23,12 +23,14 @@ class AlternativeCostStageInputs:
         sites: Each site with its cells and what was measured there.
         measured: Where use and energy of the sites come from.
         seed: The programme's.
+        parts: Where the draws of a single site are cached.
         draws: Draws of the inputs.
     """
 
     sites: tuple[StudyCostedSite, ...]
     measured: StageOutput[Any]
     seed: int
+    parts: StageStore = field(metadata={"decides": False}, repr=False)
     draws: int = DRAWS
 
 
@@ -41,6 +43,7 @@ class BreakEvenStageInputs:
         other: Sites of the next.
         measured: Where use and energy of the sites of both come from.
         seed: The programme's.
+        parts: Where the draws of a single site are cached.
         draws: Draws in which the two are compared.
     """
 
@@ -48,13 +51,14 @@ class BreakEvenStageInputs:
     other: tuple[StudyCostedSite, ...]
     measured: tuple[StageOutput[Any], StageOutput[Any]]
     seed: int
+    parts: StageStore = field(metadata={"decides": False}, repr=False)
     draws: int = DRAWS
 
 
 def compute_alternative_cost(inputs: AlternativeCostStageInputs) -> StageResult:
     """Return the cost of a GPU-hour at the medians, and its 5th and 95th percentile [USD]."""
     mix = study_site_mix(list(inputs.sites))
-    drawn = gpu_hour_cost_summary(mix.drawn_gpu_hour_usd(inputs.draws, inputs.seed))
+    drawn = gpu_hour_cost_summary(mix.drawn_gpu_hour_usd(inputs.draws, inputs.seed, inputs.parts))
     return StageResult(
         data={
             "at_medians": mix.gpu_hour_usd(),
@@ -70,9 +74,10 @@ def compute_break_even(inputs: BreakEvenStageInputs) -> StageResult:
     cheapest, other = study_site_mix(list(inputs.cheapest)), study_site_mix(list(inputs.other))
     # Draw against draw: an input that both share has the same value in both and decides nothing
     # between them.
-    cheaper = cheapest.drawn_gpu_hour_usd(inputs.draws, inputs.seed) < other.drawn_gpu_hour_usd(
-        inputs.draws, inputs.seed
-    )
+    drawn = [
+        mix.drawn_gpu_hour_usd(inputs.draws, inputs.seed, inputs.parts) for mix in (cheapest, other)
+    ]
+    cheaper = drawn[0] < drawn[1]
     points = [
         {
             "key": point.input.key,

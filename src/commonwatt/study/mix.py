@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.core.special import normal_cdf
+from commonwatt.runs import Stage, StageResult, StageStore
 from commonwatt.siting.engines.cost.chance import (
     gpu_hour_costs_of_inputs,
     site_gpu_hour_costs_by_draw,
 )
+from commonwatt.study.stages.samplers import site_cost_sampler_of_parts
 from commonwatt.study.stages.sites import (
     StudyCostedSite,
     StudyCostInput,
@@ -24,7 +29,7 @@ from commonwatt.study.stages.sites import (
 F64 = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StudyMixSite:
     """One site of a mix, ready to be costed many times.
 
@@ -39,6 +44,11 @@ class StudyMixSite:
     weight: float
     medians: dict[str, float]
 
+    @cached_property
+    def median_gpu_hour_usd(self) -> float:
+        """Cost of a useful GPU-hour at the medians of every input [USD]."""
+        return float(self.gpu_hour_costs_usd({}, 1)[0])
+
     def gpu_hour_costs_usd(self, moved: Mapping[str, F64], count: int) -> F64:
         """Return the cost of a useful GPU-hour with some inputs moved [USD], shape (count,)."""
         # In the order of the cost model, which takes them by position.
@@ -51,6 +61,32 @@ class StudyMixSite:
         site, use = self.site.site, self.site.use
         prices: list[float] = rows[:, 0].tolist()
         return np.array([study_rented_gpu_hour_usd(price, site, use) for price in prices])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteDrawStageInputs:
+    """What decides the cost of a GPU-hour at one site in each draw.
+
+    Args:
+        site: The site with its cells and what was measured there.
+        draws: How many draws.
+        seed: Their seed.
+        parts: Where what all sites share is cached; None: nowhere.
+    """
+
+    site: StudyCostedSite
+    draws: int
+    seed: int
+    parts: StageStore | None = field(default=None, metadata={"decides": False}, repr=False)
+
+
+def compute_site_draws(inputs: SiteDrawStageInputs) -> StageResult:
+    """Return the cost of a useful GPU-hour at one site in each draw of its inputs."""
+    costs = _study_site_drawn_gpu_hour_usd(inputs)
+    return StageResult(data={}, tables={"draws": pl.DataFrame({"cost_usd_per_gpu_hour": costs})})
+
+
+SITE_DRAW_STAGE: Final = Stage(name="site-draws", compute=compute_site_draws)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +108,11 @@ class StudySiteMix:
         """Return the mean cost at each of `count` places of some inputs [USD], shape (count,)."""
         costs = np.zeros(count)
         for part in self.parts:
-            costs += part.weight * part.gpu_hour_costs_usd(moved, count)
+            # A walk over one input leaves most sites as they are.
+            if moved.keys().isdisjoint(part.medians):
+                costs += part.weight * part.median_gpu_hour_usd
+            else:
+                costs += part.weight * part.gpu_hour_costs_usd(moved, count)
         return costs
 
     def inputs_by_key(self) -> dict[str, StudyCostInput]:
@@ -83,16 +123,26 @@ class StudySiteMix:
             for cost_input in part.site.sourced_cost_inputs()
         }
 
-    def drawn_gpu_hour_usd(self, draws: int, seed: int) -> F64:
+    def drawn_gpu_hour_usd(self, draws: int, seed: int, parts: StageStore | None = None) -> F64:
         """Return the mean cost in each draw of all inputs [USD], shape (draws,).
 
         A key is drawn from a stream of its own, so that two mixes that share an input
         share its draws, too.
+
+        Args:
+            draws: How many.
+            seed: Their seed.
+            parts: Where the draws of a single site are cached; without it nowhere.
         """
-        return np.sum(
-            [p.weight * _study_site_drawn_gpu_hour_usd(p.site, draws, seed) for p in self.parts],
-            axis=0,
-        )
+
+        def of_site(site: StudyCostedSite) -> F64:
+            inputs = SiteDrawStageInputs(site=site, draws=draws, seed=seed, parts=parts)
+            if parts is None:
+                return _study_site_drawn_gpu_hour_usd(inputs)
+            drawn = parts.get_or_compute(SITE_DRAW_STAGE, inputs).tables["draws"]
+            return drawn["cost_usd_per_gpu_hour"].to_numpy()
+
+        return np.sum([part.weight * of_site(part.site) for part in self.parts], axis=0)
 
 
 def study_site_mix(sites: list[StudyCostedSite]) -> StudySiteMix:
@@ -114,9 +164,12 @@ def _study_mix_site_at_median_inputs(site: StudyCostedSite, weight: float) -> St
     return StudyMixSite(site=site, weight=weight, medians=medians)
 
 
-def _study_site_drawn_gpu_hour_usd(site: StudyCostedSite, draws: int, seed: int) -> F64:
+def _study_site_drawn_gpu_hour_usd(inputs: SiteDrawStageInputs) -> F64:
+    site = inputs.site
     scores = {
-        cost_input.key: _study_input_standard_normal_draws(cost_input.key, draws, seed)
+        cost_input.key: _study_input_standard_normal_draws(
+            cost_input.key, inputs.draws, inputs.seed
+        )
         for cost_input in site.sourced_cost_inputs()
     }
     if site.cells is None:
@@ -131,7 +184,9 @@ def _study_site_drawn_gpu_hour_usd(site: StudyCostedSite, draws: int, seed: int)
         for cost_input in site.sourced_cost_inputs()
     }
     return site_gpu_hour_costs_by_draw(
-        site.cells, np.stack([columns[i] for i in range(len(columns))], axis=1)
+        site.cells,
+        np.stack([columns[i] for i in range(len(columns))], axis=1),
+        site_cost_sampler_of_parts(site.cells, inputs.parts),
     )
 
 

@@ -13,15 +13,10 @@ from commonwatt.fleet.domain.result import JobState
 from commonwatt.fleet.domain.workload import I64
 from commonwatt.fleet.engines.timeline import gpu_milli_held_series
 from commonwatt.fleet.usecases.simulate import FleetRun
-from commonwatt.siting.domain.cells import SiteCells
 from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.domain.placement import PlacementPlan, PlacementProblem
-from commonwatt.siting.engines.cost.chance import (
-    BLOCK,
-    SCORE_CUT,
-    STEPS,
-    site_cost_sampler,
-)
+from commonwatt.siting.engines.cost.arrays import BLOCK, SCORE_CUT, STEPS
+from commonwatt.siting.engines.cost.chance import CostSampler
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.sites import RENT, StudyCostedSite
@@ -244,7 +239,7 @@ def study_basis_cost_draw_tables(
 
 
 def study_drawn_site_costs(
-    name: str, cells: SiteCells, costs: np.ndarray[Any, Any], seed: int
+    name: str, sampler: CostSampler, stream: str, costs: np.ndarray[Any, Any], seed: int
 ) -> tuple[str, np.ndarray[Any, Any], pl.DataFrame]:
     """Return the cost of every draw of a site's cells, and the inputs of the first draws.
 
@@ -253,7 +248,8 @@ def study_drawn_site_costs(
 
     Args:
         name: The site.
-        cells: Its inputs.
+        sampler: What turns scores into its inputs.
+        stream: Name of the site whose cells were drawn.
         costs: What `draw_gpu_hour_costs` gives of the cells and the seed, shape (draws,).
         seed: The seed.
     """
@@ -262,18 +258,15 @@ def study_drawn_site_costs(
     # The shape of the kernel's first block: the same stream gives the same numbers only when it
     # fills the same array.
     scores = np.empty((min(draws, BLOCK), len(NAMES)), np.float32)
-    named_random_stream(seed, f"siting.cost.{cells.site}").standard_normal(
-        out=scores, dtype=np.float32
-    )
-    made = site_cost_sampler(cells)
+    named_random_stream(seed, f"siting.cost.{stream}").standard_normal(out=scores, dtype=np.float32)
     z = np.zeros((count, len(NAMES)))
-    for row, col, weight in zip(made.row, made.col, made.weight, strict=True):
+    for row, col, weight in zip(sampler.row, sampler.col, sampler.weight, strict=True):
         z[:, row] += weight * scores[:count, col]
     # A hair below the last step, so that `step + 1` is still in the table.
     place = np.clip((z + SCORE_CUT) * (STEPS / (2 * SCORE_CUT)), 0.0, STEPS - 1e-9)
     step = place.astype(np.int64)
     inputs = np.arange(len(NAMES))
-    low, high = made.table[inputs, step], made.table[inputs, step + 1]
+    low, high = sampler.table[inputs, step], sampler.table[inputs, step + 1]
     values = low + (high - low) * (place - step)
     return name, costs, study_draw_inputs_frame(name, NAMES, values)
 
