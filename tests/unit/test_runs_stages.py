@@ -176,3 +176,36 @@ def test_any_field_cell_or_bit_that_differs_is_another_digest(numbers, data):
     assert run_stage_inputs_sha256(Given(1.0)) != run_stage_inputs_sha256(
         replace(Given(1.0), x=np.nextafter(1.0, 2))
     )
+
+
+def test_a_frozen_part_is_encoded_once_for_all_stages_and_decides_as_before():
+    part, encoded = Given(x=2.0), {}
+    inputs = [{"a": part, "b": number} for number in range(3)]
+    digests = [run_stage_inputs_sha256(each, encoded) for each in inputs]
+    assert digests == [run_stage_inputs_sha256(each) for each in inputs]
+    assert len(set(digests)) == 3
+    assert [held for held, _ in encoded.values()] == [part]
+
+
+def test_what_may_change_is_encoded_each_time():
+    @dataclass
+    class Open:
+        x: int
+
+    part, encoded = Open(1), {}
+    first = run_stage_inputs_sha256(part, encoded)
+    part.x = 2
+    assert run_stage_inputs_sha256(part, encoded) != first
+    assert encoded == {}
+
+
+def test_a_summary_puts_the_stages_behind_it_on_record(tmp_path):
+    first, second = StageStore(tmp_path), StageStore(tmp_path)
+    assert second.cached_summary("sum", Given()) is None
+    before = first.get_or_compute(S, Given(9.0))
+    stage = first.get_or_compute(S, Given(earlier=before))
+    first.save_summary("sum", Given(), {"value": 0.1}, since=1)
+    assert second.cached_summary("sum", Given()) == {"value": 0.1}
+    assert second.cached_summary("sum", Given(2.0)) is None
+    assert (second.reused, second.computed) == (["s"], [])
+    assert second.lineage_by_key == {stage.key: first.lineage_by_key[stage.key]}

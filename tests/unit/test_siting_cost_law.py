@@ -2,11 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commonwatt.siting.domain.cells import site_cells
 from commonwatt.siting.domain.cost_inputs import INPUTS, CostInputs
+from commonwatt.siting.engines.cost import chance
+from commonwatt.siting.engines.cost.arrays import gpu_hour_costs_in_arrays
 from commonwatt.siting.engines.cost.model import (
     capital_recovery_factor,
     construction_interest_factor,
@@ -14,10 +18,12 @@ from commonwatt.siting.engines.cost.model import (
     levelised_cost_by_cash_flow,
     levelised_cost_by_part,
     levelised_cost_of_compute,
+    levelised_cost_parts,
     undiscounted_gpu_hour_cost,
     useful_gpu_hours_per_year,
     yearly_asset_charge_usd,
 )
+from commonwatt.siting.io.cells import load_cost_cells
 
 near = pytest.approx
 # Half the hours, no faults, no rate, no tax: every part is an amount over 4,380 hours.
@@ -173,3 +179,42 @@ def test_without_rate_and_tax_the_cost_is_money_over_hours():
     # Whole numbers are read as the figures that they are.
     whole = PLAIN._replace(it_kw_per_gpu=2, demand_charge_usd_per_kw=120)
     assert levelised_cost_of_compute(whole) == levelised_cost_of_compute(PLAIN)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.integers(1, 40))
+def test_the_law_in_arrays_and_in_plain_python_is_that_of_the_compiled_law_to_the_last_bit(
+    data, count
+):
+    rows = np.array([inputs_between(data.draw) for _ in range(count)])
+    compiled = np.empty(count)
+    chance._fill_gpu_hour_costs_of_inputs(rows, compiled)
+    assert gpu_hour_costs_in_arrays(rows).tobytes() == compiled.tobytes()
+    plain = [levelised_cost_parts.py_func(CostInputs(*row)) for row in rows.tolist()]
+    assert [sum(parts) for parts in plain] == compiled.tolist()
+
+
+@pytest.mark.parametrize("site", ["us-virginia", "cn-west", "hong-kong"])
+def test_draws_in_arrays_are_the_compiled_draws_to_the_last_bit(site, monkeypatch):
+    cells = site_cells(load_cost_cells(), site)
+    drawn = []
+    for loaded in (True, False):
+        monkeypatch.setattr(chance, "is_compiler_loaded", lambda loaded=loaded: loaded)
+        drawn.append(chance.draw_gpu_hour_costs(cells, draws=20_000, seed=5).cost.tobytes())
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [{"utilisation_share": 0.0}, {"discount_rate": -1.0}, {"hardware_life_years": 0.0},
+     {"discount_rate": 1e300, "delay_months": 1e300}],
+)  # fmt: skip
+def test_where_python_stops_the_compiled_law_goes_on(impossible, monkeypatch):
+    usual = site_cells(load_cost_cells(), "cn-west").median_cost_inputs()
+    rows = np.array([usual._replace(**impossible)] * 20)
+    compiled = np.empty(len(rows))
+    chance._fill_gpu_hour_costs_of_inputs(rows, compiled)
+    monkeypatch.setattr(chance, "is_compiler_loaded", lambda: False)
+    for count in (1, len(rows)):
+        costs = chance.gpu_hour_costs_of_inputs(rows[:count])
+        np.testing.assert_array_equal(costs, compiled[:count])

@@ -62,8 +62,9 @@ def test_other_words_for_the_same_figures_are_another_section(tmp_path, monkeypa
     programme = small_programme(tmp_path)
     store = RunStore(tmp_path / "runs")
     run_study(programme, store)
-    for module in ("commonwatt.study.sections.stage", "commonwatt.study.annexes"):
-        monkeypatch.setattr(f"{module}.translations_sha256", lambda language: "renewed")
+    for module in ("sections.stage", "annexes", "earlier"):
+        of = f"commonwatt.study.{module}.translations_sha256"
+        monkeypatch.setattr(of, lambda language: "renewed")
     again = run_study(programme, store)
     assert "fleet-section" in again.stages.computed
     assert "fleet" in again.stages.reused

@@ -154,7 +154,7 @@ def kernels_for_small_work(*, is_small: bool) -> Generator[None]:
     Args:
         is_small: Whether the caller's work is done in plain Python before numba is loaded.
     """
-    if not is_small or "numba" in sys.modules:
+    if not is_small or is_compiler_loaded():
         yield
         return
     before = _runs_plainly.set(True)
@@ -164,6 +164,11 @@ def kernels_for_small_work(*, is_small: bool) -> Generator[None]:
             yield
     finally:
         _runs_plainly.reset(before)
+
+
+def is_compiler_loaded() -> bool:
+    """Return whether kernels run compiled without the price of loading the compiler."""
+    return "numba" in sys.modules
 
 
 @functools.cache

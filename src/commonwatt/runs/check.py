@@ -39,6 +39,15 @@ def run_store_faults(root: Path) -> list[Message]:
     return faults
 
 
+def is_stored_run_whole(root: Path, run_id: str) -> bool:
+    """Return whether a run is there, each of its tables and pages as it was written."""
+    try:
+        return not any(_stored_run_faults(root, run_id))
+    # A manifest that cannot be read is no run that can be handed on.
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _run_database_integrity_and_run_ids(root: Path) -> tuple[str, set[str]]:
     engine = open_database_engine(run_database_location(root))
     try:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 Value = TypeVar("Value")
-Update = Callable[[bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +111,18 @@ class StageResult:
         return StageOutput(stage=self.name, key=self.key, part=name, value=self.tables[name])
 
 
-def run_stage_inputs_sha256(inputs: object) -> str:
+Encoded = dict[int, tuple[object, bytes]]
+"""What objects that never change were encoded to, by identity; the object is held, so that no
+other one takes its place."""
+
+
+def run_stage_inputs_sha256(inputs: object, encoded: Encoded | None = None) -> str:
     """Return the sha256 of an object, whatever it is made of.
+
+    Args:
+        inputs: The object.
+        encoded: Frozen parts that were met before, to which those of `inputs` are added; the
+            stages of a study share most of theirs.
 
     Raises:
         TypeError: It holds a kind of value that no rule encodes: a bug of the caller.
@@ -126,9 +135,27 @@ def run_stage_inputs_sha256(inputs: object) -> str:
     ... )
     (False, False)
     """
-    digest = hashlib.sha256()
-    _hash_run_stage_input(inputs, digest.update)
-    return digest.hexdigest()
+    sink = _HashedParts({} if encoded is None else encoded)
+    _hash_run_stage_input(inputs, sink)
+    return hashlib.sha256(sink.content).hexdigest()
+
+
+class _HashedParts:
+    """What of an object is hashed, in one piece: each call of the hash has its price."""
+
+    __slots__ = ("content", "encoded")
+
+    def __init__(self, encoded: Encoded) -> None:
+        self.content, self.encoded = bytearray(), encoded
+
+    def add_frozen(self, value: object, encode: Callable[[Any, _HashedParts], None]) -> None:
+        """Add an object that never changes, encoded once however often it is met."""
+        known = self.encoded.get(id(value))
+        if known is None:
+            own = _HashedParts(self.encoded)
+            encode(value, own)
+            known = self.encoded[id(value)] = (value, bytes(own.content))
+        self.content += known[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +195,6 @@ def run_stage_lineage(inputs: object) -> RunStageLineage:
     return RunStageLineage(edges=tuple(sorted(edges)), files=tuple(files), stated=tuple(stated))
 
 
-_SHORT: Final = 4096  # bytes that are joined to their head rather than hashed apart
 _PLAIN: Final = (str, int, float, bool, bytes, type(None))
 
 
@@ -194,23 +220,34 @@ def _run_stage_input_parts(inputs: object) -> Iterator[object]:
 
 
 @singledispatch
-def _hash_run_stage_input(value: Any, update: Update) -> None:
+def _hash_run_stage_input(value: Any, sink: _HashedParts) -> None:
     """Feed a value to a hash, each kind under a tag and each part under its length.
 
     Without tag and length "12" and 1, 2 would read alike.
     """
     if _is_run_input_frame(value):
-        _hash_run_input_frame(value, update)
+        _hash_run_input_frame(value, sink)
         return
     # No fallback to `repr` or pickle: either may leave out a field, and then two inputs look alike.
     if not is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"an input of a stage holds a {type(value).__name__}")
-    _hash_run_input_text(update, "object", type(value).__name__)
+    if _is_frozen_dataclass(type(value)):
+        sink.add_frozen(value, _hash_run_input_object)
+    else:
+        _hash_run_input_object(value, sink)
+
+
+def _is_frozen_dataclass(kind: type) -> bool:
+    return bool(cast("Any", kind).__dataclass_params__.frozen)
+
+
+def _hash_run_input_object(value: Any, sink: _HashedParts) -> None:
+    _hash_run_input_text(sink, "object", type(value).__name__)
     for each in fields(value):
         # Where a programme lies is said in its errors and decides nothing: a field may say so.
         if each.metadata.get("decides", True):
-            _hash_run_input_text(update, "field", each.name)
-            _hash_run_stage_input(getattr(value, each.name), update)
+            _hash_run_input_text(sink, "field", each.name)
+            _hash_run_stage_input(getattr(value, each.name), sink)
 
 
 @_hash_run_stage_input.register(type(None))
@@ -221,53 +258,60 @@ def _hash_run_stage_input(value: Any, update: Update) -> None:
 @_hash_run_stage_input.register(Enum)
 @_hash_run_stage_input.register(Path)
 @_hash_run_stage_input.register(date)
-def _(value: Any, update: Update) -> None:
+def _(value: Any, sink: _HashedParts) -> None:
     # The kind is hashed, too: 1 and "1" print alike.
-    _hash_run_input_text(update, type(value).__name__, value)
+    _hash_run_input_text(sink, type(value).__name__, value)
 
 
 @_hash_run_stage_input.register(float)
-def _(value: float, update: Update) -> None:
+def _(value: float, sink: _HashedParts) -> None:
     # The bits, and not the text: two floats that print alike may differ.
-    _hash_run_input_bytes(update, b"float", struct.pack("<d", value))
+    _hash_run_input_bytes(sink, b"float", struct.pack("<d", value))
 
 
 @_hash_run_stage_input.register(InputFile)
-def _(value: InputFile, update: Update) -> None:
-    _hash_run_input_text(update, "file", f"{value.name}\0{value.sha256}")
+def _(value: InputFile, sink: _HashedParts) -> None:
+    _hash_run_input_text(sink, "file", f"{value.name}\0{value.sha256}")
 
 
 @_hash_run_stage_input.register(StageOutput)
-def _(value: StageOutput[Any], update: Update) -> None:
+def _(value: StageOutput[Any], sink: _HashedParts) -> None:
     # Without the stage's key: an earlier stage that gives the same value as before must start
     # nothing anew.
-    _hash_run_input_text(update, "output", value.part)
-    _hash_run_stage_input(value.value, update)
+    _hash_run_input_text(sink, "output", value.part)
+    _hash_run_stage_input(value.value, sink)
 
 
 @_hash_run_stage_input.register(StageResult)
-def _(value: StageResult, update: Update) -> None:
-    _hash_run_input_text(update, "stage", f"{value.name}\0{value.key}")
+def _(value: StageResult, sink: _HashedParts) -> None:
+    _hash_run_input_text(sink, "stage", f"{value.name}\0{value.key}")
 
 
 @_hash_run_stage_input.register(BaseModel)
-def _(value: BaseModel, update: Update) -> None:
-    _hash_run_input_text(update, "model", type(value).__name__)
-    _hash_run_stage_input(value.model_dump(mode="python"), update)
+def _(value: BaseModel, sink: _HashedParts) -> None:
+    if value.model_config.get("frozen"):
+        sink.add_frozen(value, _hash_run_input_model)
+    else:
+        _hash_run_input_model(value, sink)
+
+
+def _hash_run_input_model(value: BaseModel, sink: _HashedParts) -> None:
+    _hash_run_input_text(sink, "model", type(value).__name__)
+    _hash_run_stage_input(value.model_dump(mode="python"), sink)
 
 
 @_hash_run_stage_input.register(np.ndarray)
-def _(value: np.ndarray[Any, Any], update: Update) -> None:
+def _(value: np.ndarray[Any, Any], sink: _HashedParts) -> None:
     # Type and shape, because the same bytes are other numbers in another type and another table in
     # another shape.
-    _hash_run_input_text(update, "array", f"{value.dtype.str}{value.shape}")
+    _hash_run_input_text(sink, "array", f"{value.dtype.str}{value.shape}")
     # A slice or a transposed array lies in memory in another order than it is read in.
-    _hash_run_input_bytes(update, b"bytes", np.ascontiguousarray(value).tobytes())
+    _hash_run_input_bytes(sink, b"bytes", np.ascontiguousarray(value).tobytes())
 
 
 @_hash_run_stage_input.register(np.generic)
-def _(value: Any, update: Update) -> None:
-    _hash_run_input_bytes(update, str(value.dtype).encode(), value.tobytes())
+def _(value: Any, sink: _HashedParts) -> None:
+    _hash_run_input_bytes(sink, str(value.dtype).encode(), value.tobytes())
 
 
 def _is_run_input_frame(value: object) -> TypeGuard[pl.DataFrame]:
@@ -277,50 +321,45 @@ def _is_run_input_frame(value: object) -> TypeGuard[pl.DataFrame]:
     return polars is not None and isinstance(value, polars.DataFrame)
 
 
-def _hash_run_input_frame(value: pl.DataFrame, update: Update) -> None:
-    _hash_run_input_text(update, "table", value.schema)
+def _hash_run_input_frame(value: pl.DataFrame, sink: _HashedParts) -> None:
+    _hash_run_input_text(sink, "table", value.schema)
     for column in value.iter_columns():
         # Numbers by their bits; everything else, and what has holes, value by value.
         bits = column.dtype.is_numeric() and not column.null_count()
-        _hash_run_stage_input(column.to_numpy() if bits else column.to_list(), update)
+        _hash_run_stage_input(column.to_numpy() if bits else column.to_list(), sink)
 
 
 @_hash_run_stage_input.register(Mapping)
-def _(value: Mapping[Any, Any], update: Update) -> None:
-    _hash_run_input_text(update, "mapping", len(value))
+def _(value: Mapping[Any, Any], sink: _HashedParts) -> None:
+    _hash_run_input_text(sink, "mapping", len(value))
     # Sorted by their text: keys need not be of one type, and the order of insertion decides
     # nothing.
     for key in sorted(value, key=repr):
-        _hash_run_stage_input(key, update)
-        _hash_run_stage_input(value[key], update)
+        _hash_run_stage_input(key, sink)
+        _hash_run_stage_input(value[key], sink)
 
 
 @_hash_run_stage_input.register(list)
 @_hash_run_stage_input.register(tuple)
-def _(value: Sequence[Any], update: Update) -> None:
-    _hash_run_input_text(update, "sequence", len(value))
+def _(value: Sequence[Any], sink: _HashedParts) -> None:
+    _hash_run_input_text(sink, "sequence", len(value))
     for part in value:
-        _hash_run_stage_input(part, update)
+        _hash_run_stage_input(part, sink)
 
 
 @_hash_run_stage_input.register(set)
 @_hash_run_stage_input.register(frozenset)
-def _(value: frozenset[Any], update: Update) -> None:
-    _hash_run_stage_input(sorted(value, key=repr), update)
+def _(value: frozenset[Any], sink: _HashedParts) -> None:
+    _hash_run_stage_input(sorted(value, key=repr), sink)
 
 
-def _hash_run_input_text(update: Update, tag: str, value: object) -> None:
+def _hash_run_input_text(sink: _HashedParts, tag: str, value: object) -> None:
     _hash_run_input_bytes(
-        update, tag.encode(), value if isinstance(value, bytes) else str(value).encode()
+        sink, tag.encode(), value if isinstance(value, bytes) else str(value).encode()
     )
 
 
-def _hash_run_input_bytes(update: Update, tag: bytes, content: bytes) -> None:
+def _hash_run_input_bytes(sink: _HashedParts, tag: bytes, content: bytes) -> None:
     # Lengths first, as in a netstring: no content can then pass for a tag and the next content.
-    head = b"%d:%s:%d:" % (len(tag), tag, len(content))
-    # A study hashes tens of thousands of short texts, and each call of the hash has its price.
-    if len(content) < _SHORT:
-        update(head + content)
-    else:
-        update(head)
-        update(content)
+    sink.content += b"%d:%s:%d:" % (len(tag), tag, len(content))
+    sink.content += content

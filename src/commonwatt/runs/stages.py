@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from commonwatt.core.files import folder_draft
 from commonwatt.runs.inputs import (
+    Encoded,
     StageResult,
     run_stage_inputs_sha256,
     run_stage_lineage,
@@ -68,8 +69,11 @@ class StageStore:
 
     def __init__(self, root: Path) -> None:
         self.folder = root / FOLDER
+        self._encoded: Encoded = {}
         self.reused: list[str] = []
         self.computed: list[str] = []
+        self.opened: list[str] = []
+        """Key of every stage that was handed out, in order."""
         self.lineage_by_key: dict[str, StageResult] = {}
         """Every stage that was handed out, without its values: what it was made from."""
 
@@ -87,13 +91,60 @@ class StageStore:
             before: Called before it is computed, to report progress.
         """
         result = self._cached_or_computed(stage, inputs, before)
+        self.opened.append(result.key)
         self.lineage_by_key[result.key] = replace(result, data={}, tables={})
         return result
+
+    def beside(self) -> StageStore:
+        """Return books of its own over the same folder, for parts that no lineage needs."""
+        books = StageStore(self.folder.parent)
+        books._encoded = self._encoded
+        return books
+
+    def cached_summary(self, name: str, inputs: object) -> dict[str, Any] | None:
+        """Return what `save_summary` kept of these inputs, or None where nothing is cached.
+
+        The stages behind it are put on record as reused, though none of them is opened.
+        """
+        folder = self._folder_of(name, inputs)
+        cached = _load_cached_run_stage(folder, dict[str, "pl.DataFrame"])
+        if cached is None:
+            return None
+        for key, row in cached.data["lineage"].items():
+            self.lineage_by_key.setdefault(key, _stage_of_lineage_row(key, row))
+        keys = cached.data["opened"]
+        self.opened += keys
+        self.reused += [self.lineage_by_key[key].name for key in keys]
+        return cached.data["summary"]
+
+    def save_summary(
+        self, name: str, inputs: object, summary: Mapping[str, Any], *, since: int = 0
+    ) -> None:
+        """Keep what follows from the stages that were opened, so that it can be had without them.
+
+        Args:
+            name: What kind of summary it is.
+            inputs: Everything that decides it, a frozen dataclass.
+            summary: Plain values.
+            since: How many stages had been opened before those that it follows from.
+        """
+        folder = self._folder_of(name, inputs)
+        opened = self.opened[since:]
+        data = {
+            "summary": summary,
+            "opened": opened,
+            "lineage": {key: _lineage_row(self.lineage_by_key[key]) for key in opened},
+        }
+        _save_run_stage_to_cache(StageResult(data=data, name=name, key=folder.name), folder)
+        _forget_oldest_run_stages(self.folder)
+
+    def _folder_of(self, name: str, inputs: object) -> Path:
+        return self.folder / run_stage_cache_key(name, inputs, self._encoded)
 
     def _cached_or_computed(
         self, stage: Stage[Inputs], inputs: Inputs, before: Callable[[], None]
     ) -> StageResult:
-        folder = self.folder / run_stage_cache_key(stage.name, inputs)
+        folder = self._folder_of(stage.name, inputs)
 
         def compute_tables_again() -> Mapping[str, pl.DataFrame]:
             self.computed.append(stage.name)
@@ -161,12 +212,11 @@ class CachedStageTables(Mapping[str, "pl.DataFrame"]):
         return len(self._names)
 
 
-def run_stage_cache_key(name: str, inputs: object) -> str:
+def run_stage_cache_key(name: str, inputs: object, encoded: Encoded | None = None) -> str:
     """Return the hash that names a stage: of its name, its whole inputs and this code."""
+    everything = {"name": name, "inputs": inputs, "source": run_source_digest()}
     # 128 bits name a stage: enough that two never meet, and short enough for a folder.
-    return run_stage_inputs_sha256({"name": name, "inputs": inputs, "source": run_source_digest()})[
-        :32
-    ]
+    return run_stage_inputs_sha256(everything, encoded)[:32]
 
 
 def _load_cached_run_stage(
@@ -194,6 +244,16 @@ def _load_cached_run_stage(
     # fails over its cache.
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _lineage_row(stage: StageResult) -> list[Any]:
+    return [stage.name, stage.edges, stage.files, stage.stated]
+
+
+def _stage_of_lineage_row(key: str, row: list[Any]) -> StageResult:
+    name, *pairs = row
+    edges, files, stated = map(_stage_name_digest_pairs, pairs)
+    return StageResult(data={}, name=name, key=key, edges=edges, files=files, stated=stated)
 
 
 def _stage_name_digest_pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:

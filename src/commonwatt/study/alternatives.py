@@ -133,6 +133,7 @@ def compare_alternatives(
             second.base_case.fleet.value("measured"),
         ),
         seed=programme.file.seed,
+        parts=stages.beside(),
     )
     stage = stages.get_or_compute(BREAK_EVEN_STAGE, inputs)
     return Comparison(
@@ -183,7 +184,10 @@ def alternative_cost_stage(
     return stages.get_or_compute(
         ALTERNATIVE_COST_STAGE,
         AlternativeCostStageInputs(
-            sites=tuple(base_case.sites), measured=base_case.fleet.value("measured"), seed=seed
+            sites=tuple(base_case.sites),
+            measured=base_case.fleet.value("measured"),
+            seed=seed,
+            parts=stages.beside(),
         ),
     )
 

@@ -30,7 +30,7 @@ from commonwatt.study.formulas.evaluate import (
     is_same_study_figure_value,
     study_figure_formula_uses,
     study_figure_formula_value,
-    study_figure_label,
+    study_figure_labels,
 )
 from commonwatt.study.formulas.extents import (
     study_figure_basis_message,
@@ -157,7 +157,7 @@ def _study_figure_faults(
             continue
         value = values[use.name]
         wanted = {
-            "label": str(study_figure_label(use, tables)),
+            "label": str(study_figure_labels(tables)(use)),
             "shown": measure_value_text(value, use.formula.form, currency=currency),
             "unit": use.unit.replace(CURRENCY, currency),
             "extent": str(study_figure_extent_message(use, tables)),
@@ -276,7 +276,7 @@ def _study_report_page_figure_faults(
     if language == "en":
         for text, at in _FACT.findall(page_html):
             if at in by_anchor:
-                label = str(study_figure_label(by_anchor[at], tables))
+                label = str(study_figure_labels(tables)(by_anchor[at]))
                 if html.unescape(text) != label:
                     yield _study_page_figure_mismatch(by_anchor[at].name, text, label)
 
@@ -297,7 +297,7 @@ def _figure_origin_faults(
         f"<code>{use.expression}</code>",
     ]
     if language == "en":
-        wanted.append(f">{study_figure_label(use, tables)}: ")
+        wanted.append(f">{study_figure_labels(tables)(use)}: ")
     for part in wanted:
         if part not in origin_html:
             yield _study_page_figure_mismatch(use.name, origin_html[:80], part)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from commonwatt.runs import Stage, StageOutput, StageResult
+from commonwatt.runs import Stage, StageOutput, StageResult, StageStore
 from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
 from commonwatt.study.break_even import BreakEvenPoint, study_break_even_points
 from commonwatt.study.doubt import largest_cost_doubt
@@ -24,12 +24,14 @@ class AlternativeCostStageInputs:
         sites: Each site with its cells and what was measured there.
         measured: Where use and energy of the sites come from.
         seed: The programme's.
+        parts: Where the draws of a single site are cached.
         draws: Draws of the inputs.
     """
 
     sites: tuple[StudyCostedSite, ...]
     measured: StageOutput[Any]
     seed: int
+    parts: StageStore = field(metadata={"decides": False}, repr=False)
     draws: int = DRAWS
 
 
@@ -42,6 +44,7 @@ class BreakEvenStageInputs:
         other: Sites of the next.
         measured: Where use and energy of the sites of both come from.
         seed: The programme's.
+        parts: Where the draws of a single site are cached.
         draws: Draws in which the two are compared.
     """
 
@@ -49,13 +52,14 @@ class BreakEvenStageInputs:
     other: tuple[StudyCostedSite, ...]
     measured: tuple[StageOutput[Any], StageOutput[Any]]
     seed: int
+    parts: StageStore = field(metadata={"decides": False}, repr=False)
     draws: int = DRAWS
 
 
 def compute_alternative_cost(inputs: AlternativeCostStageInputs) -> StageResult:
     """Return the cost of a GPU-hour at the medians, and its 5th and 95th percentile [USD]."""
     mix = study_site_mix(list(inputs.sites))
-    drawn = mix.drawn_gpu_hour_costs(inputs.draws, inputs.seed)
+    drawn = mix.drawn_gpu_hour_costs(inputs.draws, inputs.seed, inputs.parts)
     summary = gpu_hour_cost_summary(drawn.gpu_hour_usd)
     return StageResult(
         data={
@@ -74,7 +78,7 @@ def compute_break_even(inputs: BreakEvenStageInputs) -> StageResult:
     # Draw against draw: an input that both share has the same value in both and decides nothing
     # between them.
     first, second = (
-        mix.drawn_gpu_hour_costs(inputs.draws, inputs.seed).gpu_hour_usd
+        mix.drawn_gpu_hour_costs(inputs.draws, inputs.seed, inputs.parts).gpu_hour_usd
         for mix in (cheapest, other)
     )
     points = [

@@ -27,7 +27,7 @@ from commonwatt.study.formulas.evaluate import (
     FormulaUse,
     check_figure_value,
     study_figure_formula_uses,
-    study_figure_label,
+    study_figure_labels,
 )
 from commonwatt.study.formulas.extents import (
     study_figure_basis_message,
@@ -346,16 +346,15 @@ def _evaluated_figure_nodes(
     if set(uses) != set(computed):
         odd = sorted(set(uses) ^ set(computed))
         raise IdentityError(odd[0], found=Message("a figure without a formula, or the reverse"))
-    # Books of its own over the same folder: a check is no stage of the study, in no lineage of it.
-    by_formula = study_figure_formula_values(
-        uses.values(), written, StageStore(stages.folder.parent)
-    )
+    # A check is no stage of the study, in no lineage of it.
+    by_formula = study_figure_formula_values(uses.values(), written, stages.beside())
+    labels = study_figure_labels(tables)
     for name, use in uses.items():
         # Cached is what the formula gives, and never that the two agree: that is asked each time.
         check_figure_value(name, computed[name], by_formula[name])
         yield FigureNode(
             name=name,
-            label=study_figure_label(use, tables),
+            label=labels(use),
             value=computed[name],
             use=use,
             currency=currency,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.core.special import normal_cdf
+from commonwatt.runs import Stage, StageResult, StageStore
 from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.engines.cost.chance import (
     cost_inputs_of_scores,
     gpu_hour_costs_of_inputs,
     site_gpu_hour_costs_by_draw,
 )
+from commonwatt.study.stages.samplers import site_cost_sampler_of_parts
 from commonwatt.study.stages.sites import (
     RENT,
     StudyCostedSite,
@@ -31,7 +35,7 @@ F64 = npt.NDArray[np.float64]
 DRAWS_WITH_INPUTS: Final = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StudyMixSite:
     """One site of a mix, ready to be costed many times.
 
@@ -45,6 +49,11 @@ class StudyMixSite:
     site: StudyCostedSite
     weight: float
     medians: dict[str, float]
+
+    @cached_property
+    def median_gpu_hour_usd(self) -> float:
+        """Cost of a useful GPU-hour at the medians of every input [USD]."""
+        return float(self.gpu_hour_costs_usd({}, 1)[0])
 
     def gpu_hour_costs_usd(self, moved: Mapping[str, F64], count: int) -> F64:
         """Return the cost of a useful GPU-hour with some inputs moved [USD], shape (count,)."""
@@ -91,6 +100,38 @@ class StudyMixDraws:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SiteDrawStageInputs:
+    """What decides the cost of a GPU-hour at one site in each draw.
+
+    Args:
+        site: The site with its cells and what was measured there.
+        draws: How many draws.
+        seed: Their seed.
+        parts: Where what all sites share is cached; None: nowhere.
+    """
+
+    site: StudyCostedSite
+    draws: int
+    seed: int
+    parts: StageStore | None = field(default=None, metadata={"decides": False}, repr=False)
+
+
+def compute_site_draws(inputs: SiteDrawStageInputs) -> StageResult:
+    """Return what was drawn at one site: each draw's cost, and the inputs of the first draws."""
+    drawn = _study_site_draws(inputs)
+    return StageResult(
+        data={},
+        tables={
+            "draws": pl.DataFrame({"cost_usd_per_gpu_hour": drawn.gpu_hour_usd}),
+            "inputs": pl.DataFrame(drawn.values, schema=list(drawn.inputs)),
+        },
+    )
+
+
+SITE_DRAW_STAGE: Final = Stage(name="site-draws", compute=compute_site_draws)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudySiteMix:
     """Several sites as one."""
 
@@ -109,7 +150,11 @@ class StudySiteMix:
         """Return the mean cost at each of `count` places of some inputs [USD], shape (count,)."""
         costs = np.zeros(count)
         for part in self.parts:
-            costs += part.weight * part.gpu_hour_costs_usd(moved, count)
+            # A walk over one input leaves most sites as they are.
+            if moved.keys().isdisjoint(part.medians):
+                costs += part.weight * part.median_gpu_hour_usd
+            else:
+                costs += part.weight * part.gpu_hour_costs_usd(moved, count)
         return costs
 
     def inputs_by_key(self) -> dict[str, StudyCostInput]:
@@ -120,13 +165,25 @@ class StudySiteMix:
             for cost_input in part.site.sourced_cost_inputs()
         }
 
-    def drawn_gpu_hour_costs(self, draws: int, seed: int) -> StudyMixDraws:
+    def drawn_gpu_hour_costs(
+        self, draws: int, seed: int, parts: StageStore | None = None
+    ) -> StudyMixDraws:
         """Return the mean cost in each draw of all inputs, and what was drawn at each site.
 
         A key is drawn from a stream of its own, so that two mixes that share an input
         share its draws, too.
+
+        Args:
+            draws: How many.
+            seed: Their seed.
+            parts: Where the draws of a single site are cached; without it nowhere.
         """
-        sites = tuple(_study_site_draws(part.site, draws, seed) for part in self.parts)
+        sites = tuple(
+            _study_site_draws_of_parts(
+                SiteDrawStageInputs(site=part.site, draws=draws, seed=seed, parts=parts)
+            )
+            for part in self.parts
+        )
         weighted = [
             part.weight * site.gpu_hour_usd for part, site in zip(self.parts, sites, strict=True)
         ]
@@ -152,9 +209,25 @@ def _study_mix_site_at_median_inputs(site: StudyCostedSite, weight: float) -> St
     return StudyMixSite(site=site, weight=weight, medians=medians)
 
 
-def _study_site_draws(site: StudyCostedSite, draws: int, seed: int) -> StudySiteDraws:
+def _study_site_draws_of_parts(inputs: SiteDrawStageInputs) -> StudySiteDraws:
+    """Return what was drawn at a site, from where it is cached if it is cached somewhere."""
+    if inputs.parts is None:
+        return _study_site_draws(inputs)
+    tables = inputs.parts.get_or_compute(SITE_DRAW_STAGE, inputs).tables
+    return StudySiteDraws(
+        name=inputs.site.site.name,
+        gpu_hour_usd=tables["draws"]["cost_usd_per_gpu_hour"].to_numpy(),
+        inputs=tables["inputs"].columns,
+        values=tables["inputs"].to_numpy(),
+    )
+
+
+def _study_site_draws(inputs: SiteDrawStageInputs) -> StudySiteDraws:
+    site = inputs.site
     scores = {
-        cost_input.key: _study_input_standard_normal_draws(cost_input.key, draws, seed)
+        cost_input.key: _study_input_standard_normal_draws(
+            cost_input.key, inputs.draws, inputs.seed
+        )
         for cost_input in site.sourced_cost_inputs()
     }
     name = site.site.name
@@ -171,11 +244,12 @@ def _study_site_draws(site: StudyCostedSite, draws: int, seed: int) -> StudySite
         for cost_input in site.sourced_cost_inputs()
     }
     in_order = np.stack([columns[i] for i in range(len(columns))], axis=1)
+    sampler = site_cost_sampler_of_parts(site.cells, inputs.parts)
     return StudySiteDraws(
         name=name,
-        gpu_hour_usd=site_gpu_hour_costs_by_draw(site.cells, in_order),
+        gpu_hour_usd=site_gpu_hour_costs_by_draw(site.cells, in_order, sampler),
         inputs=NAMES,
-        values=cost_inputs_of_scores(site.cells, in_order[:DRAWS_WITH_INPUTS]),
+        values=cost_inputs_of_scores(sampler, in_order[:DRAWS_WITH_INPUTS]),
     )
 
 

@@ -120,6 +120,7 @@ def compute_base_case(
         part=None if variant == PROGRAMME else part,
         scale=capital_inputs.scale,
         country=() if variant == PROGRAMME else programme.country_files,
+        parts=stages.beside(),
     )
     return BaseCase(
         programme=programme,
@@ -162,7 +163,9 @@ def _study_cost_stage(
         return None
     return stages.get_or_compute(
         COST_STAGE,
-        CostStageInputs.of(base.sites, base.fleet, base.programme.file.seed),
+        CostStageInputs.of(
+            base.sites, base.fleet, seed=base.programme.file.seed, parts=stages.beside()
+        ),
         lambda: report_progress(Message("Costing a GPU-hour at each site")),
     )
 

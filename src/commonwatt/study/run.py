@@ -52,6 +52,14 @@ from commonwatt.study.alternatives import (
     debt_effect_tables,
 )
 from commonwatt.study.annexes import Annex, programme_project_and_model_annexes
+from commonwatt.study.earlier import (
+    QuotedFigures,
+    StudyAnswer,
+    earlier_quoted_figures,
+    earlier_study_answer,
+    save_quoted_figures,
+    save_study_answer,
+)
 from commonwatt.study.errors import AbsentPartError
 from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
 from commonwatt.study.formulas.assembled import StudyBasis, study_basis_tables_and_stages
@@ -138,32 +146,80 @@ def run_study(
     """
     # Time of the processor: by the wall clock a busy machine would seem to compute more.
     began, stages = time.process_time(), StageStore(store.root)
-    changes = list(what_if)
-    loaded = load_programme(programme, changes)
-    written = load_programme(programme) if changes else loaded
-    drawn = compute_study(loaded, stages, report_progress)
-    findings = _compute_study_findings(loaded, drawn, stages, report_progress)
-    rows = _study_what_if_rows(findings, written, stages, report_progress) if changes else []
-    # The example project and models hang on no input that a change could name.
-    beside = (
-        []
-        if changes
-        else list(programme_project_and_model_annexes(loaded, stages, language, report_progress))
-    )
-    report_progress(Message("Writing the report"))
-    recipe = _study_recipe_with_absent_annexes(study_recipe(loaded, language), beside)
-    absent = list(absent_study_parts(loaded, drawn))
-    whole = _StudyReport(loaded, language, recipe, findings, rows, beside, stages, absent)
-    run = _write_study_run(store, whole, began)
-    folder = store.folder(run.run_id)
+    loaded = load_programme(programme, list(what_if))
+    recipe = study_recipe(loaded, language)
+    answer = earlier_study_answer(recipe.run_id, language, store, stages)
+    if answer is not None:
+        QuotedFigures(facts={}, warnings=answer.warnings).report_warnings(report_progress)
+    else:
+        written = load_programme(programme) if what_if else loaded
+        answer = _new_study_answer(
+            _StudyOrder(loaded, written, language, recipe, began), store, stages, report_progress
+        )
+    folder = store.folder(answer.run.run_id)
     return StudyRun(
-        run=run,
+        run=answer.run,
         folder=folder,
         report=folder / REPORT,
-        what_if=rows,
+        what_if=answer.what_if,
         stages=stages,
+        absent=answer.absent,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _StudyOrder:
+    """What is to be studied.
+
+    Args:
+        programme: The programme with the changes made.
+        written: The programme as written.
+        language: Language of the report.
+        recipe: What decides the run, as far as is known before.
+        began_cpu_s: The processor's time when it was asked for [s].
+    """
+
+    programme: Programme
+    written: Programme
+    language: str
+    recipe: RunRecipe
+    began_cpu_s: float
+
+
+def _new_study_answer(
+    order: _StudyOrder, store: RunStore, stages: StageStore, report_progress: ReportProgress
+) -> StudyAnswer:
+    """Return the answer of a study whose run is not in the store, and put the run there."""
+    programme, language = order.programme, order.language
+    drawn = compute_study(programme, stages, report_progress)
+    findings = _compute_study_findings(programme, drawn, stages, report_progress)
+    warnings = findings.quoted_figures().warnings
+    rows: list[dict[str, Any]] = []
+    beside: list[Annex] = []
+    if programme.changes:
+        before = _quoted_figures_before(order.written, stages, report_progress)
+        rows = what_if_figure_change_rows(before.facts, findings.facts)
+        warnings = [*warnings, *before.warnings]
+    # The example project and models hang on no input that a change could name.
+    else:
+        save_quoted_figures(programme, findings.quoted_figures(), stages, since=0)
+        beside = list(
+            programme_project_and_model_annexes(programme, stages, language, report_progress)
+        )
+    report_progress(Message("Writing the report"))
+    recipe = _study_recipe_with_absent_annexes(order.recipe, beside)
+    absent = list(absent_study_parts(programme, drawn))
+    whole = _StudyReport(programme, language, recipe, findings, rows, beside, stages, absent)
+    answer = StudyAnswer(
+        run=_write_study_run(store, whole, order.began_cpu_s),
+        what_if=rows,
+        warnings=list(warnings),
         absent=[*absent, *(side.absent for side in beside if side.absent is not None)],
     )
+    # What is missing today may be there the next time, and the run then has another id.
+    if recipe == order.recipe:
+        save_study_answer(answer, language, stages)
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +234,10 @@ class _StudyFindings:
         more = alternatives_tables(self.comparison) if self.comparison else {}
         effects = debt_effect_tables(self.result.base_case, self.comparison)
         return study_tables(self.result) | more | effects
+
+    def quoted_figures(self) -> QuotedFigures:
+        warnings = self.result.base_case.fleet.data["warnings"]
+        return QuotedFigures(facts=self.facts, warnings=warnings)
 
 
 def _compute_study_findings(
@@ -198,20 +258,18 @@ def _compute_study_findings(
     return _StudyFindings(drawn, compared, facts)
 
 
-def _study_what_if_rows(
-    findings: _StudyFindings,
-    written: Programme,
-    stages: StageStore,
-    report_progress: ReportProgress,
-) -> list[dict[str, Any]]:
-    """Return the figures of the programme as written beside those that were found."""
-    before = _compute_study_findings(
-        written,
-        compute_study(written, stages, report_progress),
-        stages,
-        report_progress,
-    )
-    return what_if_figure_change_rows(before.facts, findings.facts)
+def _quoted_figures_before(
+    written: Programme, stages: StageStore, report_progress: ReportProgress
+) -> QuotedFigures:
+    """Return the quoted figures of the programme as written, most often of an earlier study."""
+    if (earlier := earlier_quoted_figures(written, stages)) is not None:
+        earlier.report_warnings(report_progress)
+        return earlier
+    since = len(stages.opened)
+    drawn = compute_study(written, stages, report_progress)
+    figures = _compute_study_findings(written, drawn, stages, report_progress).quoted_figures()
+    save_quoted_figures(written, figures, stages, since=since)
+    return figures
 
 
 def study_recipe(programme: Programme, language: str) -> RunRecipe:

@@ -13,7 +13,7 @@ from typing import assert_never
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.core.special import normal_cdf, normal_quantile
+from commonwatt.core.special import normal_quantile
 
 F64 = npt.NDArray[np.float64]
 Z95 = 1.6448536269514722  # 95th percentile of the standard normal
@@ -46,8 +46,13 @@ class Distribution:
         """Return the value that `share` of draws stay below."""
         return float(self.cost_input_quantiles(np.array([share]))[0])
 
-    def cost_input_quantiles(self, shares: F64) -> F64:
-        """Return the quantiles of `shares`, of the same shape."""
+    def cost_input_quantiles(self, shares: F64, scores: F64 | None = None) -> F64:
+        """Return the quantiles of `shares`, of the same shape.
+
+        Args:
+            shares: The shares.
+            scores: `normal_quantile` of them, where it is known.
+        """
         match self.shape:
             case DistributionShape.FIXED:
                 return np.full(shares.shape, self.mode)
@@ -57,21 +62,19 @@ class Distribution:
                 return _triangular_cost_quantiles(shares, self.low, self.mode, self.high)
             case DistributionShape.NORMAL:
                 # Low and high are 5th and 95th percentiles, as sources give ranges, and no bounds.
-                return self.mode + (self.high - self.low) / (2 * Z95) * normal_quantile(shares)
+                z = normal_quantile(shares) if scores is None else scores
+                return self.mode + (self.high - self.low) / (2 * Z95) * z
             case DistributionShape.LOGNORMAL:
                 # From both ends, because a source's median seldom is their geometric mean.
                 spread = np.log(self.high / self.low) / (2 * Z95)
-                return self.mode * np.exp(spread * normal_quantile(shares))
+                z = normal_quantile(shares) if scores is None else scores
+                return self.mode * np.exp(spread * z)
             case _:
                 assert_never(self.shape)
 
     def scaled_cost_input(self, factor: float) -> Distribution:
         """Return the same distribution in another unit."""
         return Distribution(self.shape, self.low * factor, self.mode * factor, self.high * factor)
-
-    def cost_input_at_normal_scores(self, scores: F64, low: float, high: float) -> F64:
-        """Return the values at normal scores, cut at the bounds of the input."""
-        return np.clip(self.cost_input_quantiles(normal_cdf(scores)), low, high)
 
 
 def _triangular_cost_quantiles(quantile_shares: F64, low: float, mode: float, high: float) -> F64:

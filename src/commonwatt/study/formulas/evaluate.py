@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -112,40 +114,45 @@ def _study_formula_variant_site_bindings(
                     yield {"variant": variant, "run": runs[variant], "site": site}
 
 
-def study_figure_subject_label(use: FormulaUse, tables: Tables) -> str:
-    """Return whose figure it is, in English, read from the tables of its run."""
-    match use.formula.subject:
-        case FigureSubject.SITE:
-            return _study_table_row_label(
-                tables["basis_sites"], "title", run=use.bound["run"], site=use.bound["site"]
-            )
-        case FigureSubject.YEAR:
-            return str(tables["basis_accounts"].sort("year")["fiscal_year"][-1])
-        case FigureSubject.VARIANT:
-            return _study_table_row_label(
-                tables["alternatives"], "alternative", name=use.bound["variant"]
-            )
-        case FigureSubject.NOTHING:
-            return ""
+def study_figure_labels(tables: Tables) -> Callable[[FormulaUse], Message]:
+    """Return what gives the label of a figure of the run with these tables, to be translated later.
+
+    Each table is read once: a study has more than a hundred figures.
+    """
+
+    @cache
+    def titles(table: str, column: str, *keys: str) -> dict[tuple[str, ...], list[str]]:
+        of_keys: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for title, *key in tables[table].select(column, *keys).iter_rows():
+            of_keys[tuple(key)].append(title)
+        return of_keys
+
+    def subject(use: FormulaUse) -> str:
+        match use.formula.subject:
+            case FigureSubject.SITE:
+                of_sites = titles("basis_sites", "title", "run", "site")
+                return _only_row_label(of_sites, use.bound["run"], use.bound["site"])
+            case FigureSubject.YEAR:
+                return str(tables["basis_accounts"].sort("year")["fiscal_year"][-1])
+            case FigureSubject.VARIANT:
+                of_variants = titles("alternatives", "alternative", "name")
+                return _only_row_label(of_variants, use.bound["variant"])
+            case FigureSubject.NOTHING:
+                return ""
+
+    def label(use: FormulaUse) -> Message:
+        whole, of = measure_label_message(use.formula.form), subject(use)
+        return Message("{label}: {subject}", {"label": whole.text, "subject": of}) if of else whole
+
+    return label
 
 
-def _study_table_row_label(table: pl.DataFrame, column: str, **where: str) -> str:
-    rows = table.filter(**where)[column].to_list()
+def _only_row_label(rows: Mapping[tuple[str, ...], list[str]], *key: str) -> str:
+    labels = rows.get(key, [])
     # Two rows would give the label of whichever comes first.
-    if len(rows) != 1:
-        raise IdentityError(column, found=Message("a label that no row or two rows give"))
-    return str(rows[0])
-
-
-def study_figure_label(use: FormulaUse, tables: Tables) -> Message:
-    """Return the label of a figure, for whoever translates it later."""
-    label, subject = (
-        measure_label_message(use.formula.form),
-        study_figure_subject_label(use, tables),
-    )
-    if not subject:
-        return label
-    return Message("{label}: {subject}", {"label": label.text, "subject": subject})
+    if len(labels) != 1:
+        raise IdentityError(key[-1], found=Message("a label that no row or two rows give"))
+    return str(labels[0])
 
 
 def study_figure_formula_value(

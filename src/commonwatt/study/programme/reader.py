@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -313,12 +314,12 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
 def _load_checked_programme(
     path: Path, changes: Sequence[str], *, with_alternatives: bool
 ) -> Programme:
-    document = _programme_document(path)
-    file = _checked_programme_file(path, document, changes)
+    text = _programme_text(path)
+    file = _checked_programme_file(path, text, tuple(changes))
     named, country = _files_named_in_programme(path, file)
     # Before anything is simulated: a slip in the last alternative would else be met minutes later.
     for alternative in file.alternatives if with_alternatives else ():
-        _check_programme_alternative(path, document, changes, file, alternative)
+        _check_programme_alternative(path, text, changes, file, alternative)
     files = {where: InputFile.from_path(place) for where, place in named.items()}
     built = tuple(file.built_sites())
     country_files = tuple(
@@ -382,7 +383,7 @@ def read_programme_file(path: Path, changes: Sequence[str] = ()) -> ProgrammeFil
     Raises:
         ProgrammeError: The file cannot be read, or holds faults; all are listed.
     """
-    return _checked_programme_file(path, _programme_document(path), changes)
+    return _checked_programme_file(path, _programme_text(path), tuple(changes))
 
 
 def programme_funding_country_files(country: str) -> tuple[Path, ...]:
@@ -441,10 +442,10 @@ def find_programme(name: str | Path) -> Path:
     return path
 
 
-def _programme_document(path: Path) -> Document:
+def _programme_text(path: Path) -> str:
     try:
         # With or without a byte order mark: editors on Windows write one.
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ProgrammeError(
             path.name,
@@ -454,6 +455,10 @@ def _programme_document(path: Path) -> Document:
         ) from None
     except OSError as error:
         raise ProgrammeError(path.name, found=str(error.strerror)) from None
+
+
+@lru_cache(maxsize=2)
+def _programme_document(path: Path, text: str) -> Document:
     try:
         document = _toml_document(text)
     except tomllib.TOMLDecodeError as error:
@@ -474,16 +479,18 @@ def _programme_document(path: Path) -> Document:
     return document
 
 
-def _checked_programme_file(
-    path: Path, document: Document, changes: Sequence[str]
-) -> ProgrammeFile:
+# A study reads its file as written, with its changes, and with those of each alternative, each of
+# them when it is loaded and when it is computed. By the text, so that an edited file is read anew.
+@lru_cache(maxsize=32)
+def _checked_programme_file(path: Path, text: str, changes: tuple[str, ...]) -> ProgrammeFile:
     """Return the file with the changes made, its names known and its figures possible.
 
     Raises:
         ProgrammeError: It is not so; all faults are listed.
     """
     try:
-        file = parse_programme(_changed_programme_document(path, document, changes))
+        document = _changed_programme_document(path, _programme_document(path, text), changes)
+        file = parse_programme(document)
     except ValidationError as error:
         faults = programme_validation_faults(error.errors(), ProgrammeFile)
         raise programme_faults_error(path.name, faults) from None
@@ -499,12 +506,12 @@ def _raise_programme_faults(path: Path, faults: Iterable[ProgrammeFault]) -> Non
 
 
 def _check_programme_alternative(
-    path: Path, document: Document, changes: Sequence[str], file: ProgrammeFile, name: str
+    path: Path, text: str, changes: Sequence[str], file: ProgrammeFile, name: str
 ) -> None:
     """Raise where an alternative could not be read, as the fault of its own lines."""
     lines = file.alternatives[name].change
     try:
-        changed = _checked_programme_file(path, document, [*changes, *lines])
+        changed = _checked_programme_file(path, text, (*changes, *lines))
         _files_named_in_programme(path, changed)
     except ProgrammeError as error:
         raise ProgrammeError(

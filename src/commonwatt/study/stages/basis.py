@@ -13,10 +13,10 @@ from commonwatt.fleet.domain.result import JobState
 from commonwatt.fleet.domain.workload import I64
 from commonwatt.fleet.engines.timeline import gpu_milli_held_series
 from commonwatt.fleet.usecases.simulate import FleetRun
-from commonwatt.siting.domain.cells import SiteCells
 from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.domain.placement import PlacementPlan, PlacementProblem
-from commonwatt.siting.engines.cost.chance import BLOCK, cost_inputs_of_scores
+from commonwatt.siting.engines.cost.arrays import BLOCK
+from commonwatt.siting.engines.cost.chance import CostSampler, cost_inputs_of_scores
 from commonwatt.study.mix import DRAWS_WITH_INPUTS, StudyMixDraws
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
@@ -240,13 +240,14 @@ def study_basis_cost_draw_tables(
 
 
 def study_drawn_site_costs(
-    name: str, cells: SiteCells, costs: np.ndarray[Any, Any], seed: int
+    name: str, sampler: CostSampler, stream: str, costs: np.ndarray[Any, Any], seed: int
 ) -> tuple[str, np.ndarray[Any, Any], pl.DataFrame]:
     """Return the cost of every draw of a site's cells, and the inputs of the first draws.
 
     Args:
         name: The site.
-        cells: Its inputs.
+        sampler: What turns scores into its inputs.
+        stream: Name of the site whose cells were drawn.
         costs: What `draw_gpu_hour_costs` gives of the cells and the seed, shape (draws,).
         seed: The seed.
     """
@@ -255,10 +256,8 @@ def study_drawn_site_costs(
     # The shape of the kernel's first block: the same stream gives the same numbers only when it
     # fills the same array.
     scores = np.empty((min(draws, BLOCK), len(NAMES)), np.float32)
-    named_random_stream(seed, f"siting.cost.{cells.site}").standard_normal(
-        out=scores, dtype=np.float32
-    )
-    values = cost_inputs_of_scores(cells, scores[:count])
+    named_random_stream(seed, f"siting.cost.{stream}").standard_normal(out=scores, dtype=np.float32)
+    values = cost_inputs_of_scores(sampler, scores[:count])
     return name, costs, study_draw_inputs_frame(name, NAMES, values)
 
 

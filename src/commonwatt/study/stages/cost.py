@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
 from commonwatt.core.seeds import named_random_stream
-from commonwatt.runs import Stage, StageOutput, StageResult
+from commonwatt.runs import Stage, StageOutput, StageResult, StageStore
 from commonwatt.siting.domain.cells import SiteCells, borrowed_cell_site
 from commonwatt.siting.domain.placement import F64
 from commonwatt.siting.engines.cost.chance import draw_gpu_hour_costs, gpu_hour_cost_summary
@@ -22,6 +22,7 @@ from commonwatt.study.stages.basis import (
     study_drawn_site_costs,
     study_rent_cost_draws_and_prices,
 )
+from commonwatt.study.stages.samplers import site_cost_sampler_of_parts
 from commonwatt.study.stages.sites import (
     RENT,
     StudyCostedSite,
@@ -46,15 +47,24 @@ class CostStageInputs:
         measured: Where use and energy of the sites come from.
         draws: Draws of the inputs.
         seed: Seed of the draws.
+        parts: Where what was drawn of a single site is cached.
     """
 
     sites: tuple[StudyCostedSite, ...]
     measured: StageOutput[Any]
     draws: int
     seed: int
+    parts: StageStore = field(metadata={"decides": False}, repr=False)
 
     @classmethod
-    def of(cls, sites: Sequence[StudyCostedSite], fleet: StageResult, seed: int) -> CostStageInputs:
+    def of(
+        cls,
+        sites: Sequence[StudyCostedSite],
+        fleet: StageResult,
+        *,
+        seed: int,
+        parts: StageStore,
+    ) -> CostStageInputs:
         """Return the inputs that a fleet run leaves for the sites."""
         return cls(
             sites=tuple(
@@ -63,30 +73,75 @@ class CostStageInputs:
             measured=fleet.value("measured"),
             draws=DRAWS,
             seed=seed,
+            parts=parts,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteCostStageInputs:
+    """What decides the cost of a GPU-hour at one site that is built.
+
+    Args:
+        site: The site with its cells and what was measured there.
+        cells: Its cells.
+        draws: Draws of the inputs.
+        seed: Seed of the draws.
+        parts: Where what all sites share is cached.
+    """
+
+    site: StudyCostedSite
+    cells: SiteCells
+    draws: int
+    seed: int
+    parts: StageStore = field(metadata={"decides": False}, repr=False)
 
 
 def compute_cost(inputs: CostStageInputs) -> StageResult:
     """Return the cost at each site: summary, parts, drivers and inputs, a table of each."""
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
     drawn: list[DrawnCosts] = []
-    seed = inputs.seed
     for site in inputs.sites:
         if site.cells is not None:
-            # Once for the summary and for the table of draws: they are what takes the time.
-            spread = draw_gpu_hour_costs(site.cells, draws=inputs.draws, seed=seed)
-            label = str(site.site.title)
-            site_rows = measured_site_cost_rows(site.cells, label=label, spread=spread)
-            site_rows = _rows_with_borrowed_cells(site_rows, site.site.region, site.cells)
-            drawn.append(study_drawn_site_costs(site.site.name, site.cells, spread.cost, seed))
+            own = SiteCostStageInputs(
+                site=site,
+                cells=site.cells,
+                draws=inputs.draws,
+                seed=inputs.seed,
+                parts=inputs.parts,
+            )
+            # Apart from the other sites, which a change of one site's price leaves as they were.
+            stage = inputs.parts.get_or_compute(SITE_COST_STAGE, own)
+            site_rows = stage.data
+            costs = stage.tables["draws"]["cost_usd_per_gpu_hour"].to_numpy()
+            drawn.append((site.site.name, costs, stage.tables["draw_inputs"]))
         else:
-            site_rows = _rented_site_cost_rows_by_table(site, seed)
-            drawn.append(_study_rented_site_drawn_costs(site, seed))
+            site_rows = _rented_site_cost_rows_by_table(site, inputs.seed)
+            drawn.append(_study_rented_site_drawn_costs(site, inputs.seed))
         for name, more in site_rows.items():
             rows[name] += [row | {"name": site.site.name} for row in more]
     return StageResult(data=rows, tables=study_basis_cost_draw_tables(drawn))
 
 
+def compute_site_cost(inputs: SiteCostStageInputs) -> StageResult:
+    """Return the rows of one site by table, the cost of every draw and the inputs of the first."""
+    site, cells, seed = inputs.site.site, inputs.cells, inputs.seed
+    # Once for the summary and for the table of draws: they are what takes the time.
+    sampler = site_cost_sampler_of_parts(cells, inputs.parts)
+    spread = draw_gpu_hour_costs(cells, draws=inputs.draws, seed=seed, sampler=sampler)
+    rows = measured_site_cost_rows(cells, label=str(site.title), spread=spread)
+    _, costs, draw_inputs = study_drawn_site_costs(
+        site.name, sampler, cells.site, spread.cost, seed
+    )
+    return StageResult(
+        data=_rows_with_borrowed_cells(rows, site.region, cells),
+        tables={
+            "draws": pl.DataFrame({"cost_usd_per_gpu_hour": costs}),
+            "draw_inputs": draw_inputs,
+        },
+    )
+
+
+SITE_COST_STAGE = Stage(name="site-cost", compute=compute_site_cost)
 COST_STAGE = Stage(name="cost", compute=compute_cost)
 
 

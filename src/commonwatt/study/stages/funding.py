@@ -9,8 +9,9 @@ from typing import Any, Self
 import polars as pl
 
 from commonwatt.core.errors import IdentityError
+from commonwatt.core.jit import kernels_for_small_work
 from commonwatt.core.messages import Message
-from commonwatt.runs import InputFile, Stage, StageOutput, StageResult
+from commonwatt.runs import InputFile, Stage, StageOutput, StageResult, StageStore
 from commonwatt.siting.engines.cost.model import (
     HOURS,
     levelised_cost_by_part,
@@ -124,14 +125,44 @@ def study_yearly_running_usd_per_gpu(site: StudyCostedSite) -> float:
     parts = levelised_cost_by_part(inputs)
     # The use that the fleet run measured, and not the median of the cells, which may have been
     # moved apart from it: the charges of a year are earned in the hours that were really used.
-    useful = useful_gpu_hours_per_year(inputs._replace(utilisation_share=float(site.use)))
+    at_its_use = inputs._replace(utilisation_share=float(site.use))
+    with kernels_for_small_work(is_small=True):
+        useful = useful_gpu_hours_per_year(at_its_use)
     return useful * sum(parts[name] for name in RUNNING_COST_PARTS)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConstructionCurveStageInputs:
+    """What decides how the cost of building falls on its years."""
+
+    build_years: int
+    steepness: float
+
+    @classmethod
+    def of(cls, part: FundingPart) -> Self:
+        """Return what a funding states of the building."""
+        return cls(build_years=part.build_years, steepness=part.steepness)
+
+
+def compute_construction_curve(inputs: ConstructionCurveStageInputs) -> StageResult:
+    """Return the share of the cost that falls in each year of building."""
+    shares = financed_construction_s_curve_shares(inputs.build_years, inputs.steepness)
+    return StageResult(data={"shares": list(shares)})
+
+
+CONSTRUCTION_CURVE_STAGE = Stage(name="construction-curve", compute=compute_construction_curve)
+
+
 def programme_capital_need_bn_by_year(
-    capital: list[dict[str, Any]], part: FundingPart
+    capital: list[dict[str, Any]], part: FundingPart, parts: StageStore | None = None
 ) -> dict[int, float]:
     """Return the capital need by calendar year, bn of the country's currency.
+
+    Args:
+        capital: Capital of each site.
+        part: Who borrows, and when.
+        parts: Where the curve of the building is cached, whose law takes longer to load than all
+            else here; without it nowhere.
 
     Raises:
         IdentityError: The years do not add up to the whole: a bug.
@@ -140,7 +171,13 @@ def programme_capital_need_bn_by_year(
         usd_mn_total(row["capital_usd_mn"] for row in capital),
         CurrencyPerUsd(part.currency_per_usd),
     )
-    curve = financed_construction_s_curve_shares(part.build_years, part.steepness)
+    curve_inputs = ConstructionCurveStageInputs.of(part)
+    stage = (
+        compute_construction_curve(curve_inputs)
+        if parts is None
+        else parts.get_or_compute(CONSTRUCTION_CURVE_STAGE, curve_inputs)
+    )
+    curve: list[float] = stage.data["shares"]
     need = {part.first_year + k: total * share for k, share in enumerate(curve)}
     check_study_parts_add_up("capital by year", sum(need.values()), total)
     return need

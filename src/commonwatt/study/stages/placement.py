@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from commonwatt.core.errors import InfeasibleError
+from commonwatt.core.jit import kernels_for_small_work
 from commonwatt.runs import Stage, StageOutput, StageResult
 from commonwatt.siting.domain.placement import F64, PlacementProblem
 from commonwatt.siting.engines.place.exact import solve_placement_exactly
@@ -28,6 +30,9 @@ from commonwatt.study.stages.sites import StudyCostedSite
 from commonwatt.study.stages.views import programme_view_of_placement_stage
 
 CARBON_USD_PER_T = 50.0  # a price put on carbon; said in the report
+# Tenants times sites times hours: three sites and four tenants take a third of the time in plain
+# Python that loading the compiler takes.
+_SMALL_PROBLEM = 4000
 GROWTH_FACTOR = 4.0  # a site may grow to this many times the programme's GPUs
 TABLES = ("sites", "classes", "hourly")
 Answer = dict[str, Any]
@@ -69,17 +74,18 @@ def compute_placement(inputs: PlacementStageInputs) -> StageResult:
         InfeasibleError: The limits cannot all hold; the message names the smallest set.
     """
     problem = placement_problem_of_programme(inputs)
-    try:
-        plan = solve_placement_exactly(problem, gap=1e-4)
-    except InfeasibleError:
-        # The solver only says that there is no plan; this finds the smallest set of limits that
-        # cannot hold together.
-        check_placement_feasible(problem)
-        raise
-    prices = [
-        *price_of_placement_limits(problem, plan),
-        *last_gpu_price_by_placement_pool(problem, plan),
-    ]
+    with kernels_for_small_work(is_small=math.prod(problem.shape) <= _SMALL_PROBLEM):
+        try:
+            plan = solve_placement_exactly(problem, gap=1e-4)
+        except InfeasibleError:
+            # The solver only says that there is no plan; this finds the smallest set of limits
+            # that cannot hold together.
+            check_placement_feasible(problem)
+            raise
+        prices = [
+            *price_of_placement_limits(problem, plan),
+            *last_gpu_price_by_placement_pool(problem, plan),
+        ]
     # Text and values apart: a label is put in the reader's language before the sentence is made.
     limits = [{"text": price.what.text, "values": price.what.values} for price in prices]
     return StageResult(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import polars as pl
 
-from commonwatt.runs import InputFile, Stage, StageOutput, StageResult
+from commonwatt.runs import InputFile, Stage, StageOutput, StageResult, StageStore
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.basis import (
     cost_basis_tables,
@@ -40,6 +40,7 @@ class VariantStageInputs:
             accounts its own funding stage writes.
         scale: GPUs built for each GPU simulated.
         country: Every file of the country's folder; none where nobody borrows.
+        parts: Where what all alternatives share is cached.
     """
 
     variant: str
@@ -49,6 +50,7 @@ class VariantStageInputs:
     part: FundingPart | None
     scale: float
     country: tuple[InputFile, ...]
+    parts: StageStore = field(metadata={"decides": False}, repr=False)
 
 
 def compute_variant(inputs: VariantStageInputs) -> StageResult:
@@ -60,7 +62,7 @@ def compute_variant(inputs: VariantStageInputs) -> StageResult:
     if inputs.part is None:
         return StageResult(data={}, tables=tables)
     part, country = inputs.part, open_treasury_country(str(inputs.country[0].path.parent))
-    need = programme_capital_need_bn_by_year(inputs.capital.value, part)
+    need = programme_capital_need_bn_by_year(inputs.capital.value, part, inputs.parts)
     # Renting borrows almost nothing and pays more each year; only with the running cost borrowed,
     # too, do the two compare.
     running = study_need_with_running_cost_bn(need, inputs.capital.value, part)

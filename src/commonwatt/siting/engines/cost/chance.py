@@ -12,6 +12,7 @@ that follow it (Saltelli et al. 2010, estimators of Jansen and Saltelli).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -19,13 +20,20 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.core.errors import IdentityError
-from commonwatt.core.jit import njit
+from commonwatt.core.jit import is_compiler_loaded, njit
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import named_random_stream
-from commonwatt.core.special import normal_cdf
+from commonwatt.core.special import normal_cdf, normal_quantile
 from commonwatt.siting.domain.cells import SiteCells
 from commonwatt.siting.domain.cost_inputs import INPUTS, NAMES, PLACE, CostInputs
 from commonwatt.siting.domain.errors import CellsError
+from commonwatt.siting.engines.cost.arrays import (
+    BLOCK,
+    SCORE_CUT,
+    STEPS,
+    cost_inputs_at_scores,
+    gpu_hour_costs_in_arrays,
+)
 from commonwatt.siting.engines.cost.model import (
     levelised_cost_of_compute,
     levelised_cost_parts,
@@ -35,9 +43,9 @@ from commonwatt.siting.engines.cost.model import (
 F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
 
-SCORE_CUT: Final = 6.0  # normal scores beyond are cut; 1 draw in 5e8
-STEPS: Final = 2048
-BLOCK: Final = 8192
+# Beyond, loading the compiler takes less time than the arrays.
+_MOST_DRAWS_IN_ARRAYS: Final = 200_000
+_FEW_DRAWS: Final = 8  # one by one they take less time than an array for each step of the law
 # A row of inputs seen as a record, so that the law reads it by name: the same memory, where a
 # named tuple built from the row in every draw took longer than the law itself.
 BY_NAME: Final[Any] = np.dtype([(name, np.float64) for name in NAMES])
@@ -105,10 +113,36 @@ class CostSampler(NamedTuple):
     weight: F64
 
 
+class ScoreGrid(NamedTuple):
+    """The steps of the normal score at which the inputs of every site are tabled.
+
+    Args:
+        shares: Share of draws below each step, shape (STEPS + 1,).
+        scores: Normal score of each share: the step itself but for rounding, shape (STEPS + 1,).
+    """
+
+    shares: F64
+    scores: F64
+
+
+def score_grid() -> ScoreGrid:
+    """Return the steps of the score."""
+    shares = normal_cdf(np.linspace(-SCORE_CUT, SCORE_CUT, STEPS + 1))
+    return ScoreGrid(shares=shares, scores=normal_quantile(shares))
+
+
 def site_cost_sampler(
-    cells: SiteCells, correlations: Mapping[tuple[str, str], float] = CORRELATIONS
+    cells: SiteCells,
+    correlations: Mapping[tuple[str, str], float] = CORRELATIONS,
+    *,
+    grid: ScoreGrid | None = None,
 ) -> CostSampler:
     """Return a site's sampler; the correlations must be able to hold together.
+
+    Args:
+        cells: The inputs of the site.
+        correlations: Correlation of the normal scores of pairs of inputs.
+        grid: What `score_grid` gives, where it is at hand.
 
     Raises:
         CellsError: The correlation matrix is not positive definite.
@@ -119,10 +153,10 @@ def site_cost_sampler(
     row, col = np.nonzero(lower)
     # Distributions are evaluated once, at steps of the score: a draw then reads its quantiles
     # from a table and calls no quantile function.
-    grid = np.linspace(-SCORE_CUT, SCORE_CUT, STEPS + 1)
+    shares, scores = score_grid() if grid is None else grid
     table = np.array(
         [
-            cell.value.cost_input_at_normal_scores(grid, each.low, each.high)
+            np.clip(cell.value.cost_input_quantiles(shares, scores), each.low, each.high)
             for cell, each in zip(cells.cells, INPUTS, strict=True)
         ]
     )
@@ -145,8 +179,16 @@ def cost_input_cholesky(correlations: Mapping[tuple[str, str], float]) -> F64:
         ) from error
 
 
-def draw_gpu_hour_costs(cells: SiteCells, *, draws: int, seed: int) -> CostDraws:
+def draw_gpu_hour_costs(
+    cells: SiteCells, *, draws: int, seed: int, sampler: CostSampler | None = None
+) -> CostDraws:
     """Return the cost of `draws` draws of correlated inputs.
+
+    Args:
+        cells: The inputs of the site.
+        draws: How many draws.
+        seed: Their seed.
+        sampler: What `site_cost_sampler` gives of the cells, where it is at hand.
 
     >>> from commonwatt.siting.domain.cells import site_cells
     >>> from commonwatt.siting.io.cells import load_cost_cells
@@ -155,15 +197,16 @@ def draw_gpu_hour_costs(cells: SiteCells, *, draws: int, seed: int) -> CostDraws
     >>> drawn.p5 < drawn.p50 < drawn.p95
     True
     """
-    inputs = site_cost_sampler(cells)
+    inputs = site_cost_sampler(cells) if sampler is None else sampler
     rng = named_random_stream(seed, f"siting.cost.{cells.site}")
+    in_arrays = draws <= _MOST_DRAWS_IN_ARRAYS and not is_compiler_loaded()
     cost = np.empty(draws)
     # Single precision is far finer than a step of the table, and half as much to fill.
     scores = np.empty((min(draws, BLOCK), len(NAMES)), np.float32)
     for start in range(0, draws, BLOCK):
         block = scores[: min(BLOCK, draws - start)]
         rng.standard_normal(out=block, dtype=np.float32)
-        _fill_gpu_hour_costs_of_scores(block, inputs, cost[start:])
+        _fill_gpu_hour_costs(block, inputs, cost[start:], in_arrays=in_arrays)
     return gpu_hour_cost_summary(cost)
 
 
@@ -181,31 +224,40 @@ def draw_gpu_hour_costs_reference(cells: SiteCells, scores: F32) -> F64:
     return np.array(costs)
 
 
-def site_gpu_hour_costs_by_draw(cells: SiteCells, scores: F32) -> F64:
-    """Return the cost of given independent normal scores, shape (draws, inputs)."""
+def site_gpu_hour_costs_by_draw(
+    cells: SiteCells, scores: F32, sampler: CostSampler | None = None
+) -> F64:
+    """Return the cost of given independent normal scores, shape (draws, inputs).
+
+    Args:
+        cells: The inputs of the site.
+        scores: The scores.
+        sampler: What `site_cost_sampler` gives of the cells, where it is at hand.
+    """
+    inputs = site_cost_sampler(cells) if sampler is None else sampler
     costs = np.empty(len(scores))
-    _fill_gpu_hour_costs_of_scores(scores, site_cost_sampler(cells), costs)
+    in_arrays = len(scores) <= _MOST_DRAWS_IN_ARRAYS and not is_compiler_loaded()
+    _fill_gpu_hour_costs(scores, inputs, costs, in_arrays=in_arrays)
     return costs
 
 
-def cost_inputs_of_scores(cells: SiteCells, scores: F32) -> F64:
+def cost_inputs_of_scores(sampler: CostSampler, scores: F32) -> F64:
     """Return the inputs that given independent normal scores stand for, shape (draws, inputs).
 
     They are read from the same table as the kernel reads them, so that the law can be
     recomputed from them without it.
 
     Args:
-        cells: The inputs of the site.
+        sampler: What turns scores into the inputs of the site.
         scores: In the order of the cost law, shape (draws, inputs).
     """
-    sampler = site_cost_sampler(cells)
     z = np.zeros(scores.shape)
     for row, col, weight in zip(sampler.row, sampler.col, sampler.weight, strict=True):
         z[:, row] += weight * scores[:, col]
     # A hair below the last step, so that `step + 1` is still in the table.
     place = np.clip((z + SCORE_CUT) * (STEPS / (2 * SCORE_CUT)), 0.0, STEPS - 1e-9)
     step = place.astype(np.int64)
-    inputs = np.arange(scores.shape[1])
+    inputs: npt.NDArray[np.intp] = np.arange(scores.shape[1])
     low, high = sampler.table[inputs, step], sampler.table[inputs, step + 1]
     return low + (high - low) * (place - step)
 
@@ -216,9 +268,27 @@ def gpu_hour_costs_of_inputs(inputs: F64) -> F64:
     Args:
         inputs: In the order of the cost law, shape (rows, inputs).
     """
+    if len(inputs) <= _FEW_DRAWS and not is_compiler_loaded():
+        rows: list[list[float]] = inputs.tolist()
+        return np.array([levelised_cost_of_compute(CostInputs(*row)) for row in rows])
+    if len(inputs) <= _MOST_DRAWS_IN_ARRAYS and not is_compiler_loaded():
+        # Where Python and NumPy stop, compiled code goes on with an infinity or no number.
+        with suppress(ArithmeticError, ValueError):
+            return gpu_hour_costs_in_arrays(inputs)
     costs = np.empty(len(inputs))
     _fill_gpu_hour_costs_of_inputs(np.ascontiguousarray(inputs), costs)
     return costs
+
+
+def _fill_gpu_hour_costs(scores: F32, sampler: CostSampler, costs: F64, *, in_arrays: bool) -> None:
+    """Fill the cost at independent scores, in arrays or compiled; both give the same bytes."""
+    if in_arrays:
+        links = list(zip(sampler.row, sampler.col, sampler.weight, strict=True))
+        with suppress(ArithmeticError, ValueError):
+            drawn = cost_inputs_at_scores(scores, sampler.table, links)
+            costs[: len(scores)] = gpu_hour_costs_in_arrays(drawn)
+            return
+    _fill_gpu_hour_costs_of_scores(scores, sampler, costs)
 
 
 def gpu_hour_cost_summary(costs_usd: F64) -> CostDraws:

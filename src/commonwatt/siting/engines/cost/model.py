@@ -19,11 +19,12 @@ cost method; Short, Packey and Holt (1995), NREL/TP-462-5173, revenue requiremen
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from commonwatt.core.jit import njit
+from commonwatt.core.jit import kernels_for_small_work, njit
 from commonwatt.siting.domain.cost_inputs import CostInputs
 
 HOURS: Final = 8760.0
@@ -173,12 +174,24 @@ def total_gpu_hour_cost(parts: CostParts) -> float:
 
 def levelised_cost_of_compute(inputs: CostInputs) -> float:
     """Return the levelised cost of one useful GPU-hour [USD/GPU-hour]."""
-    return total_gpu_hour_cost(levelised_cost_parts(_cost_inputs_as_floats(inputs)))
+    parts = _single_cost_parts(inputs)
+    with kernels_for_small_work(is_small=True):
+        return total_gpu_hour_cost(parts)
 
 
 def levelised_cost_by_part(inputs: CostInputs) -> dict[str, float]:
     """Return the cost of one useful GPU-hour by part [USD/GPU-hour]."""
-    return levelised_cost_parts(_cost_inputs_as_floats(inputs))._asdict()
+    return _single_cost_parts(inputs)._asdict()
+
+
+def _single_cost_parts(inputs: CostInputs) -> CostParts:
+    """Return the parts of one set of inputs, for which no compiler is worth loading."""
+    floats = _cost_inputs_as_floats(inputs)
+    # Where Python stops, at a division by nought or a power that is too large, compiled code goes
+    # on with infinity.
+    with suppress(ArithmeticError, ValueError), kernels_for_small_work(is_small=True):
+        return levelised_cost_parts(floats)
+    return levelised_cost_parts(floats)
 
 
 def _cost_inputs_as_floats(inputs: CostInputs) -> CostInputs:
