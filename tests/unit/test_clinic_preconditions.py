@@ -539,7 +539,7 @@ def test_a_question_asks_every_precondition_and_does_not_slow_down_as_the_record
         assert gate.advice_verdict("deployment/x", encounter, GOOD).allows_advice
         # The gate goes through the rows where something they read has changed; here they are
         # gone through in any case.
-        assert fault_of_deployment(made.registry, deployment) is None
+        assert fault_of_deployment(made.registry, deployment, NOW.date()) is None
 
     ask()
     few = calls_made(ask)

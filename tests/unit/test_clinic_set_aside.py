@@ -28,12 +28,12 @@ WRONG = [None, 5, [1], {"a": 1}, "x", True]
 def test_no_entry_of_any_form_stops_the_clinic(kind):
     """Without any members, and with each member of every other type."""
     made = with_live()
-    whole = BODIES.get(kind, {})
+    whole, by = BODIES.get(kind, {}), BY.get(kind, "committee-chair")
     bodies = [{}, {"deployment": "deployment/x"}]
     bodies += [whole | {field.name: wrong} for field in FIELDS[kind] for wrong in WRONG]
     for number, body in enumerate(bodies):
-        past_the_desk(made, f"clinic.{kind}", f"{kind}/odd-{number}", body, BY[kind])
-    past_the_desk(made, f"clinic.{kind}", "elsewhere", whole, BY[kind])
+        past_the_desk(made, f"clinic.{kind}", f"{kind}/odd-{number}", body, by)
+    past_the_desk(made, f"clinic.{kind}", "elsewhere", whole, by)
     made.refresh_registry()
     aside = {entry.subject for entry in made.registry.set_aside.values()}
     assert {f"{kind}/odd-0", "elsewhere"} <= aside

@@ -126,7 +126,8 @@ class SetAsideEntry:
 
 def _entry_read_fault(entry: LedgerEntry) -> Message | None:
     if entry.kind == MOVE:
-        is_status = entry.body.get("to") in _STATUSES
+        to: object = entry.body.get("to")
+        is_status = isinstance(to, str) and to in _STATUSES
         return None if is_status else Message("{name} is missing", {"name": "to"})
     if not entry.kind.startswith(PREFIX):
         return None

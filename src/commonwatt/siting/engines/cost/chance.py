@@ -257,7 +257,7 @@ def cost_inputs_of_scores(sampler: CostSampler, scores: F32) -> F64:
     # A hair below the last step, so that `step + 1` is still in the table.
     place = np.clip((z + SCORE_CUT) * (STEPS / (2 * SCORE_CUT)), 0.0, STEPS - 1e-9)
     step = place.astype(np.int64)
-    inputs: npt.NDArray[np.intp] = np.arange(scores.shape[1])
+    inputs = np.arange(len(NAMES))
     low, high = sampler.table[inputs, step], sampler.table[inputs, step + 1]
     return low + (high - low) * (place - step)
 
