@@ -180,7 +180,9 @@ class JudgedDeployments:
     """
 
     def __init__(self) -> None:
-        self._judged: dict[str, tuple[tuple[object, ...], PreconditionFault | None]] = {}
+        self._judged: dict[
+            tuple[str, date], tuple[tuple[object, ...], PreconditionFault | None]
+        ] = {}
 
     def fault_of_deployment(
         self, registry: Registry, deployment: RegistryRecord, on: date
@@ -193,10 +195,10 @@ class JudgedDeployments:
         except _MissingError as missing:
             return _unmet_deployment_precondition_fault(_UNKNOWN, str(missing))
         records_read = basis.records_read()
-        before, fault = self._judged.get(deployment.name, ((), None))
+        before, fault = self._judged.get((deployment.name, on), ((), None))
         if records_read != before:
             fault = _first_broken_precondition(basis)
-            self._judged[deployment.name] = records_read, fault
+            self._judged[deployment.name, on] = records_read, fault
         return fault
 
 

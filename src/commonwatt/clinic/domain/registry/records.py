@@ -426,7 +426,14 @@ _WANTED: Final[Mapping[str, tuple[Callable[[Any], bool], Message]]] = {
     "map": (_is_registry_map, Message("named values")),
 }
 # Of records that were written before these were asked for.
-_ADDED_LATER: Final = frozenset({("deployment", "place"), ("intended-use", "indications")})
+_ADDED_LATER: Final = frozenset(
+    {("deployment", "place"), ("deployment", "threshold"), ("intended-use", "indications")}
+)
+
+
+def _is_number(value: Any) -> bool:
+    # Of any size: what is no share is refused by its own rule where it is used.
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_text(value: Any) -> bool:
@@ -434,7 +441,7 @@ def _is_text(value: Any) -> bool:
 
 
 _READ_AS: Final[Mapping[str, Callable[[Any], bool]]] = dict.fromkeys(_WANTED, _is_text) | {
-    "share": is_registry_share,
+    "share": _is_number,
     "flag": _is_registry_flag,
     "day": _is_registry_day,
     "instant": _is_registry_instant,

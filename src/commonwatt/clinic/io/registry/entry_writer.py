@@ -436,7 +436,8 @@ class RegistryWriter:
         if "closes" in body:
             closed = self.registry.records[body["closes"]]
             return ALARM_ANSWERERS if closed.body["type"] == "signal" else INCIDENT_CLOSERS
-        return MONITOR_RUNNERS if body["code"] == MONITOR_RUN else EVENT_REPORTERS
+        # A signal of a stream that rang counts for the plan, and is the monitor's to give.
+        return MONITOR_RUNNERS if body["code"] in (MONITOR_RUN, ALARM) else EVENT_REPORTERS
 
     def _apply_new_entries(self, entries: list[LedgerEntry]) -> LedgerEntry:
         # Another writer on the same connection may have gone before; then the next refresh folds
