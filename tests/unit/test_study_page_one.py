@@ -97,6 +97,22 @@ def test_a_country_whose_reserves_are_not_known_is_not_said_to_have_spent_none()
     assert [cell[0].text for cell in reserves.cells] == ["–", "–"]
 
 
+@pytest.mark.parametrize(
+    ("bn", "amounts"),
+    [
+        ((0.0678, -0.0613, 0.129), ("+6,780 萬港元", "-6,130 萬港元", "+1.3 億港元")),
+        ((1.2, -0.0613, 1.2613), ("+12.0 億港元", "-6,130 萬港元", "+12.6 億港元")),
+        # One scale for all three stands once, behind the last.
+        ((1.2, -0.6, 1.8), ("+12.0", "-6.0", "+18.0 億港元")),
+    ],
+)
+def test_an_amount_of_the_sentence_on_debt_is_never_read_in_the_unit_of_another(bn, amounts):
+    row = _row("west", 2.0) | dict(zip((f"{side}_bn" for side in SIDES), bn, strict=True))
+    page = study_page_one(_summary([row, _row("home", 2.5)]), "zh-Hant")
+    (debt,) = [each.text for each in page.statements if "2035-36" in each.text]
+    assert re.findall(r"[+-][\d.,]+(?: [萬億]港元)?", debt.split("2035-36")[1]) == list(amounts)
+
+
 @pytest.mark.parametrize("count", [2, MOST_CHOICES_SHOWN, 12])
 def test_at_most_six_rows_and_four_choices_under_their_extent(count):
     rows = [_row(f"way {k}", 2.0 + k / 10) for k in range(count)]

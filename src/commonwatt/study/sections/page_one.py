@@ -138,29 +138,41 @@ def _statements(summary: PageOneSummary, language: str) -> list[ReportStatement]
 def _price_and_debt(summary: PageOneSummary, language: str) -> Message:
     first, year = summary.rows[0], summary.effect_rows[-1]["fiscal_year"]
 
-    def amount(key: str, *, with_unit: bool = True) -> str:
+    def amount(key: str) -> str:
         column = ALTERNATIVES.column(key)
-        text = measure_value_text(first[key], column, language, currency=summary.currency)
-        # One unit stands behind the three sides of the balance.
-        return text if with_unit else text.split(" ", maxsplit=1)[0]
+        return measure_value_text(first[key], column, language, currency=summary.currency)
 
-    values = {
-        "capital": amount("borrowing_bn"),
-        "year": year,
-        "gross": amount("gross_debt_effect_bn", with_unit=first["reserves_effect_bn"] is None),
-        "net": amount("net_debt_effect_bn"),
-    }
+    values = {"capital": amount("borrowing_bn"), "year": year}
     if first["reserves_effect_bn"] is None:
         return Message(
             "Building: {capital}, all borrowed. By {year}: gross debt {gross}; reserves are not "
             "known. Running cost, rent and user charges left out.",
-            values,
+            values | {"gross": amount("gross_debt_effect_bn")},
         )
+    gross, reserves, net = _amounts_with_last_unit(
+        [amount(f"{side}_bn") for side in ("gross_debt_effect", "reserves_effect", NET)]
+    )
     return Message(
         "Building: {capital}, all borrowed. By {year}: gross debt {gross}, reserves {reserves}, "
         "net {net}. Running cost, rent and user charges left out.",
-        values | {"reserves": amount("reserves_effect_bn", with_unit=False)},
+        values | {"gross": gross, "reserves": reserves, "net": net},
     )
+
+
+def _amounts_with_last_unit(amounts: Sequence[str]) -> list[str]:
+    """Return amounts that share a unit with it behind the last alone, and others as they are.
+
+    Chinese counts small amounts in 萬 and large ones in 億: without its own unit an amount
+    beside one of the other scale would be read ten thousand times too large.
+
+    >>> _amounts_with_last_unit(["+0.2 HKD bn", "-0.1 HKD bn"])
+    ['+0.2', '-0.1 HKD bn']
+    >>> _amounts_with_last_unit(["+6,776 萬港元", "+1.3 億港元"])
+    ['+6,776 萬港元', '+1.3 億港元']
+    """
+    if len({amount.partition(" ")[2] for amount in amounts}) > 1:
+        return list(amounts)
+    return [*(amount.partition(" ")[0] for amount in amounts[:-1]), amounts[-1]]
 
 
 def _change(break_even_rows: Sequence[Row], language: str) -> Message:
