@@ -69,7 +69,7 @@ def study_break_even_points(first: StudySiteMix, second: StudySiteMix) -> list[B
     ]
     return sorted(
         points,
-        key=lambda crossing: (crossing.break_even_half_ranges_from_median, crossing.input.key),
+        key=lambda crossing: (crossing.break_even_half_ranges_from_median, crossing.input.key.text),
     )
 
 

@@ -39,7 +39,9 @@ from commonwatt.study.programme.schema import ROOT
 from commonwatt.study.result import BaseCase, StudyResult
 from commonwatt.study.stages.sites import (
     CELL,
+    EVERY_SITE,
     StudyCostedSite,
+    StudyInputOwner,
     study_cost_input_site_titles,
     study_input_four_digit_text,
 )
@@ -317,9 +319,9 @@ def _programme_cost_input_figure_nodes(
         owner = study_cost_input_site_titles(item.key, programme.file.sites)
         words = {"input": cost_input_label(item.name).text, "site": owner}
         yield FigureNode(
-            name=f"{CELL}.{item.key}",
+            name=f"{CELL}.{item.key.text}",
             label=Message("{input}, every site", {"input": words["input"]})
-            if owner == "all"
+            if (item.key.owner, item.key.site) == (StudyInputOwner.LIBRARY, EVERY_SITE)
             else Message("{input}, {site}", words),
             value=item.value.cost_input_quantile(0.5),
             shown=f"{mid}{spread} {item.unit}",

@@ -21,6 +21,7 @@ from commonwatt.study.stages.sites import (
     RENT,
     StudyCostedSite,
     StudyCostInput,
+    StudyInputKey,
     study_input_cost_model_index,
     study_rented_gpu_hour_usd,
 )
@@ -44,9 +45,9 @@ class StudyMixSite:
 
     site: StudyCostedSite
     weight: float
-    medians: dict[str, float]
+    medians: dict[StudyInputKey, float]
 
-    def gpu_hour_costs_usd(self, moved: Mapping[str, F64], count: int) -> F64:
+    def gpu_hour_costs_usd(self, moved: Mapping[StudyInputKey, F64], count: int) -> F64:
         """Return the cost of a useful GPU-hour with some inputs moved [USD], shape (count,)."""
         # In the order of the cost model, which takes them by position.
         rows = np.tile(list(self.medians.values()), (count, 1))
@@ -96,7 +97,7 @@ class StudySiteMix:
 
     parts: tuple[StudyMixSite, ...]
 
-    def gpu_hour_usd(self, moved: Mapping[str, float] | None = None) -> float:
+    def gpu_hour_usd(self, moved: Mapping[StudyInputKey, float] | None = None) -> float:
         """Return the mean cost of a useful GPU-hour, some inputs moved [USD].
 
         Args:
@@ -105,14 +106,14 @@ class StudySiteMix:
         one_each = {key: np.array([value]) for key, value in (moved or {}).items()}
         return float(self.gpu_hour_costs_usd(one_each, 1)[0])
 
-    def gpu_hour_costs_usd(self, moved: Mapping[str, F64], count: int) -> F64:
+    def gpu_hour_costs_usd(self, moved: Mapping[StudyInputKey, F64], count: int) -> F64:
         """Return the mean cost at each of `count` places of some inputs [USD], shape (count,)."""
         costs = np.zeros(count)
         for part in self.parts:
             costs += part.weight * part.gpu_hour_costs_usd(moved, count)
         return costs
 
-    def inputs_by_key(self) -> dict[str, StudyCostInput]:
+    def inputs_by_key(self) -> dict[StudyInputKey, StudyCostInput]:
         """Return every input of every site, by key."""
         return {
             cost_input.key: cost_input
@@ -179,5 +180,8 @@ def _study_site_draws(site: StudyCostedSite, draws: int, seed: int) -> StudySite
     )
 
 
-def _study_input_standard_normal_draws(key: str, draws: int, seed: int) -> npt.NDArray[np.float32]:
-    return named_random_stream(seed, f"study.mix.{key}").standard_normal(draws, dtype=np.float32)
+def _study_input_standard_normal_draws(
+    key: StudyInputKey, draws: int, seed: int
+) -> npt.NDArray[np.float32]:
+    stream = named_random_stream(seed, f"study.mix.{key.text}")
+    return stream.standard_normal(draws, dtype=np.float32)

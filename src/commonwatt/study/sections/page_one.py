@@ -27,7 +27,11 @@ from commonwatt.study.effect_chart import study_debt_effect_chart
 from commonwatt.study.formulas.extents import day_count_text, gpu_count_text
 from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT, NET_EFFECT_GDP
 from commonwatt.study.sections.summaries import PageOneSummary
-from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
+from commonwatt.study.stages.sites import (
+    StudyInputKey,
+    study_cost_input_text,
+    study_input_four_digit_text,
+)
 
 Row = dict[str, Any]
 MOST_CHOICES_SHOWN: Final = 4  # a fifth column is cut on a telephone
@@ -209,7 +213,7 @@ def _doubt(summary: PageOneSummary, doubt: Row, language: str) -> Message:
     return Message(
         "{input} ({site}): from {low} to {high} the cost moves from USD {at} to {top}.",
         {
-            "input": study_cost_input_text(doubt["key"].split(".", maxsplit=1)[1], language),
+            "input": study_cost_input_text(StudyInputKey.from_text(doubt["key"]).input, language),
             "site": translate(summary.doubt_site, language),
             "low": study_input_four_digit_text(doubt["low"]),
             "high": study_input_four_digit_text(doubt["high"]),
