@@ -26,6 +26,8 @@ from commonwatt.siting.usecases.cost import (
     site_cost_cells_under_case,
     site_cost_cells_with_measured_use,
 )
+from commonwatt.study.programme.faults import programme_faults_error
+from commonwatt.study.programme.ranges import measured_draw_faults
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import CellPart, RentPart, SitePart
 
@@ -174,8 +176,11 @@ def programme_sites_without_costs(programme: Programme) -> list[SitePart]:
 def programme_costed_sites(
     programme: Programme, measured: list[dict[str, Any]]
 ) -> list[StudyCostedSite] | None:
-    """Return every built site with its inputs, or None where one has neither cells nor rent."""
-    sites = programme.built
+    """Return every built site with its inputs, or None where one has neither cells nor rent.
+
+    Raises:
+        ProgrammeError: A factor takes a draw that the run measured out of its bounds.
+    """
     if programme_sites_without_costs(programme):
         return None
     return [
@@ -183,10 +188,19 @@ def programme_costed_sites(
             site=site,
             use=row["utilisation_share"],
             gpu_hours=row["held_gpu_h"],
-            cells=study_programme_site_cost_cells(site, row) if site.cost_cells else None,
+            cells=_checked_site_cost_cells(programme, site, row) if site.cost_cells else None,
         )
-        for site, row in zip(sites, measured, strict=True)
+        for site, row in zip(programme.built, measured, strict=True)
     ]
+
+
+def _checked_site_cost_cells(programme: Programme, site: SitePart, measured: Row) -> SiteCells:
+    cells = study_programme_site_cost_cells(site, measured)
+    # The draw of a GPU is known only now; everything else was asked when the file was read.
+    faults = list(measured_draw_faults(programme.file.sites.index(site), site, cells))
+    if faults:
+        raise programme_faults_error(programme.path.name, faults)
+    return cells
 
 
 def study_programme_site_cost_cells(site: SitePart, measured: Row) -> SiteCells:
@@ -260,8 +274,10 @@ def _study_triangular_distribution(value: float, bounds: list[float]) -> Distrib
 
 def _programme_cell_distribution(known: CostCell, part: CellPart) -> Distribution:
     if part.value is None:
-        # A factor alone keeps the library's spread around the moved value.
-        return known.value.scaled_cost_input(part.times)
+        # A factor alone keeps the library's spread around the moved value. Nought times it has
+        # none, and a lognormal would take the logarithm of nought over nought.
+        spread = known.value
+        return spread.scaled_cost_input(part.times) if part.times else fixed_cost_distribution(0)
     low, value, high = part.low_value_high()
     return Distribution(
         DistributionShape.TRIANGULAR if low < high else DistributionShape.FIXED, low, value, high
