@@ -144,12 +144,7 @@ def run_study(
     drawn = compute_study(loaded, stages, report_progress)
     findings = _compute_study_findings(loaded, drawn, stages, report_progress)
     rows = _study_what_if_rows(findings, written, stages, report_progress) if changes else []
-    # The example project and models hang on no input that a change could name.
-    beside = (
-        []
-        if changes
-        else list(programme_project_and_model_annexes(loaded, stages, language, report_progress))
-    )
+    beside = list(programme_project_and_model_annexes(loaded, stages, language, report_progress))
     report_progress(Message("Writing the report"))
     recipe = _study_recipe_with_absent_annexes(study_recipe(loaded, language), beside)
     absent = list(absent_study_parts(loaded, drawn))
