@@ -26,8 +26,10 @@ from commonwatt.study.formulas.cached import WrittenTable, study_figure_formula_
 from commonwatt.study.formulas.evaluate import (
     FormulaUse,
     check_figure_value,
+    is_same_study_figure_value,
     study_figure_formula_uses,
     study_figure_label,
+    study_figure_rounding,
 )
 from commonwatt.study.formulas.extents import (
     study_figure_basis_message,
@@ -354,7 +356,9 @@ def _evaluated_figure_nodes(
     )
     for name, use in uses.items():
         # Cached is what the formula gives, and never that the two agree: that is asked each time.
-        check_figure_value(name, computed[name], by_formula[name])
+        if not is_same_study_figure_value(by_formula[name], computed[name]):
+            rounding = study_figure_rounding(use, tables)
+            check_figure_value(name, computed[name], by_formula[name], rounding=rounding)
         yield FigureNode(
             name=name,
             label=study_figure_label(use, tables),
