@@ -166,3 +166,9 @@ def test_an_input_is_of_the_sites_that_read_it_whatever_they_are_called():
         "all.x": "all",
         "site/all.x": "all",
     }
+
+
+def test_no_input_changes_the_answer_between_two_that_cost_the_same_whatever_it_is():
+    own, mix = _pair_called("hq")
+    assert [each.flips_at for each in study_break_even_points(mix, mix) if each.flips_at] == []
+    assert any(each.flips_at for each in study_break_even_points(mix, study_site_mix([own])))

@@ -10,6 +10,7 @@ from commonwatt.core.errors import InputError
 from commonwatt.report import ReportPageOne, ReportStamp, render_report_html
 from commonwatt.report.model import Report, ReportTable
 from commonwatt.runs import RunStore
+from commonwatt.study.charts import cheapest_alternative
 from commonwatt.study.doubt import USE, largest_cost_doubt
 from commonwatt.study.programme.reader import load_programme
 from commonwatt.study.run import _report_day
@@ -95,6 +96,20 @@ def test_a_country_whose_reserves_are_not_known_is_not_said_to_have_spent_none()
     assert "reserves are not known" in debt
     (reserves,) = [row for row in page.groups[1].criteria if row.label == "Reserves"]
     assert [cell[0].text for cell in reserves.cells] == ["–", "–"]
+
+
+def test_two_ways_that_cost_the_same_are_said_to_and_neither_is_the_cheapest():
+    rows = [_row("home", 2.0), _row("west", 2.0 + 1e-13), _row("rent", 2.5)]
+    page = study_page_one(_summary(rows), "en")
+    assert page.answer == (
+        "“Home” and “West” cost the same: USD 2.00 per useful GPU-hour (90 %: 1.80 to 2.40)."
+    )
+    (change,) = [e.text for e in page.statements if e.label == "What would change it"]
+    assert change == "The two cheapest cost the same; any difference between them decides."
+    near = study_page_one(_summary([_row("home", 2.0), _row("west", 2.0001)]), "en")
+    assert near.answer.startswith("Cheapest: “Home”")
+    frame = pl.DataFrame(rows)
+    assert str(cheapest_alternative(frame, "en")).startswith("“Home” and “West” are cheapest, each")
 
 
 @pytest.mark.parametrize(

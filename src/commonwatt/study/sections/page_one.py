@@ -26,7 +26,7 @@ from commonwatt.study.doubt import USE
 from commonwatt.study.effect_chart import study_debt_effect_chart
 from commonwatt.study.formulas.extents import day_count_text, gpu_count_text
 from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT, NET_EFFECT_GDP
-from commonwatt.study.sections.summaries import PageOneSummary
+from commonwatt.study.sections.summaries import PageOneSummary, cost_alternatives_the_same
 from commonwatt.study.stages.sites import (
     StudyInputKey,
     study_cost_input_text,
@@ -108,6 +108,12 @@ def _answer_text(summary: PageOneSummary, language: str) -> str:
             "“{best}”: USD {cost} per useful GPU-hour (90 %: {low} to {high}).", values
         ).translate(language)
     second = summary.rows[1]
+    if cost_alternatives_the_same(first, second):
+        return Message(
+            "“{best}” and “{second}” cost the same: USD {cost} per useful GPU-hour (90 %: {low} to "
+            "{high}).",
+            values | {"second": second["alternative"]},
+        ).translate(language)
     values |= {
         "second": second["alternative"],
         "other": _cell(second, COST, language),
@@ -126,7 +132,7 @@ def _statements(summary: PageOneSummary, language: str) -> list[ReportStatement]
     if summary.effect_rows:
         texts.append(("Price and debt", _price_and_debt(summary, language)))
     if len(summary.rows) > 1:
-        texts.append(("What would change it", _change(summary.break_even_rows, language)))
+        texts.append(("What would change it", _change(summary, language)))
     if summary.doubt is not None and first.get(COST) is not None:
         texts.append(("Largest doubt", _doubt(summary, summary.doubt, language)))
     # The first thing to be said of a what-if: its page looks like that of the programme.
@@ -179,7 +185,10 @@ def _amounts_with_last_unit(amounts: Sequence[str]) -> list[str]:
     return [*(amount.partition(" ")[0] for amount in amounts[:-1]), amounts[-1]]
 
 
-def _change(break_even_rows: Sequence[Row], language: str) -> Message:
+def _change(summary: PageOneSummary, language: str) -> Message:
+    if cost_alternatives_the_same(*summary.rows[:2]):
+        return Message("The two cheapest cost the same; any difference between them decides.")
+    break_even_rows = summary.break_even_rows
     nearest = break_even_rows[0] if break_even_rows else None
     if nearest is None or nearest["flips_at"] is None:
         return Message("No single input of the cost, however far it moves.")
