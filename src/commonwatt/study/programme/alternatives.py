@@ -7,7 +7,8 @@ it, and one of another country is compared with a debt that it never had.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from commonwatt.core.messages import Message
@@ -17,7 +18,7 @@ from commonwatt.study.programme.faults import ProgrammeFault
 _OF_COMPARISON: Final = Message("what all alternatives are compared by")
 _OF_REPORT: Final = Message("no part of a way to build, and the comparison does not read it")
 # By the first key of a change, or by its first two.
-_SHARED: Final = {
+_SHARED: Final[Mapping[tuple[str, ...], Message]] = {
     ("demand",): _OF_COMPARISON,
     ("seed",): _OF_COMPARISON,
     ("funding", "country"): _OF_COMPARISON,
@@ -48,8 +49,8 @@ def shared_key_faults(lines: Iterable[str]) -> Iterator[ProgrammeFault]:
                     found=_SHARED[key],
                     wanted=Message("sites, machines, limits or a policy of this alternative"),
                     remedy=Message(
-                        "Take the line out; ask with --what-if '{line}', of all alternatives at "
+                        "Take the line out; ask with --what-if {line}, of all alternatives at "
                         "once, or write a programme of its own.",
-                        {"line": line},
+                        {"line": shlex.quote(line)},
                     ),
                 )
