@@ -185,6 +185,17 @@ def study(tmp_path_factory):
     return run_study(small_programme(folder), RunStore(folder / "runs"))
 
 
+def test_the_use_in_doubt_is_the_use_of_the_slice_that_stands_beside_it(tmp_path):
+    programme = load_programme(small_programme(tmp_path, changes={"nodes = 2": "nodes = 3"}))
+    measured = [
+        {"utilisation_share": use, "kwh_per_gpu_hour": 0.5, "usd_per_kwh": 0.1, "held_gpu_h": held}
+        for use, held in ((0.9, 216.0), (0.3, 72.0))
+    ]
+    sites = programme_costed_sites(programme, measured)
+    doubt = largest_cost_doubt(sites)
+    assert (doubt.key, doubt.high) == (USE, pytest.approx(0.6))
+
+
 def test_every_figure_of_a_study_has_scale_period_and_basis_and_so_has_each_fact(study):
     figures = json.loads((study.folder / "run.json").read_text(encoding="utf-8"))["figures"]
     evaluated = [figure for figure in figures if figure["expression"]]

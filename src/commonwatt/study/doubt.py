@@ -70,8 +70,10 @@ def _doubt_of_use(sites: Sequence[StudyCostedSite]) -> CostDoubt:
         for site in sites
         if site.cells
     }
-    hours = sum(site.gpu_hours for site in sites)
-    use = sum(site.use * site.gpu_hours for site in sites) / hours if hours else 0.0
+    # By GPUs, which are there over one window at every site: the use of the slice, as the table
+    # beside this sentence has it. By hours served a busy site would count twice.
+    gpus = sum(site.site.gpus for site in sites)
+    use = sum(site.use * site.site.gpus for site in sites) / gpus if gpus else 0.0
     return CostDoubt(
         key=USE,
         low=USE_FACTOR * use,
