@@ -1176,7 +1176,7 @@ def alternatives_of_every_key(document, _):
         "label": {"en": "All", "zh-Hant": "全部"},
         "change": ["sites.home.power_price=+10%", "sites.home.pue=x1.1", "fleet.order=sjf",
                    "sites.west.cells.tax_share=0", "sites.west.cells.wage_usd_per_year=+20%",
-                   "funding.scale=20", "tenants.b.sites=['home', 'west']"],
+                   "funding.build_years=2", "tenants.b.sites=['home', 'west']"],
     }  # fmt: skip
 
 

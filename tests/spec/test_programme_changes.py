@@ -1,5 +1,7 @@
 """How a change to a programme is written, and what it makes of the file."""
 
+import re
+
 import pytest
 
 from commonwatt.study.programme.changes import apply_programme_changes
@@ -99,10 +101,30 @@ def test_a_share_is_added_to_what_stands_and_a_factor_multiplies_it(factor, valu
     assert changed(f"fan.sd={factor}")["fan"]["sd"] == value
 
 
-@pytest.mark.parametrize("text", ["50%", "1.5x", "+x2", "--5%", "x-2", "+5"])
+@pytest.mark.parametrize("text", ["50%", "1.5x", "+x2", "--5%", "x-2"])
 def test_what_is_not_written_as_a_factor_is_a_value(text):
-    made = changed(f"fan.sd={text}")["fan"]["sd"]
-    assert made == (5 if text == "+5" else text)
+    assert changed(f"fan.sd={text}")["fan"]["sd"] == text
+
+
+@pytest.mark.parametrize(
+    ("line", "spellings"),
+    [
+        ("sites.home.nodes=+2", "write 2 for the value, and 12 or +20% for 2 more"),
+        ("sites.west.pools.0.nodes=+2", "write 2 for the value, and 5 or +66.67% for 2 more"),
+        ("sites.home.pue=+.1", "write .1 for the value, and 1.5 or +7.143% for .1 more"),
+        ("sites.home.power_price=+0.08 USD/kWh", "write 0.08 USD/kWh for the value, and a share"),
+        ("funding.years=+5", "write 5 for the value, and a share such as"),
+        ("seed=+ 1e3", "write 1e3 for the value, and 1001 or"),
+    ],
+)
+def test_a_number_with_a_plus_is_refused_with_both_clear_spellings(line, spellings):
+    with pytest.raises(ValueError, match=re.escape(spellings)):
+        apply_programme_changes(FILE, [line])
+
+
+@pytest.mark.parametrize("text", ["2", "-2", "+20%", "x1.2", "-0.02 USD/kWh", "+x", "+ more"])
+def test_a_number_without_a_plus_a_share_and_a_text_are_taken(text):
+    apply_programme_changes(FILE, [f"funding.scale={text}"])
 
 
 def test_a_range_moves_with_the_figure_that_it_stands_beside():

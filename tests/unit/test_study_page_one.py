@@ -10,6 +10,7 @@ from commonwatt.core.errors import InputError
 from commonwatt.report import ReportPageOne, ReportStamp, render_report_html
 from commonwatt.report.model import Report, ReportTable
 from commonwatt.runs import RunStore
+from commonwatt.study.charts import cheapest_alternative
 from commonwatt.study.doubt import USE, largest_cost_doubt
 from commonwatt.study.programme.reader import load_programme
 from commonwatt.study.run import _report_day
@@ -97,6 +98,36 @@ def test_a_country_whose_reserves_are_not_known_is_not_said_to_have_spent_none()
     assert [cell[0].text for cell in reserves.cells] == ["–", "–"]
 
 
+def test_two_ways_that_cost_the_same_are_said_to_and_neither_is_the_cheapest():
+    rows = [_row("home", 2.0), _row("west", 2.0 + 1e-13), _row("rent", 2.5)]
+    page = study_page_one(_summary(rows), "en")
+    assert page.answer == (
+        "“Home” and “West” cost the same: USD 2.00 per useful GPU-hour (90 %: 1.80 to 2.40)."
+    )
+    (change,) = [e.text for e in page.statements if e.label == "What would change it"]
+    assert change == "The two cheapest cost the same; any difference between them decides."
+    near = study_page_one(_summary([_row("home", 2.0), _row("west", 2.0001)]), "en")
+    assert near.answer.startswith("Cheapest: “Home”")
+    frame = pl.DataFrame(rows)
+    assert str(cheapest_alternative(frame, "en")).startswith("“Home” and “West” are cheapest, each")
+
+
+@pytest.mark.parametrize(
+    ("bn", "amounts"),
+    [
+        ((0.0678, -0.0613, 0.129), ("+6,780 萬港元", "-6,130 萬港元", "+1.3 億港元")),
+        ((1.2, -0.0613, 1.2613), ("+12.0 億港元", "-6,130 萬港元", "+12.6 億港元")),
+        # One scale for all three stands once, behind the last.
+        ((1.2, -0.6, 1.8), ("+12.0", "-6.0", "+18.0 億港元")),
+    ],
+)
+def test_an_amount_of_the_sentence_on_debt_is_never_read_in_the_unit_of_another(bn, amounts):
+    row = _row("west", 2.0) | dict(zip((f"{side}_bn" for side in SIDES), bn, strict=True))
+    page = study_page_one(_summary([row, _row("home", 2.5)]), "zh-Hant")
+    (debt,) = [each.text for each in page.statements if "2035-36" in each.text]
+    assert re.findall(r"[+-][\d.,]+(?: [萬億]港元)?", debt.split("2035-36")[1]) == list(amounts)
+
+
 @pytest.mark.parametrize("count", [2, MOST_CHOICES_SHOWN, 12])
 def test_at_most_six_rows_and_four_choices_under_their_extent(count):
     rows = [_row(f"way {k}", 2.0 + k / 10) for k in range(count)]
@@ -152,6 +183,17 @@ def test_half_the_use_costs_a_built_site_nearly_twice_and_a_site_paid_by_use_not
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page-one")
     return run_study(small_programme(folder), RunStore(folder / "runs"))
+
+
+def test_the_use_in_doubt_is_the_use_of_the_slice_that_stands_beside_it(tmp_path):
+    programme = load_programme(small_programme(tmp_path, changes={"nodes = 2": "nodes = 3"}))
+    measured = [
+        {"utilisation_share": use, "kwh_per_gpu_hour": 0.5, "usd_per_kwh": 0.1, "held_gpu_h": held}
+        for use, held in ((0.9, 216.0), (0.3, 72.0))
+    ]
+    sites = programme_costed_sites(programme, measured)
+    doubt = largest_cost_doubt(sites)
+    assert (doubt.key, doubt.high) == (USE, pytest.approx(0.6))
 
 
 def test_every_figure_of_a_study_has_scale_period_and_basis_and_so_has_each_fact(study):

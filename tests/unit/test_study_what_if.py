@@ -7,7 +7,9 @@ from click.testing import CliRunner
 
 from commonwatt.cli.study import study as command
 from commonwatt.core.errors import ProgrammeError
-from commonwatt.runs import RunStore
+from commonwatt.report import ReportSection
+from commonwatt.runs import RunStore, Stage, StageResult
+from commonwatt.study import annexes
 from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
 
@@ -61,6 +63,56 @@ def test_the_same_what_if_has_the_same_tables_on_an_empty_and_on_a_full_store(
     assert first.run.result_sha256 == again.run.result_sha256 == fresh.run.result_sha256
     assert first.run.run_id == fresh.run.run_id
     assert "alternative_cheapest" in fresh.run.headline
+
+
+@pytest.fixture
+def quick_annexes(monkeypatch):
+    """Make both annexes at once: walking the examples takes a minute, and tests of its own."""
+
+    def compute(inputs):
+        section = ReportSection(name=inputs.part, title=inputs.part, lede="A day in the example.")
+        why = {"text": "No job was run.", "values": {}} if inputs.part == "rooms" else None
+        absent = why and {"reason": why, "remedy": {"text": "Study it elsewhere.", "values": {}}}
+        return StageResult(data={"section": section.as_data(), "absent": absent}, tables={})
+
+    monkeypatch.setattr(annexes, "PROJECT_STAGE", Stage(name="quick-project", compute=compute))
+    monkeypatch.setattr(annexes, "MODELS_STAGE", Stage(name="quick-models", compute=compute))
+
+
+EXAMPLES = """
+[rooms]
+example = true
+on = 2026-03-02
+[models]
+examples = true
+on = 2026-03-02
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "changes"),
+    [(EXAMPLES, ["sites.home.pue=1.5"]),
+     ("", ["rooms.example=true", "rooms.on=2026-03-02", "models.examples=true",
+           "models.on=2026-03-02"])],
+)  # fmt: skip
+def test_a_what_if_has_the_rooms_and_models_of_the_edited_file_and_names_what_they_lack(
+    tmp_path, quick_annexes, more, changes
+):
+    edit = {} if not more else {"pue = 1.3": "pue = 1.5"}
+    for folder in ("asked", "edited"):
+        (tmp_path / folder).mkdir()
+    asked = run_study(
+        small_programme(tmp_path / "asked", more), RunStore(tmp_path / "a"), what_if=changes
+    )
+    edited = run_study(
+        small_programme(tmp_path / "edited", EXAMPLES, changes=edit), RunStore(tmp_path / "b")
+    )
+    assert [part.as_dict() for part in asked.absent] == [part.as_dict() for part in edited.absent]
+    assert "rooms" in {part.part for part in asked.absent}
+    assert asked.absent_parts_error() is not None
+    for study in (asked, edited):
+        page = study.report.read_text(encoding="utf-8")
+        assert [f'id="{part}"' in page for part in ("rooms", "models")] == [True, True]
 
 
 def test_a_library_cell_may_be_moved_by_a_share(written):

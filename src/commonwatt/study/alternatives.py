@@ -250,7 +250,7 @@ def _break_even_row(crossing: BreakEvenPoint, programme: Programme) -> Row:
         "within_range": crossing.is_within_range,
         "source": crossing.input.source,
         "confidence": crossing.input.confidence,
-        "key": crossing.input.key,
+        "key": crossing.input.key.text,
     }
 
 

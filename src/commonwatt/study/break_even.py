@@ -69,7 +69,7 @@ def study_break_even_points(first: StudySiteMix, second: StudySiteMix) -> list[B
     ]
     return sorted(
         points,
-        key=lambda crossing: (crossing.break_even_half_ranges_from_median, crossing.input.key),
+        key=lambda crossing: (crossing.break_even_half_ranges_from_median, crossing.input.key.text),
     )
 
 
@@ -120,10 +120,16 @@ def nearest_zero_of_alternatives_cost_gap(
 
     >>> round(nearest_zero_of_alternatives_cost_gap(lambda x: x * x - 2, 1.0, [0.0, 1.0, 2.0]), 9)
     1.414213562
-    >>> nearest_zero_of_alternatives_cost_gap(lambda x: x * x + 1, 1.0, [0.0, 1.0, 2.0]) is None
-    True
+    >>> [
+    ...     nearest_zero_of_alternatives_cost_gap(gap, 1.0, [0.0, 1.0, 2.0])
+    ...     for gap in (lambda x: x * x + 1, lambda x: 0 * x)
+    ... ]
+    [None, None]
     """
     gaps = gaps_at(np.array(values)).tolist()
+    # Two that cost the same whatever the input is: it changes no answer.
+    if not any(gaps):
+        return None
     pairs = zip(values[:-1], values[1:], gaps[:-1], gaps[1:], strict=True)
     zeros = [
         _bisected_zero_of_alternatives_cost_gap(gaps_at, a, b)

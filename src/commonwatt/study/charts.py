@@ -11,6 +11,7 @@ from commonwatt.catalogue.shared import GPU_HOUR_COST
 from commonwatt.core.messages import Message
 from commonwatt.report.charts import Chart, ChartForm, ChartSeries
 from commonwatt.study.measures import ALTERNATIVES
+from commonwatt.study.sections.summaries import cost_alternatives_the_same
 
 PANELS = (
     "cost_usd_per_gpu_hour",
@@ -84,6 +85,15 @@ def cheapest_alternative(alternatives: pl.DataFrame, language: str) -> Message |
         .head(2)
         .iter_rows(named=True)
     )
+    if cost_alternatives_the_same(first, second):
+        return Message(
+            "“{best}” and “{second}” are cheapest, each at {low}",
+            {
+                "best": first["alternative"],
+                "second": second["alternative"],
+                "low": measure_value_text(first["cost_usd_per_gpu_hour"], GPU_HOUR_COST, language),
+            },
+        )
     values = {
         "best": first["alternative"],
         "low": measure_value_text(first["cost_usd_per_gpu_hour"], GPU_HOUR_COST, language),

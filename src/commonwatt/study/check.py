@@ -31,6 +31,7 @@ from commonwatt.study.formulas.evaluate import (
     study_figure_formula_uses,
     study_figure_formula_value,
     study_figure_labels,
+    study_figure_rounding,
 )
 from commonwatt.study.formulas.extents import (
     study_figure_basis_message,
@@ -111,7 +112,7 @@ def study_content_faults(manifest: Manifest, tables: Tables, page: str) -> list[
     """
     try:
         uses = {use.name: use for use in study_figure_formula_uses(tables)}
-        values = {name: study_figure_formula_value(use, tables) for name, use in uses.items()}
+        values = _study_figure_values(manifest, uses, tables)
         return [
             *_undeclared_basis_column_faults(tables, _study_run_currency(manifest)),
             *_study_figure_faults(manifest, uses, values, tables),
@@ -123,6 +124,26 @@ def study_content_faults(manifest: Manifest, tables: Tables, page: str) -> list[
     except (CommonwattError, pl.exceptions.PolarsError, KeyError, ValueError) as error:
         # A table or a manifest that cannot even be read as one is a fault, and no crash.
         return [Message("The figure {figure} has no formula.", {"figure": str(error)[:200]})]
+
+
+def _study_figure_values(
+    manifest: Manifest, uses: Mapping[str, FormulaUse], tables: Tables
+) -> dict[str, float | None]:
+    """Return what the formula of each figure gives; what is listed, where only rounding parts them.
+
+    Of a small effect on a large debt they differ in digits that people are shown: nought may
+    come out as a ten-millionth with a sign.
+    """
+    values: dict[str, float | None] = {}
+    for name, use in uses.items():
+        values[name] = by_formula = study_figure_formula_value(use, tables)
+        rows = [figure for figure in manifest["figures"] if figure["name"] == name]
+        listed = rows[0].get("value") if rows and use.formula.subtracted_sql else None
+        if isinstance(listed, int | float) and is_same_study_figure_value(
+            by_formula, listed, rounding=study_figure_rounding(use, tables)
+        ):
+            values[name] = listed
+    return values
 
 
 def _study_run_currency(manifest: Manifest) -> str:

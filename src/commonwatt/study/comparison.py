@@ -83,7 +83,7 @@ def compute_break_even(inputs: BreakEvenStageInputs) -> StageResult:
     )
     points = [
         {
-            "key": point.input.key,
+            "key": point.input.key.text,
             "low": point.low,
             "median": point.median,
             "high": point.high,
@@ -103,7 +103,7 @@ def break_even_points_of_stage(
 ) -> list[BreakEvenPoint]:
     """Return the crossings of a stage with the inputs that they are of, nearest first."""
     sites = (*inputs.cheapest, *inputs.other)
-    by_key = {item.key: item for site in sites for item in site.sourced_cost_inputs()}
+    by_key = {item.key.text: item for site in sites for item in site.sourced_cost_inputs()}
     return [
         BreakEvenPoint(
             input=by_key[row["key"]],

@@ -13,7 +13,12 @@ from typing import Final
 
 from commonwatt.siting.domain.cost_inputs import cost_input_spec
 from commonwatt.study.mix import study_site_mix
-from commonwatt.study.stages.sites import StudyCostedSite, is_programme_cost_input_fixed
+from commonwatt.study.stages.sites import (
+    StudyCostedSite,
+    StudyInputKey,
+    StudyInputOwner,
+    is_programme_cost_input_fixed,
+)
 
 USE: Final = "utilisation_share"
 # By how much demand may fall short of the trace: the library's own cells cite local centres at a
@@ -26,7 +31,7 @@ class CostDoubt:
     """An input and what it does to the cost of a useful GPU-hour.
 
     Args:
-        key: Key of the input; `USE` where the use of every site falls to half.
+        key: Text of the key of the input; `USE` where the use of every site falls to half.
         low: 5th percentile of the input; half of the measured use [share].
         high: 95th percentile of the input; the measured use [share].
         at_low_usd: Cost with the input at its low end [USD/GPU-hour].
@@ -59,10 +64,16 @@ def _doubt_of_use(sites: Sequence[StudyCostedSite]) -> CostDoubt:
     # by nought.
     least = cost_input_spec(USE).low
     moved = {
-        f"{site.site.name}.{USE}": max(USE_FACTOR * site.use, least) for site in sites if site.cells
+        StudyInputKey(StudyInputOwner.PROGRAMME, site.site.name, USE): max(
+            USE_FACTOR * site.use, least
+        )
+        for site in sites
+        if site.cells
     }
-    hours = sum(site.gpu_hours for site in sites)
-    use = sum(site.use * site.gpu_hours for site in sites) / hours if hours else 0.0
+    # By GPUs, which are there over one window at every site: the use of the slice, as the table
+    # beside this sentence has it. By hours served a busy site would count twice.
+    gpus = sum(site.site.gpus for site in sites)
+    use = sum(site.use * site.site.gpus for site in sites) / gpus if gpus else 0.0
     return CostDoubt(
         key=USE,
         low=USE_FACTOR * use,
@@ -81,7 +92,7 @@ def _doubts_of_inputs(sites: Sequence[StudyCostedSite]) -> list[CostDoubt]:
         low, high = (item.value.cost_input_quantile(level) for level in (0.05, 0.95))
         doubts.append(
             CostDoubt(
-                key=item.key,
+                key=item.key.text,
                 low=low,
                 high=high,
                 at_low_usd=mix.gpu_hour_usd({item.key: low}),

@@ -26,8 +26,10 @@ from commonwatt.study.formulas.cached import WrittenTable, study_figure_formula_
 from commonwatt.study.formulas.evaluate import (
     FormulaUse,
     check_figure_value,
+    is_same_study_figure_value,
     study_figure_formula_uses,
     study_figure_labels,
+    study_figure_rounding,
 )
 from commonwatt.study.formulas.extents import (
     study_figure_basis_message,
@@ -39,7 +41,9 @@ from commonwatt.study.programme.schema import ROOT
 from commonwatt.study.result import BaseCase, StudyResult
 from commonwatt.study.stages.sites import (
     CELL,
+    EVERY_SITE,
     StudyCostedSite,
+    StudyInputOwner,
     study_cost_input_site_titles,
     study_input_four_digit_text,
 )
@@ -317,9 +321,9 @@ def _programme_cost_input_figure_nodes(
         owner = study_cost_input_site_titles(item.key, programme.file.sites)
         words = {"input": cost_input_label(item.name).text, "site": owner}
         yield FigureNode(
-            name=f"{CELL}.{item.key}",
+            name=f"{CELL}.{item.key.text}",
             label=Message("{input}, every site", {"input": words["input"]})
-            if owner == "all"
+            if (item.key.owner, item.key.site) == (StudyInputOwner.LIBRARY, EVERY_SITE)
             else Message("{input}, {site}", words),
             value=item.value.cost_input_quantile(0.5),
             shown=f"{mid}{spread} {item.unit}",
@@ -351,7 +355,9 @@ def _evaluated_figure_nodes(
     labels = study_figure_labels(tables)
     for name, use in uses.items():
         # Cached is what the formula gives, and never that the two agree: that is asked each time.
-        check_figure_value(name, computed[name], by_formula[name])
+        if not is_same_study_figure_value(by_formula[name], computed[name]):
+            rounding = study_figure_rounding(use, tables)
+            check_figure_value(name, computed[name], by_formula[name], rounding=rounding)
         yield FigureNode(
             name=name,
             label=labels(use),

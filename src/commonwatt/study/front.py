@@ -16,6 +16,7 @@ from commonwatt.study.alternatives import (
     alternative_cost_stage,
     alternative_figures_row,
 )
+from commonwatt.study.doubt import USE
 from commonwatt.study.formulas.extents import (
     EXTENT_TEXT,
     FigureExtent,
@@ -26,7 +27,7 @@ from commonwatt.study.labels import localise_programme_labels
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, StudyResult
 from commonwatt.study.sections.summaries import PageOneSummary
-from commonwatt.study.stages.sites import study_cost_input_site_titles
+from commonwatt.study.stages.sites import StudyInputKey, study_cost_input_site_titles
 from commonwatt.study.tables import PROGRAMME
 
 DAY_S = 86_400
@@ -81,9 +82,13 @@ def study_page_one_summary(
         ),
         doubt=doubt,
         doubt_site=localise_programme_labels(
-            study_cost_input_site_titles(doubt["key"], programme.file.sites), words
+            study_cost_input_site_titles(
+                StudyInputKey.from_text(doubt["key"]), programme.file.sites
+            ),
+            words,
         )
-        if doubt
+        # Of the use of every site there is no one owner.
+        if doubt and doubt["key"] != USE
         else "",
         effect_rows=[{"variant": PROGRAMME} | row for row in effect.data["years"]]
         if effect is not None

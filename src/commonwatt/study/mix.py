@@ -25,6 +25,7 @@ from commonwatt.study.stages.sites import (
     RENT,
     StudyCostedSite,
     StudyCostInput,
+    StudyInputKey,
     study_input_cost_model_index,
     study_rented_gpu_hour_usd,
 )
@@ -48,14 +49,14 @@ class StudyMixSite:
 
     site: StudyCostedSite
     weight: float
-    medians: dict[str, float]
+    medians: dict[StudyInputKey, float]
 
     @cached_property
     def median_gpu_hour_usd(self) -> float:
         """Cost of a useful GPU-hour at the medians of every input [USD]."""
         return float(self.gpu_hour_costs_usd({}, 1)[0])
 
-    def gpu_hour_costs_usd(self, moved: Mapping[str, F64], count: int) -> F64:
+    def gpu_hour_costs_usd(self, moved: Mapping[StudyInputKey, F64], count: int) -> F64:
         """Return the cost of a useful GPU-hour with some inputs moved [USD], shape (count,)."""
         # In the order of the cost model, which takes them by position.
         rows = np.tile(list(self.medians.values()), (count, 1))
@@ -137,7 +138,7 @@ class StudySiteMix:
 
     parts: tuple[StudyMixSite, ...]
 
-    def gpu_hour_usd(self, moved: Mapping[str, float] | None = None) -> float:
+    def gpu_hour_usd(self, moved: Mapping[StudyInputKey, float] | None = None) -> float:
         """Return the mean cost of a useful GPU-hour, some inputs moved [USD].
 
         Args:
@@ -146,7 +147,7 @@ class StudySiteMix:
         one_each = {key: np.array([value]) for key, value in (moved or {}).items()}
         return float(self.gpu_hour_costs_usd(one_each, 1)[0])
 
-    def gpu_hour_costs_usd(self, moved: Mapping[str, F64], count: int) -> F64:
+    def gpu_hour_costs_usd(self, moved: Mapping[StudyInputKey, F64], count: int) -> F64:
         """Return the mean cost at each of `count` places of some inputs [USD], shape (count,)."""
         costs = np.zeros(count)
         for part in self.parts:
@@ -157,7 +158,7 @@ class StudySiteMix:
                 costs += part.weight * part.gpu_hour_costs_usd(moved, count)
         return costs
 
-    def inputs_by_key(self) -> dict[str, StudyCostInput]:
+    def inputs_by_key(self) -> dict[StudyInputKey, StudyCostInput]:
         """Return every input of every site, by key."""
         return {
             cost_input.key: cost_input
@@ -253,5 +254,8 @@ def _study_site_draws(inputs: SiteDrawStageInputs) -> StudySiteDraws:
     )
 
 
-def _study_input_standard_normal_draws(key: str, draws: int, seed: int) -> npt.NDArray[np.float32]:
-    return named_random_stream(seed, f"study.mix.{key}").standard_normal(draws, dtype=np.float32)
+def _study_input_standard_normal_draws(
+    key: StudyInputKey, draws: int, seed: int
+) -> npt.NDArray[np.float32]:
+    stream = named_random_stream(seed, f"study.mix.{key.text}")
+    return stream.standard_normal(draws, dtype=np.float32)

@@ -195,17 +195,13 @@ def _new_study_answer(
     findings = _compute_study_findings(programme, drawn, stages, report_progress)
     warnings = findings.quoted_figures().warnings
     rows: list[dict[str, Any]] = []
-    beside: list[Annex] = []
     if programme.changes:
         before = _quoted_figures_before(order.written, stages, report_progress)
         rows = what_if_figure_change_rows(before.facts, findings.facts)
         warnings = [*warnings, *before.warnings]
-    # The example project and models hang on no input that a change could name.
     else:
         save_quoted_figures(programme, findings.quoted_figures(), stages, since=0)
-        beside = list(
-            programme_project_and_model_annexes(programme, stages, language, report_progress)
-        )
+    beside = list(programme_project_and_model_annexes(programme, stages, language, report_progress))
     report_progress(Message("Writing the report"))
     recipe = _study_recipe_with_absent_annexes(order.recipe, beside)
     absent = list(absent_study_parts(programme, drawn))

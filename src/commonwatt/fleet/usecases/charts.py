@@ -83,7 +83,8 @@ def queue_chart() -> Chart:
 def _longest_queue(queue: pl.DataFrame, language: str) -> Message:
     at = queue.sort("waiting_jobs", descending=True, maintain_order=True).row(0, named=True)
     return Message(
-        "Up to {jobs} jobs wait at once, on day {day}",
+        # The table has the mean of each interval, and more may wait at one moment of it.
+        "In the busiest interval {jobs} jobs wait on average, on day {day}",
         {
             "jobs": measure_value_text(at["waiting_jobs"], QUEUE.column("waiting_jobs"), language),
             "day": f"{at['day']:.1f}",

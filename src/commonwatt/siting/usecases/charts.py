@@ -72,17 +72,35 @@ def gpu_hour_cost_stack_chart(parts: Sequence[str]) -> Chart:
 
 
 def _largest_part_of_cost(parts: pl.DataFrame, language: str) -> Message | None:
-    most = largest_part(parts, "part", "usd_per_gpu_hour")
-    if most is None:
+    # Of each site by itself: costs of a GPU-hour of several add up to nothing that anybody pays,
+    # as one site serves more hours than another.
+    largest: dict[str, tuple[str, float]] = {}
+    for (site,), rows in parts.group_by("site", maintain_order=True):
+        # A rent is the one part of its site, and all of it.
+        most = largest_part(rows, "part", "usd_per_gpu_hour") or (rows["part"][0], 1.0)
+        largest[str(site)] = most
+    if parts["part"].n_unique() < 2:
         return None
-    part, share = most
-    return Message(
-        "Over all sites the largest part is: {part} ({share})",
-        {
-            "part": translate(part, language),
-            "share": measure_value_text(share, UTILISATION, language),
-        },
+    names = {part for part, _ in largest.values()}
+    shares = sorted(share for _, share in largest.values())
+    low, high = (
+        measure_value_text(share, UTILISATION, language) for share in (shares[0], shares[-1])
     )
+    if len(names) > 1:
+        return Message(
+            "The largest part differs by site: {parts}",
+            {
+                "parts": "; ".join(
+                    f"{site}: {translate(part, language)} "
+                    f"({measure_value_text(share, UTILISATION, language)})"
+                    for site, (part, share) in largest.items()
+                )
+            },
+        )
+    values = {"part": translate(names.pop(), language), "low": low, "high": high}
+    if low == high:
+        return Message("The largest part is: {part} ({low})", values)
+    return Message("At every site the largest part is: {part} ({low} to {high})", values)
 
 
 def gpu_hour_cost_band_chart() -> Chart:

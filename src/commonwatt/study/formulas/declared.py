@@ -78,6 +78,8 @@ class FigureFormula:
         tables: The tables that it reads.
         holds: Table of the run in which the figure itself stands; empty where none does.
         fixed: What it binds beside what its scope gives, such as the path of the debt.
+        subtracted_sql: Query that gives the largest amount that the law subtracts, in the unit of
+            the figure; empty where it subtracts nothing much larger than itself.
     """
 
     name: str
@@ -89,6 +91,7 @@ class FigureFormula:
     subject: FigureSubject
     holds: str = ""
     fixed: Mapping[str, str] | None = None
+    subtracted_sql: str = ""
 
 
 # The window of our definition of utilisation: from the first to the last arrival.
@@ -245,6 +248,10 @@ sides AS (
         MAX(CASE WHEN year = last_year THEN gdp_bn END) AS gdp_bn
     FROM paths CROSS JOIN span)
 SELECT {law} AS value FROM sides"""
+# What a small programme does to a large debt is known to the rounding of that debt.
+_DEBTS_AND_RESERVES: Final = """SELECT MAX(GREATEST(ABS(debt_bn), ABS(COALESCE(reserves_bn, 0)))
+    / {over}) AS value
+FROM basis_accounts WHERE variant = :variant OR variant = 'programme'"""
 _EFFECT_OF_DRAWS: Final = """SELECT QUANTILE_CONT({law}, {level}) AS value FROM basis_effects
 WHERE variant = :variant"""
 # A country without a ceiling has an infinite one, over which no path goes.
@@ -597,8 +604,11 @@ def _funding_figure_formulas() -> tuple[FigureFormula, ...]:
     )
 
 
-def _debt_effect_laws() -> Iterator[tuple[TableColumn, Message, str, tuple[str, ...]]]:
-    """Yield each side of the change of debt and reserves, its band after it."""
+def _debt_effect_laws() -> Iterator[tuple[TableColumn, Message, str, tuple[str, ...], str]]:
+    """Yield each side of the change of debt and reserves, its band after it.
+
+    The last is the query of what the law subtracts.
+    """
     planned = {
         "gross_debt_effect": "gross_bn",
         "reserves_effect": "CASE WHEN known > 0 THEN reserves_bn END",
@@ -610,14 +620,17 @@ def _debt_effect_laws() -> Iterator[tuple[TableColumn, Message, str, tuple[str, 
         "net_debt_effect": "gross_gdp_share - COALESCE(reserves_gdp_share, 0)",
     }
     for side, law in planned.items():
-        for key, whole in ((f"{side}_bn", law), (f"{side}_gdp_share", f"({law}) / gdp_bn")):
-            sql = _EFFECT.format(law=whole)
-            yield ALTERNATIVES.column(key), _SAYS_EFFECT, sql, ("basis_accounts",)
+        for key, whole, over in (
+            (f"{side}_bn", law, "1.0"),
+            (f"{side}_gdp_share", f"({law}) / gdp_bn", "gdp_bn"),
+        ):
+            sql, subtracted = _EFFECT.format(law=whole), _DEBTS_AND_RESERVES.format(over=over)
+            yield ALTERNATIVES.column(key), _SAYS_EFFECT, sql, ("basis_accounts",), subtracted
     for side, law in drawn.items():
         for name, level in (("p5", "0.05"), ("p95", "0.95")):
             sql = _EFFECT_OF_DRAWS.format(law=law, level=level)
             key = f"{side}_{name}_gdp_share"
-            yield ALTERNATIVES.column(key), _SAYS_EFFECT_BAND, sql, ("basis_effects",)
+            yield ALTERNATIVES.column(key), _SAYS_EFFECT_BAND, sql, ("basis_effects",), ""
 
 
 def _debt_effect_formulas() -> tuple[FigureFormula, ...]:
@@ -632,12 +645,13 @@ def _debt_effect_formulas() -> tuple[FigureFormula, ...]:
             sql=sql,
             tables=tables,
             holds=holds,
+            subtracted_sql=subtracted,
         )
         for above, scope, subject, holds in (
             ("funding", FormulaScope.PROGRAMME, FigureSubject.YEAR, "funding_effect"),
             ("alternative.{variant}", FormulaScope.VARIANT, FigureSubject.VARIANT, "alternatives"),
         )
-        for form, sentence, sql, tables in _debt_effect_laws()
+        for form, sentence, sql, tables, subtracted in _debt_effect_laws()
     )
 
 

@@ -27,8 +27,7 @@ from commonwatt.study.tables import PROGRAMME
 # The sums of the engines and of the expressions run in other orders; a cell that is wrong is
 # off by far more.
 TOLERANCE: Final = 1e-9
-# A proved gap is the difference of two amounts over one of them: what is left of it at nought is
-# their own rounding.
+# Of the amounts whose difference a figure is: what is left of it at nought is their own rounding.
 ROUNDING: Final = 1e-13
 Tables = Mapping[str, pl.DataFrame]
 
@@ -53,15 +52,16 @@ class FormulaUse:
     @property
     def expression(self) -> str:
         """The formula's query with everything bound in it."""
-        return self._with_values_bound(self.formula.sql)
+        return self.with_values_bound(self.formula.sql)
 
     @property
     def cost_law(self) -> str:
         """The law of costs that its query begins with; empty where it does not."""
         starts = self.formula.sql.startswith(f"WITH {COST_LAW},")
-        return self._with_values_bound(COST_LAW) if starts else ""
+        return self.with_values_bound(COST_LAW) if starts else ""
 
-    def _with_values_bound(self, sql: str) -> str:
+    def with_values_bound(self, sql: str) -> str:
+        """Return a query of the formula with everything bound in it."""
         return re.sub(r":([a-z]+)\b", lambda at: _study_sql_text_literal(self.bound[at[1]]), sql)
 
     @property
@@ -194,8 +194,32 @@ def _study_query_frame(tables: Tables, query: str) -> pl.DataFrame:
     return pl.SQLContext(dict(tables), eager=True).execute(query)
 
 
-def is_same_study_figure_value(first: float | None, other: float | None) -> bool:
+def study_figure_rounding(use: FormulaUse, tables: Tables) -> float:
+    """Return by how much rounding alone may part a figure from its formula, in its unit.
+
+    A difference is known to the last digits of what is subtracted: the effect of a hall of
+    eight GPUs on a debt of 900 bn has fewer digits than either debt.
+
+    Args:
+        use: The figure.
+        tables: Tables by name.
+    """
+    if not use.formula.subtracted_sql:
+        return ROUNDING
+    named = {name: tables[name] for name in use.formula.tables}
+    query = use.with_values_bound(use.formula.subtracted_sql)
+    return ROUNDING * max(1.0, float(_study_query_frame(named, query).item()))
+
+
+def is_same_study_figure_value(
+    first: float | None, other: float | None, *, rounding: float = ROUNDING
+) -> bool:
     """Return whether two values of a figure are the same but for the order of their sums.
+
+    Args:
+        first: One of them.
+        other: The other.
+        rounding: How far apart two values near nought may be, in the unit of the figure.
 
     >>> (
     ...     is_same_study_figure_value(1.0, 1.0 + 1e-12),
@@ -208,16 +232,24 @@ def is_same_study_figure_value(first: float | None, other: float | None) -> bool
         return first is None and other is None
     if math.isnan(first) or math.isnan(other):
         return False
-    return abs(first - other) <= max(TOLERANCE * max(abs(first), abs(other)), ROUNDING)
+    return abs(first - other) <= max(TOLERANCE * max(abs(first), abs(other)), rounding)
 
 
-def check_figure_value(name: str, value: float | None, by_formula: float | None) -> None:
+def check_figure_value(
+    name: str, value: float | None, by_formula: float | None, *, rounding: float = ROUNDING
+) -> None:
     """Raise unless the formula of a figure gives the value that was computed.
+
+    Args:
+        name: The figure.
+        value: What the stages computed.
+        by_formula: What its formula gives.
+        rounding: As `study_figure_rounding` gives it.
 
     Raises:
         IdentityError: It gives another one: a bug, and nothing of the study is kept.
     """
-    if not is_same_study_figure_value(by_formula, value):
+    if not is_same_study_figure_value(by_formula, value, rounding=rounding):
         raise IdentityError(
             name,
             found=Message(

@@ -34,6 +34,8 @@ RANGES_BESIDE = {
 _STEP = re.compile(r'\s*(?:"([^"]+)"|([A-Za-z0-9_@+:-][A-Za-z0-9 _@+:-]*?))\s*\.')
 _LINE = re.compile(r'((?:"[^"]+"|[^="])+)=\s*(.+?)\s*')
 _SHARE = re.compile(r"([+-]\d+(?:\.\d*)?)\s*%")
+# Two more, or two in all: half of those who write +2 would get the other.
+_PLUS = re.compile(r"\+\s*\.?\d")
 _TIMES = re.compile(r"[x*×]\s*(\d+(?:\.\d*)?)")
 
 
@@ -59,8 +61,7 @@ def _make_programme_change(document: Document, change_line: str) -> None:
     change = _LINE.fullmatch(change_line)
     if change is None:
         raise _change_form_error(change_line)
-    first, *steps = _steps_of_change_path(change[1], change_line)
-    path = [ALIASES.get(first, first), *steps]
+    path = path_of_programme_change(change_line)
     # People speak of the nodes of a site; the file has them in pools, of which most sites have one.
     if path[0] == "sites" and path[-1] == "nodes" and len(path) == 3:
         path[-1:] = [
@@ -163,12 +164,45 @@ def _set_programme_value(table: Any, key: str, text: str, change_line: str) -> N
     table = cast("Document", table)
     factor = _programme_change_factor(text)
     if factor is None:
+        if _PLUS.match(text):
+            raise _ambiguous_plus_error(text, table.get(key), change_line)
         table[key] = _toml_value_of_change(text)
         return
     table[key] = _scaled_programme_value(table.get(key), factor, change_line, key)
     for beside in RANGES_BESIDE.get(key, ()):
         if beside in table:
             table[beside] = _scaled_programme_value(table[beside], factor, change_line, beside)
+
+
+def _ambiguous_plus_error(text: str, written_value: Any, change_line: str) -> ValueError:
+    """Return an error that gives the two spellings of a number with a plus before it."""
+    plain = text.removeprefix("+").strip()
+    more = "a share such as +50% for a rise"
+    try:
+        total = written_value + float(plain)
+        more = f"{total:.12g} or {100 * (total / written_value - 1):+.4g}% for {plain} more"
+    # A quantity with its unit, a list, or nothing that the file gives has no sum to name.
+    except (TypeError, ValueError, ZeroDivisionError):
+        pass
+    return ValueError(
+        f"{change_line!r}: {text} may be a rise or a value; write {plain} for the value, and {more}"
+    )
+
+
+def path_of_programme_change(change_line: str) -> list[str]:
+    """Return the keys that a change names, from the top of the file.
+
+    Raises:
+        ValueError: The line cannot be read.
+
+    >>> path_of_programme_change("fleet.order=qssf")
+    ['policy', 'order']
+    """
+    change = _LINE.fullmatch(change_line)
+    if change is None:
+        raise _change_form_error(change_line)
+    first, *steps = _steps_of_change_path(change[1], change_line)
+    return [ALIASES.get(first, first), *steps]
 
 
 def _programme_change_factor(text: str) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.cost_inputs import NAMES, RENT_INPUT, cost_input_spec
@@ -11,22 +11,24 @@ from commonwatt.siting.io.cells import cost_library_site_names
 from commonwatt.study.programme.faults import ProgrammeFault
 from commonwatt.study.programme.schema import CellPart, ProgrammeFile, SitePart
 
+if TYPE_CHECKING:  # checking a file takes no cost model
+    from commonwatt.siting.domain.cells import SiteCells
+
 # Far beyond all that are installed anywhere: a scale off by a thousand, and no programme.
 _MOST_GPUS: Final = 20_000_000
 # A node with more has its cores written in thousandths or its memory in MiB.
 _MOST_CORES, _MOST_NODE_GIB, _MOST_GPU_GIB = 4096, 65_536, 4096
 _PUE: Final = (1.0, 3.0)
-# The programme states these, or its run measures them; a factor is on those figures.
-_NOT_OF_THE_LIBRARY: Final = frozenset(
-    {
-        "tariff_usd_per_kwh",
-        "pue_ratio",
-        "utilisation_share",
-        "it_kw_per_gpu",
-        "idle_draw_share",
-        "busy_draw_share",
-    }
-)
+# The bill and the schedule read these off the programme, and so must the cost: a cell of its own
+# would give one report two prices, two PUEs or two uses.
+_STATED_ELSEWHERE: Final = {
+    "tariff_usd_per_kwh": ("power_price", "power_price and price_range"),
+    "pue_ratio": ("pue", "pue and pue_range"),
+    "utilisation_share": ("", ""),
+}
+# The run measures these; a factor is on what it measured, and asked about once that is known.
+_MEASURED_DRAWS: Final = frozenset({"idle_draw_share", "busy_draw_share"})
+_ENDS: Final = (0.05, 0.5, 0.95)  # levels of what the report shows of an input
 
 
 def programme_range_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
@@ -41,8 +43,12 @@ def programme_range_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
             for name, cell in site.cells.items()
             if name in NAMES
             for fault in (
-                *_cell_faults(f"sites.{i}.cells.{name}", name, cell),
-                *_library_factor_faults(f"sites.{i}.cells.{name}", name, site, cell),
+                _contradicting_cell_faults(f"sites.{i}.cells.{name}", name)
+                if name in _STATED_ELSEWHERE
+                else (
+                    *_cell_faults(f"sites.{i}.cells.{name}", name, cell),
+                    *_library_factor_faults(f"sites.{i}.cells.{name}", name, site, cell),
+                )
             )
         ),
     ]
@@ -275,6 +281,25 @@ def _rent_faults(where: str, site: SitePart) -> Iterator[ProgrammeFault]:
             )
 
 
+def _contradicting_cell_faults(where: str, name: str) -> Iterator[ProgrammeFault]:
+    """Yield the fault of a cell that says what the site or its run says already."""
+    key, keys = _STATED_ELSEWHERE[name]
+    if not key:
+        yield ProgrammeFault(
+            where=where,
+            found=Message("a use beside the one that is measured"),
+            wanted=Message("the use of the schedule, which every figure of the report reads"),
+            remedy=Message("Take the cell out; change nodes, demand or policy to change the use."),
+        )
+        return
+    yield ProgrammeFault(
+        where=where,
+        found=Message("a cell beside {key}", {"key": key}),
+        wanted=Message("{key} alone, which the bill and the cost both read", {"key": key}),
+        remedy=Message("Take the cell out and write {keys} of the site.", {"keys": keys}),
+    )
+
+
 def _cell_faults(where: str, name: str, cell: CellPart) -> Iterator[ProgrammeFault]:
     """Yield what is wrong with an input of the cost model that a site states."""
     low, value, high = cell.low_value_high()
@@ -319,33 +344,67 @@ def _library_factor_faults(
     if (
         cell.value is not None
         or cell.times == 1
-        or name in _NOT_OF_THE_LIBRARY
+        or name in _MEASURED_DRAWS
         or site.cost_cells not in cost_library_site_names()
     ):
         return
-    median = _library_cost_input_median(str(site.cost_cells), name)
+    # Both ends and not the median alone: a range that is cut at a bound no longer has the spread
+    # that the factor kept.
+    ends = _library_cost_input_ends(str(site.cost_cells), name)
     known = cost_input_spec(name)
-    if not known.low <= median * cell.times <= known.high:
-        bounds = {"low": f"{known.low:g}", "high": f"{known.high:g}", "unit": known.unit}
+    beyond = [end for end in ends if not known.low <= end * cell.times <= known.high]
+    # What the library has beyond a bound of its own is not the programme's fault.
+    if any(known.low <= end <= known.high for end in beyond):
         yield ProgrammeFault(
             where=where,
             found=Message(
                 "{value} {unit}, the library's times {times}",
-                {"value": f"{median * cell.times:,.4g}", "unit": known.unit,
+                {"value": f"{beyond[-1] * cell.times:,.4g}", "unit": known.unit,
                  "times": f"{cell.times:g}"},
             ),
-            wanted=Message("{low} to {high} {unit}", bounds),
+            wanted=Message("{low} to {high} {unit}", _input_bounds(name)),
             remedy=Message("Write for example times = {example}.", {"example": "1.0"}),
         )  # fmt: skip
 
 
-def _library_cost_input_median(site: str, name: str) -> float:
+def _input_bounds(name: str) -> dict[str, str]:
+    known = cost_input_spec(name)
+    return {"low": f"{known.low:g}", "high": f"{known.high:g}", "unit": known.unit}
+
+
+def measured_draw_faults(i: int, site: SitePart, cells: SiteCells) -> Iterator[ProgrammeFault]:
+    """Yield the fault of a factor that takes a draw that the run measured out of its bounds.
+
+    Args:
+        i: Place of the site in the file.
+        site: The site.
+        cells: Its inputs, with what was measured and what it states.
+    """
+    for name in sorted(_MEASURED_DRAWS.intersection(site.cells)):
+        known, draw = cost_input_spec(name), cells[name].value.cost_input_quantile(0.5)
+        idle, busy = (
+            cells[each].value.cost_input_quantile(0.5)
+            for each in ("idle_draw_share", "busy_draw_share")
+        )
+        if not known.low <= draw <= known.high or idle > busy:
+            yield ProgrammeFault(
+                where=f"sites.{i}.cells.{name}",
+                found=Message(
+                    "idle {idle} and busy {busy} of the rating, with what the run measured",
+                    {"idle": f"{idle:.4g}", "busy": f"{busy:.4g}"},
+                ),
+                wanted=Message("{low} to {high} {unit}", _input_bounds(name)),
+                remedy=Message("Write for example times = {example}.", {"example": "1.0"}),
+            )
+
+
+def _library_cost_input_ends(site: str, name: str) -> tuple[float, ...]:
     # Here and not above: it takes the whole cost model, which a file without factors needs not.
     from commonwatt.siting.io.cells import load_cost_cells
     from commonwatt.siting.usecases.cost import site_cost_cells_under_case
 
     cells = site_cost_cells_under_case(load_cost_cells(), site, "audited", site)
-    return cells[name].value.cost_input_quantile(0.5)
+    return tuple(cells[name].value.cost_input_quantile(level) for level in _ENDS)
 
 
 def _cell_unit_remedy(value: float, name: str) -> Message:

@@ -30,6 +30,7 @@ from commonwatt.fleet.domain.workload import ANY, I64, Bools, Workload
 from commonwatt.fleet.io.traces import job_location_in_trace
 from commonwatt.fleet.io.traces.rows import shown_trace_cell
 from commonwatt.runs import InputFile
+from commonwatt.study.programme.alternatives import shared_key_faults
 from commonwatt.study.programme.changes import Document, apply_programme_changes
 from commonwatt.study.programme.faults import (
     ErrorSentence,
@@ -511,6 +512,7 @@ def _check_programme_alternative(
     """Raise where an alternative could not be read, as the fault of its own lines."""
     lines = file.alternatives[name].change
     try:
+        _raise_programme_faults(path, shared_key_faults(lines))
         changed = _checked_programme_file(path, text, (*changes, *lines))
         _files_named_in_programme(path, changed)
     except ProgrammeError as error:

@@ -24,7 +24,7 @@ from commonwatt.report import (
 from commonwatt.study.alternatives import DEBT_FIGURES
 from commonwatt.study.charts import cheapest_alternative, study_alternatives_panel_charts
 from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN, EFFECT_FIGURES
-from commonwatt.study.sections.summaries import AlternativesSummary
+from commonwatt.study.sections.summaries import AlternativesSummary, cost_alternatives_the_same
 from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
 
 MOST_ROWS_SHOWN = 12
@@ -85,7 +85,18 @@ def _study_alternative_label(alternative_rows: list[Row], name: str) -> str:
 
 
 def _study_alternatives_lede(summary: AlternativesSummary, language: str) -> str:
-    cost = {row["name"]: f"{row['cost_usd_per_gpu_hour']:.2f}" for row in summary.rows}
+    by_name = {row["name"]: row for row in summary.rows}
+    cost = {name: f"{row['cost_usd_per_gpu_hour']:.2f}" for name, row in by_name.items()}
+    if cost_alternatives_the_same(by_name[summary.best], by_name[summary.second]):
+        return Message(
+            "“{best}” and “{second}” cost the same per useful GPU-hour, USD {low}, and no other "
+            "costs less.",
+            {
+                "best": _study_alternative_label(summary.rows, summary.best),
+                "second": _study_alternative_label(summary.rows, summary.second),
+                "low": cost[summary.best],
+            },
+        ).translate(language)
     cheapest = Message(
         "Cheapest per useful GPU-hour is “{best}” at USD {low}, before “{second}” at USD {high}; "
         "it stays ahead in {share} of draws.",

@@ -26,8 +26,12 @@ from commonwatt.study.doubt import USE
 from commonwatt.study.effect_chart import study_debt_effect_chart
 from commonwatt.study.formulas.extents import day_count_text, gpu_count_text
 from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT, NET_EFFECT_GDP
-from commonwatt.study.sections.summaries import PageOneSummary
-from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
+from commonwatt.study.sections.summaries import PageOneSummary, cost_alternatives_the_same
+from commonwatt.study.stages.sites import (
+    StudyInputKey,
+    study_cost_input_text,
+    study_input_four_digit_text,
+)
 
 Row = dict[str, Any]
 MOST_CHOICES_SHOWN: Final = 4  # a fifth column is cut on a telephone
@@ -104,6 +108,12 @@ def _answer_text(summary: PageOneSummary, language: str) -> str:
             "“{best}”: USD {cost} per useful GPU-hour (90 %: {low} to {high}).", values
         ).translate(language)
     second = summary.rows[1]
+    if cost_alternatives_the_same(first, second):
+        return Message(
+            "“{best}” and “{second}” cost the same: USD {cost} per useful GPU-hour (90 %: {low} to "
+            "{high}).",
+            values | {"second": second["alternative"]},
+        ).translate(language)
     values |= {
         "second": second["alternative"],
         "other": _cell(second, COST, language),
@@ -122,7 +132,7 @@ def _statements(summary: PageOneSummary, language: str) -> list[ReportStatement]
     if summary.effect_rows:
         texts.append(("Price and debt", _price_and_debt(summary, language)))
     if len(summary.rows) > 1:
-        texts.append(("What would change it", _change(summary.break_even_rows, language)))
+        texts.append(("What would change it", _change(summary, language)))
     if summary.doubt is not None and first.get(COST) is not None:
         texts.append(("Largest doubt", _doubt(summary, summary.doubt, language)))
     # The first thing to be said of a what-if: its page looks like that of the programme.
@@ -138,32 +148,47 @@ def _statements(summary: PageOneSummary, language: str) -> list[ReportStatement]
 def _price_and_debt(summary: PageOneSummary, language: str) -> Message:
     first, year = summary.rows[0], summary.effect_rows[-1]["fiscal_year"]
 
-    def amount(key: str, *, with_unit: bool = True) -> str:
+    def amount(key: str) -> str:
         column = ALTERNATIVES.column(key)
-        text = measure_value_text(first[key], column, language, currency=summary.currency)
-        # One unit stands behind the three sides of the balance.
-        return text if with_unit else text.split(" ", maxsplit=1)[0]
+        return measure_value_text(first[key], column, language, currency=summary.currency)
 
-    values = {
-        "capital": amount("borrowing_bn"),
-        "year": year,
-        "gross": amount("gross_debt_effect_bn", with_unit=first["reserves_effect_bn"] is None),
-        "net": amount("net_debt_effect_bn"),
-    }
+    values = {"capital": amount("borrowing_bn"), "year": year}
     if first["reserves_effect_bn"] is None:
         return Message(
             "Building: {capital}, all borrowed. By {year}: gross debt {gross}; reserves are not "
             "known. Running cost, rent and user charges left out.",
-            values,
+            values | {"gross": amount("gross_debt_effect_bn")},
         )
+    gross, reserves, net = _amounts_with_last_unit(
+        [amount(f"{side}_bn") for side in ("gross_debt_effect", "reserves_effect", NET)]
+    )
     return Message(
         "Building: {capital}, all borrowed. By {year}: gross debt {gross}, reserves {reserves}, "
         "net {net}. Running cost, rent and user charges left out.",
-        values | {"reserves": amount("reserves_effect_bn", with_unit=False)},
+        values | {"gross": gross, "reserves": reserves, "net": net},
     )
 
 
-def _change(break_even_rows: Sequence[Row], language: str) -> Message:
+def _amounts_with_last_unit(amounts: Sequence[str]) -> list[str]:
+    """Return amounts that share a unit with it behind the last alone, and others as they are.
+
+    Chinese counts small amounts in 萬 and large ones in 億: without its own unit an amount
+    beside one of the other scale would be read ten thousand times too large.
+
+    >>> _amounts_with_last_unit(["+0.2 HKD bn", "-0.1 HKD bn"])
+    ['+0.2', '-0.1 HKD bn']
+    >>> _amounts_with_last_unit(["+6,776 萬港元", "+1.3 億港元"])
+    ['+6,776 萬港元', '+1.3 億港元']
+    """
+    if len({amount.partition(" ")[2] for amount in amounts}) > 1:
+        return list(amounts)
+    return [*(amount.partition(" ")[0] for amount in amounts[:-1]), amounts[-1]]
+
+
+def _change(summary: PageOneSummary, language: str) -> Message:
+    if cost_alternatives_the_same(*summary.rows[:2]):
+        return Message("The two cheapest cost the same; any difference between them decides.")
+    break_even_rows = summary.break_even_rows
     nearest = break_even_rows[0] if break_even_rows else None
     if nearest is None or nearest["flips_at"] is None:
         return Message("No single input of the cost, however far it moves.")
@@ -197,7 +222,7 @@ def _doubt(summary: PageOneSummary, doubt: Row, language: str) -> Message:
     return Message(
         "{input} ({site}): from {low} to {high} the cost moves from USD {at} to {top}.",
         {
-            "input": study_cost_input_text(doubt["key"].split(".", maxsplit=1)[1], language),
+            "input": study_cost_input_text(StudyInputKey.from_text(doubt["key"]).input, language),
             "site": translate(summary.doubt_site, language),
             "low": study_input_four_digit_text(doubt["low"]),
             "high": study_input_four_digit_text(doubt["high"]),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, Final, NamedTuple
 
+from commonwatt.core.identifiers import IdentifierKind, qualified_identifier
 from commonwatt.runs.inputs import StatesInputs
 from commonwatt.siting.domain.cells import CellOrigin, CostCell, SiteCells
 from commonwatt.siting.domain.cost_inputs import (
@@ -18,12 +20,14 @@ from commonwatt.siting.domain.cost_inputs import (
 )
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
 from commonwatt.siting.engines.cost.model import levelised_cost_of_compute
-from commonwatt.siting.io.cells import load_cost_cells
+from commonwatt.siting.io.cells import cost_library_site_names, load_cost_cells
 from commonwatt.siting.usecases.cost import (
     fixed_cost_distribution,
     site_cost_cells_under_case,
     site_cost_cells_with_measured_use,
 )
+from commonwatt.study.programme.faults import programme_faults_error
+from commonwatt.study.programme.ranges import measured_draw_faults
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import CellPart, RentPart, SitePart
 
@@ -31,6 +35,57 @@ CELL = "cell"  # names of sourced inputs of the cost of a site
 PROGRAMME_SOURCE = "the programme's own figure"
 RENT = RENT_INPUT.name
 Row = Mapping[str, Any]
+EVERY_SITE: Final = "all"  # owner of the library's cells that all of its sites share
+
+
+class StudyInputOwner(StrEnum):
+    """Whose an input of the cost is."""
+
+    LIBRARY = "library"
+    PROGRAMME = "programme"
+
+
+class StudyInputKey(NamedTuple):
+    """Whose an input is, and its name; two sites with one key read one cell, and move together.
+
+    A site of a programme may be called like one of the library, or "all": by the name alone
+    its own inputs would be taken for the library's.
+    """
+
+    owner: StudyInputOwner
+    site: str
+    input: str
+
+    @property
+    def text(self) -> str:
+        """The key in tables, figures and seeds; no two keys have one.
+
+        >>> StudyInputKey(StudyInputOwner.PROGRAMME, "west", "pue_ratio").text
+        'west.pue_ratio'
+        >>> StudyInputKey(StudyInputOwner.PROGRAMME, "all", "pue_ratio").text
+        'site/all.pue_ratio'
+        """
+        site = self.site
+        if self.owner is StudyInputOwner.PROGRAMME and _is_name_of_cost_library(site):
+            site = qualified_identifier(IdentifierKind.SITE, site)
+        return f"{site}.{self.input}"
+
+    @classmethod
+    def from_text(cls, text: str) -> StudyInputKey:
+        """Return the key that has this text.
+
+        >>> StudyInputKey.from_text("site/all.pue_ratio")[:2] == (StudyInputOwner.PROGRAMME, "all")
+        True
+        """
+        # From the right: the name of a site may hold dots, and that of an input none.
+        site, name = text.rsplit(".", maxsplit=1)
+        own = site.removeprefix(qualified_identifier(IdentifierKind.SITE, ""))
+        is_library = own == site and _is_name_of_cost_library(site)
+        return cls(StudyInputOwner.LIBRARY if is_library else StudyInputOwner.PROGRAMME, own, name)
+
+
+def _is_name_of_cost_library(name: str) -> bool:
+    return name == EVERY_SITE or name in cost_library_site_names()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +93,7 @@ class StudyCostInput:
     """One input of the cost of a site that may vary.
 
     Args:
-        key: Whose it is and its name: "all", a site of the library, or a site of the
-            programme. Two sites with one key read one cell, and move together.
+        key: Whose it is and its name.
         name: Name of the input.
         unit: Its unit.
         value: Its distribution.
@@ -51,7 +105,7 @@ class StudyCostInput:
         confidence: How far it may be trusted.
     """
 
-    key: str
+    key: StudyInputKey
     name: str
     unit: str
     value: Distribution
@@ -92,11 +146,11 @@ class StudyCostedSite(StatesInputs):
         for cost_input in self.sourced_cost_inputs():
             if cost_input.origin is not CellOrigin.FLEET_RUN:
                 yield (
-                    f"{CELL}.{cost_input.key}",
+                    f"{CELL}.{cost_input.key.text}",
                     study_input_four_digit_text(cost_input.value.cost_input_quantile(0.5)),
                 )
 
-    def gpu_hour_usd(self, moved: Mapping[str, float] | None = None) -> float:
+    def gpu_hour_usd(self, moved: Mapping[StudyInputKey, float] | None = None) -> float:
         """Return the cost of a useful GPU-hour, some inputs moved from their medians [USD].
 
         Args:
@@ -122,8 +176,11 @@ def programme_sites_without_costs(programme: Programme) -> list[SitePart]:
 def programme_costed_sites(
     programme: Programme, measured: list[dict[str, Any]]
 ) -> list[StudyCostedSite] | None:
-    """Return every built site with its inputs, or None where one has neither cells nor rent."""
-    sites = programme.built
+    """Return every built site with its inputs, or None where one has neither cells nor rent.
+
+    Raises:
+        ProgrammeError: A factor takes a draw that the run measured out of its bounds.
+    """
     if programme_sites_without_costs(programme):
         return None
     return [
@@ -131,10 +188,19 @@ def programme_costed_sites(
             site=site,
             use=row["utilisation_share"],
             gpu_hours=row["held_gpu_h"],
-            cells=study_programme_site_cost_cells(site, row) if site.cost_cells else None,
+            cells=_checked_site_cost_cells(programme, site, row) if site.cost_cells else None,
         )
-        for site, row in zip(sites, measured, strict=True)
+        for site, row in zip(programme.built, measured, strict=True)
     ]
+
+
+def _checked_site_cost_cells(programme: Programme, site: SitePart, measured: Row) -> SiteCells:
+    cells = study_programme_site_cost_cells(site, measured)
+    # The draw of a GPU is known only now; everything else was asked when the file was read.
+    faults = list(measured_draw_faults(programme.file.sites.index(site), site, cells))
+    if faults:
+        raise programme_faults_error(programme.path.name, faults)
+    return cells
 
 
 def study_programme_site_cost_cells(site: SitePart, measured: Row) -> SiteCells:
@@ -208,8 +274,10 @@ def _study_triangular_distribution(value: float, bounds: list[float]) -> Distrib
 
 def _programme_cell_distribution(known: CostCell, part: CellPart) -> Distribution:
     if part.value is None:
-        # A factor alone keeps the library's spread around the moved value.
-        return known.value.scaled_cost_input(part.times)
+        # A factor alone keeps the library's spread around the moved value. Nought times it has
+        # none, and a lognormal would take the logarithm of nought over nought.
+        spread = known.value
+        return spread.scaled_cost_input(part.times) if part.times else fixed_cost_distribution(0)
     low, value, high = part.low_value_high()
     return Distribution(
         DistributionShape.TRIANGULAR if low < high else DistributionShape.FIXED, low, value, high
@@ -227,7 +295,9 @@ def _study_cost_input_of_cell(site: SitePart, cell: CostCell) -> StudyCostInput:
     # to all who read it, and moves for all of them.
     mine = own or cell.origin is CellOrigin.FLEET_RUN
     return StudyCostInput(
-        key=f"{site.name if mine else cell.site}.{cell.input}",
+        key=StudyInputKey(StudyInputOwner.PROGRAMME, site.name, cell.input)
+        if mine
+        else StudyInputKey(StudyInputOwner.LIBRARY, cell.site, cell.input),
         name=cell.input,
         unit=known.unit,
         value=cell.value,
@@ -245,7 +315,7 @@ def programme_rent_cost_input(site: str, rent: RentPart) -> StudyCostInput:
     low, high = rent.low_and_high_price()
     shape = DistributionShape.TRIANGULAR if low < high else DistributionShape.FIXED
     return StudyCostInput(
-        key=f"{site}.{RENT}",
+        key=StudyInputKey(StudyInputOwner.PROGRAMME, site, RENT),
         name=RENT,
         unit=RENT_INPUT.unit,
         value=Distribution(shape, low, rent.price, high),
@@ -278,11 +348,11 @@ def study_input_cost_model_index(cost_input: StudyCostInput) -> int | None:
     return PLACE[cost_input.name] if cost_input.name in NAMES else None
 
 
-def study_cost_input_site_titles(key: str, sites: Sequence[SitePart]) -> str:
+def study_cost_input_site_titles(key: StudyInputKey, sites: Sequence[SitePart]) -> str:
     """Return whose an input is, for people: the sites that read it, or "all"."""
-    owner = key.split(".", maxsplit=1)[0]
-    readers = [site for site in sites if owner in (site.name, site.cost_cells)]
-    return ", ".join(str(site.title) for site in readers) or owner
+    is_own = key.owner is StudyInputOwner.PROGRAMME
+    readers = [site for site in sites if key.site == (site.name if is_own else site.cost_cells)]
+    return ", ".join(str(site.title) for site in readers) or key.site
 
 
 def study_input_four_digit_text(value: float) -> str:
