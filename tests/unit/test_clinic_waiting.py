@@ -290,8 +290,14 @@ def test_an_approval_holds_until_its_last_day_and_not_on_the_next():
 
 
 def test_a_fallback_that_stands_by_does_not_wait():
-    writer = with_live(monitor=MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/y"})
-    put(writer, "deployment", "y", BODIES["deployment"])
+    writer = desk()
+    for kind, body in BODIES.items():
+        # The fallback first: a plan names only what is on record.
+        put(writer, kind, "y" if kind == "deployment" else NAMES[kind], body)
+    plan = MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/y"}
+    put(writer, "deployment", "x", BODIES["deployment"] | {"monitor": plan})
+    move(writer, "approved", CHAIR)
+    move(writer, "live", "clinical-lead")
     assert [row.kind for row in rows(writer)] == []
     move(writer, "approved", CHAIR, name="y")
     assert rows(writer) == []

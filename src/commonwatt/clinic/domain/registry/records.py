@@ -105,7 +105,7 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         _registry_reference_field("version", "version"),
         _registry_reference_field("ruling", "ruling"),
         RecordField("outcome", "code", "What was decided.", ("approved", "refused", "withdrawn")),
-        RecordField("conditions", "texts", "Under which conditions."),
+        RecordField("conditions", "conditions", "Under which conditions."),
         RecordField("plan", "map", "The predetermined change-control plan.", needed=False),
         RecordField("valid_until", "day", "Last day on which it holds; without end if left out.",
                     needed=False),
@@ -390,9 +390,21 @@ def _is_registry_list(field_value: Any) -> bool:
     return isinstance(field_value, list)
 
 
-def _is_list_of_registry_texts(field_value: Any) -> bool:
+def _is_list_of_conditions(field_value: Any) -> bool:
     return isinstance(field_value, list) and all(
-        _is_registry_text(each) for each in cast("list[Any]", field_value)
+        _is_approval_condition(each) for each in cast("list[Any]", field_value)
+    )
+
+
+def _is_approval_condition(condition: Any) -> bool:
+    if not isinstance(condition, Mapping):
+        return _is_registry_text(condition)
+    named = cast("Mapping[str, Any]", condition)
+    is_closed = {"condition"} <= named.keys() <= {"condition", "by"}
+    return (
+        is_closed
+        and _is_registry_text(named["condition"])
+        and ("by" not in named or _is_registry_day(named["by"]))
     )
 
 
@@ -422,7 +434,10 @@ _WANTED: Final[Mapping[str, tuple[Callable[[Any], bool], Message]]] = {
     ),
     "word": (_is_registry_word, Message("a code of letters, digits, full stops and hyphens")),
     "list": (_is_registry_list, Message("a list")),
-    "texts": (_is_list_of_registry_texts, Message("a list of texts of 1 to 500 letters")),
+    "conditions": (
+        _is_list_of_conditions,
+        Message('a list of texts, or of objects with "condition" and, as YYYY-MM-DD, "by"'),
+    ),
     "map": (_is_registry_map, Message("named values")),
 }
 # Of records that were written before these were asked for.
@@ -446,6 +461,6 @@ _READ_AS: Final[Mapping[str, Callable[[Any], bool]]] = dict.fromkeys(_WANTED, _i
     "day": _is_registry_day,
     "instant": _is_registry_instant,
     "list": _is_registry_list,
-    "texts": _is_registry_list,
+    "conditions": _is_registry_list,
     "map": _is_registry_map,
 }
