@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_scored_patients
+from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_result_of_scored_rows
 from commonwatt.core.jit import njit
 from commonwatt.core.seeds import named_random_stream
 
@@ -49,7 +49,9 @@ def changed_rows(chance, before, mean, spread, shift, slope):
 
 def first_alarm(plan, score, label):
     stream_of_row = np.zeros((len(score), 1), np.int32)
-    return int(monitor_scored_patients(score, label, stream_of_row, plan, count=1).alarm_at[0])
+    return int(
+        monitor_result_of_scored_rows(score, label, stream_of_row, plan, count=1).alarm_at[0]
+    )
 
 
 def null_share(plan, mean, spread, streams, length):
@@ -91,7 +93,7 @@ def subgroup_delay(streams):
         x = np.log(score / (1 - score)) + (group == 0)
         label = (chance.random(10_000) < 1 / (1 + np.exp(-x))).astype(np.int8)
         of = np.stack([np.zeros(10_000, np.int32), 1 + group], axis=1)
-        at = monitor_scored_patients(score, label, of, plan, count=11).alarm_at[1]
+        at = monitor_result_of_scored_rows(score, label, of, plan, count=11).alarm_at[1]
         delays_found.append((group[: at + 1] == 0).sum() if at >= 0 else np.inf)
     return np.median(delays_found)
 
@@ -130,9 +132,9 @@ def speed(count: int = 400_000) -> None:
     of = np.stack(
         [np.zeros(count), 1 + chance.integers(0, 10, count), 11 + chance.integers(0, 20, count)], 1
     )
-    monitor_scored_patients(score[:10], label[:10], of[:10], MonitorPlan(), count=31)
+    monitor_result_of_scored_rows(score[:10], label[:10], of[:10], MonitorPlan(), count=31)
     began = time.process_time()
-    monitor_scored_patients(score, label, of, MonitorPlan(middle=-2.1), count=31)
+    monitor_result_of_scored_rows(score, label, of, MonitorPlan(middle=-2.1), count=31)
     cpu_s = time.process_time() - began
     print(f"10 subgroups + 20 sites + all, 10 alternatives: {count / cpu_s:,.0f} rows/CPU-s")
 

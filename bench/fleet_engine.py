@@ -104,7 +104,7 @@ def engine_table(base: Workload) -> None:
 
 
 def what_if(base: Workload) -> None:
-    jobs = copies(base, 3, 1.0).take_jobs(np.arange(64_000))
+    jobs = copies(base, 3, 1.0).workload_of_job_rows(np.arange(64_000))
     sites = np.repeat(np.arange(7, dtype=np.int32), 27)[: 62 * 3]
     fleet = uniform_fleet(len(sites), 8)
     site = tuple(replace(fleet.sites[0], name=f"site {i}") for i in range(7))
@@ -135,7 +135,7 @@ def plain_python(base: Workload) -> None:
 
 
 def peers(base: Workload) -> None:
-    jobs, fleet = base.take_jobs(np.arange(2000)), uniform_fleet(20, 8)
+    jobs, fleet = base.workload_of_job_rows(np.arange(2000)), uniform_fleet(20, 8)
     _, whole, _ = timed(jobs, fleet, "fifo")
     kernel_speed = len(jobs) / whole
     print(f"\nThe first 2,000 ITP jobs on 20 nodes of 8, FIFO: {kernel_speed:,.0f} jobs/s (whole)")
@@ -210,7 +210,7 @@ def main() -> None:
     began = time.process_time()
     for backfill in ("none", "easy"):
         simulate_schedule(
-            base.take_jobs(np.arange(500)),
+            base.workload_of_job_rows(np.arange(500)),
             uniform_fleet(9, 8),
             parse_scheduling_policy(backfill=backfill),
         )

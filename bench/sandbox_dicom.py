@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
+from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom_and_count_blanked_lines
 
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "health" / "dicom" / "burned-in-synthetic"
 KEY = b"a secret of a bench, thirty-two "
@@ -47,7 +47,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for truth in truths[first:last]:
             source, to = FOLDER / truth["file"], Path(folder) / truth["file"]
-            deidentify_dicom(source, to, key=KEY)
+            deidentify_dicom_and_count_blanked_lines(source, to, key=KEY)
             before, after = pydicom.dcmread(source), pydicom.dcmread(to)
             header_text = str(after)
             for tag in truth["phi_tags"]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from commonwatt.sandbox.domain.fhir import OBSERVATION
 from commonwatt.sandbox.io.imports.checked import open_import_database
 from commonwatt.sandbox.io.imports.dataset import import_fhir
-from commonwatt.sandbox.io.imports.ndjson import read_fhir_resource
+from commonwatt.sandbox.io.imports.ndjson import import_fhir_resource_into_parquet
 
 PEOPLE = 5000
 
@@ -35,7 +35,9 @@ def read_bare(source: Path, store: Path) -> None:
 def read_checked(source: Path, store: Path) -> None:
     (store / "work").mkdir()
     with open_import_database(store / "work") as base:
-        read_fhir_resource(base, OBSERVATION, [source / "Observation.ndjson"], store / "o.parquet")
+        import_fhir_resource_into_parquet(
+            base, OBSERVATION, [source / "Observation.ndjson"], store / "o.parquet"
+        )
 
 
 def import_one_shape(source: Path, store: Path) -> None:

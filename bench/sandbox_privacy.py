@@ -27,22 +27,22 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from commonwatt.ledger import Key, Ledger, Person, actor_id_of
 from commonwatt.sandbox.domain.errors import PrivacyBudgetError
 from commonwatt.sandbox.domain.job import OutputKind
-from commonwatt.sandbox.engines.airlock.checks import check_output
+from commonwatt.sandbox.engines.airlock.checks import output_stop_reasons
 from commonwatt.sandbox.engines.airlock.differencing import (
     DifferencingCheck,
     can_recover_few_people,
 )
 from commonwatt.sandbox.engines.airlock.membership import (
-    attack_model,
     degrees_of_freedom_stops,
     membership_stops,
     small_leaf_stops,
+    strongest_membership_attack_on_model,
 )
 from commonwatt.sandbox.engines.airlock.models import parse_output_model
 from commonwatt.sandbox.engines.attacks.models import honest_models, hostile_models
 from commonwatt.sandbox.engines.attacks.outputs import honest_outputs, hostile_outputs
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
-from commonwatt.sandbox.engines.isolation.output_kinds import clean_output_of_kind
+from commonwatt.sandbox.engines.isolation.output_kinds import cleaned_output_bytes_or_none
 from commonwatt.sandbox.engines.privacy import account, measures
 from commonwatt.sandbox.io.imports.dataset import import_fhir
 from commonwatt.sandbox.io.store import records
@@ -213,9 +213,9 @@ def red_team() -> None:
 
 def _stops(offered, folder: Path) -> list:
     path = folder / "offered"
-    data = clean_output_of_kind(offered.data, offered.kind)
+    data = cleaned_output_bytes_or_none(offered.data, offered.kind)
     path.write_bytes(data)
-    return check_output(
+    return output_stop_reasons(
         CollectedOutput(name="x", kind=offered.kind, sha256="", size_bytes=len(data), path=path)
     )
 
@@ -225,10 +225,10 @@ def _model_stops(offered, folder: Path) -> list:
     path.write_bytes(offered.data)
     size = len(offered.data)
     output = CollectedOutput(name="m", kind=OutputKind.MODEL, sha256="", size_bytes=size, path=path)
-    if stops := check_output(output):
+    if stops := output_stop_reasons(output):
         return stops
     model = parse_output_model(offered.data)
-    attack = attack_model(model, offered.rows)
+    attack = strongest_membership_attack_on_model(model, offered.rows)
     return [
         *membership_stops(attack),
         *small_leaf_stops(model, offered.rows),
@@ -298,7 +298,7 @@ def _project(folder: Path, people: int):
     _, report = project.deidentify("raw", "safe", by=keys[0], at=now())
     project.sign_risk("safe", report.sha256, by=keys[0], at=now())
     for person in ("", actor_id_of(keys[1].public_key)):
-        project.grant_privacy_budget(100.0, person=person, by=keys[0], at=now())
+        project.set_privacy_budget(100.0, person=person, by=keys[0], at=now())
     return project, keys, now
 
 

@@ -8,7 +8,7 @@ from commonwatt.clinic.engines.evidence.sketch import model_score_bins
 from commonwatt.clinic.engines.monitor import (
     DailyScoreCells,
     MonitorPlan,
-    monitor_daily_score_cells,
+    monitor_result_of_daily_cells,
 )
 
 
@@ -141,7 +141,7 @@ def alarm_days(
         if shape.late_days:
             on = rows.day + shape.late_days if protected else rows.known_on
         cells = cells_of_rows(rows, shape, keep=keep, on=on)
-        alarms = monitor_daily_score_cells(cells, plan).alarm_at
+        alarms = monitor_result_of_daily_cells(cells, plan).alarm_at
         first.append(int(alarms[alarms >= 0].min(initial=10**9)) if (alarms >= 0).any() else -1)
     return np.array(first)
 

@@ -33,7 +33,7 @@ from psycopg.rows import scalar_row
 
 import commonwatt.web.auth.accounts as accounts
 from commonwatt.cli.frame import run_main
-from commonwatt.cli.migrations import command_result_of_database_migration
+from commonwatt.cli.migrations import migrate_database_command_result
 from commonwatt.core.log import LOG_ENVIRONMENT, logging_to
 from commonwatt.ledger import EntryDraft, Key, Ledger, Person, actor_id_of
 from commonwatt.ledger.verify import verify_ledger
@@ -229,7 +229,7 @@ def _older_second(stores: ServerStores, number: int) -> None:
 
 def _migrate_second(stores: ServerStores, number: int) -> None:
     del number
-    command_result_of_database_migration(stores.server.url_of("second"))
+    migrate_database_command_result(stores.server.url_of("second"))
 
 
 WORKS: dict[str, ServerWork] = {

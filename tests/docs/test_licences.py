@@ -16,7 +16,7 @@ from commonwatt.core.licences import (
     SHARE_ALIKE,
     load_package_licence_table,
     notices_text,
-    shipped_files,
+    shipped_non_code_file_names,
 )
 
 CORE = Path(commonwatt.__file__).parent
@@ -38,12 +38,12 @@ def _faults(package, files):
 
 @pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)
 def test_each_shipped_file_has_one_row_and_each_row_a_file(package):
-    assert _faults(package, shipped_files(package)) == []
+    assert _faults(package, shipped_non_code_file_names(package)) == []
 
 
 @pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)
 def test_a_file_without_row_and_a_row_without_file_are_faults(package):
-    files, table = shipped_files(package), load_package_licence_table(package)
+    files, table = shipped_non_code_file_names(package), load_package_licence_table(package)
     assert "data/new.csv: 0 rows" in _faults(package, [*files, "data/new.csv"])
     exact = [row for row in table.rows if row.paths[0] in files]
     assert exact
@@ -120,7 +120,7 @@ def test_the_wheel_holds_its_files_and_licences(name, tmp_path):
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     package = PACKAGES[name]
-    wanted = {f"{package.name}/{path}" for path in shipped_files(package)}
+    wanted = {f"{package.name}/{path}" for path in shipped_non_code_file_names(package)}
     unshipped = {each for each in wanted if each.endswith((".npz", "/pyproject.toml"))}
     assert wanted - set(names) <= unshipped
     assert any("/licenses/" in each for each in names)

@@ -16,7 +16,7 @@ from commonwatt.fleet.domain.policies import (
     PREEMPTS,
     parse_scheduling_policy,
 )
-from commonwatt.fleet.domain.policies.backfill.easy import promised_gang_start
+from commonwatt.fleet.domain.policies.backfill.easy import promised_start_ms_and_room_then
 from commonwatt.fleet.domain.policies.plan import SchedulingPlan
 from commonwatt.fleet.engines.simulator import JobState, simulate_schedule
 from commonwatt.fleet.engines.simulator.loop import EventReplay, HeapAgenda
@@ -94,7 +94,7 @@ def _easy_backfill_promises(jobs, fleet, place):
         act(decision)
         plan = SchedulingPlan(replay.state, policy.order, policy.place, borrow=True)
         queue = plan.startable_jobs_in_order()
-        if queue and (promise := promised_gang_start(plan, queue[0])) is not None:
+        if queue and (promise := promised_start_ms_and_room_then(plan, queue[0])) is not None:
             promises.setdefault(queue[0], promise[0])
 
     replay.apply_decision = apply

@@ -24,8 +24,8 @@ from commonwatt.core.identifiers import (
     SPELLINGS,
     IdentifierKind,
     can_be_identifier,
-    check_identifier,
     qualified_identifier,
+    valid_identifier,
 )
 from commonwatt.ledger import Key, Ledger, Person
 from commonwatt.operate.usecases.actions import submit_job_to_cluster
@@ -318,7 +318,7 @@ NARROWER_BEFORE = (
 @given(data=st.data(), kind=st.sampled_from(list(BEFORE)))
 def test_what_was_legal_in_a_wing_before_is_legal_still(data, kind):
     name = data.draw(st.from_regex(BEFORE[kind], fullmatch=True))
-    assert check_identifier(kind, name, "test") == name
+    assert valid_identifier(kind, name, "test") == name
 
 
 @settings(max_examples=300)

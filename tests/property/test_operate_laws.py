@@ -11,7 +11,7 @@ from commonwatt.operate.domain.cluster import TERMINAL_PHASES, JobPhase, JobRequ
 from commonwatt.operate.domain.settings import parse_controller_settings
 from commonwatt.operate.engines.checks import overcommitted_cluster_nodes
 from commonwatt.operate.engines.controller import Controller
-from commonwatt.operate.engines.meter import gpu_use_s
+from commonwatt.operate.engines.meter import gpu_seconds_of_use
 from commonwatt.operate.engines.replay import compare_live_with_simulated
 from tests.operate_cases import store
 from tests.operate_fake import FakeBackend, Killed
@@ -153,7 +153,10 @@ def test_a_kill_at_any_act_loses_and_doubles_nothing(jobs, at, after):
             for j in backend.jobs.values()
             if j.observed.phase == JobPhase.FINISHED
         )
-        assert abs(sum(gpu_use_s(use, backend.now_s) for use in memory.gpu_uses()) - truth) < 1e-6
+        assert (
+            abs(sum(gpu_seconds_of_use(use, backend.now_s) for use in memory.gpu_uses()) - truth)
+            < 1e-6
+        )
         memory.ledger.engine.dispose()
 
 

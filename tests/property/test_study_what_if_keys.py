@@ -14,7 +14,7 @@ import pytest
 from commonwatt.core.errors import CommonwattError, ProgrammeError
 from commonwatt.runs import RunStore
 from commonwatt.study.programme.quantities import (
-    read_programme_quantity,
+    parse_programme_quantity,
     scaled_programme_quantity,
 )
 from commonwatt.study.programme.reader import Programme, load_programme
@@ -249,14 +249,14 @@ SPELLINGS = [
 @pytest.mark.parametrize("factor", [2, 1.5, 0.1])
 def test_every_spelling_that_a_file_may_have_is_scaled_as_it_is_read(text, unit, factor):
     scaled = scaled_programme_quantity(text, factor)
-    wanted = factor * read_programme_quantity(text, unit)
-    assert read_programme_quantity(scaled, unit) == pytest.approx(wanted, rel=1e-11)
+    wanted = factor * parse_programme_quantity(text, unit)
+    assert parse_programme_quantity(scaled, unit) == pytest.approx(wanted, rel=1e-11)
 
 
 @pytest.mark.parametrize("text", ["1.2.3 W", "10-12 W", "1 200,5 W", "cheap", ""])
 def test_what_a_file_may_not_have_is_not_scaled(text):
     with pytest.raises(ValueError, match=r"found|number"):
-        read_programme_quantity(scaled_programme_quantity(text, 2), "W")
+        parse_programme_quantity(scaled_programme_quantity(text, 2), "W")
 
 
 def test_a_name_of_any_spelling_can_be_changed(tmp_path):

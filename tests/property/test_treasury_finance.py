@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 from commonwatt.treasury.domain.errors import CentreError
 from commonwatt.treasury.engines.fan.shipped import load_country_shock_model, load_market_shocks
 from commonwatt.treasury.engines.finance.books import (
-    fiscal_market_test_sales_share,
+    fiscal_market_test_sales_over_cost,
     government_book_years,
-    ppp_availability_payment_cents,
-    public_financing_need_bn,
+    ppp_availability_payment_cents_per_period,
+    public_financing_need_bn_by_year,
 )
 from commonwatt.treasury.engines.finance.calls import guarantee_calls
 from commonwatt.treasury.engines.finance.construction import loan_and_equity_drawdown
 from commonwatt.treasury.engines.finance.finance_answer import (
     centre_cover_ratios,
-    centre_debt_and_equity_need_bn,
+    centre_debt_and_equity_need_bn_by_year,
     debt_cover_price_rows,
     debt_cover_rows_by_downside_case,
     debt_financed_centre_life,
@@ -134,7 +134,7 @@ def test_the_price_for_a_cover_gives_that_cover(centre, utilisation, target):
 @settings(max_examples=50, deadline=None)
 @given(centres())
 def test_the_need_by_year_is_the_drawdown(centre):
-    need = centre_debt_and_equity_need_bn(centre)
+    need = centre_debt_and_equity_need_bn_by_year(centre)
     draws = loan_and_equity_drawdown(centre)
     assert len(need) == centre.construction.years
     assert sum(y["debt_bn"] for y in need.values()) == pytest.approx(draws[-1].balance / 1e11)
@@ -172,7 +172,7 @@ def test_a_corporation_that_sells_below_half_its_cost_is_inside_government():
     cheap = centre.operation.model_copy(update={"price": 8.0})
     loan = centre.loan.model_copy(update={"repayment": Repayment.ANNUITY})
     life = debt_financed_centre_life(centre.model_copy(update={"operation": cheap, "loan": loan}))
-    assert fiscal_market_test_sales_share(life) < 0.5
+    assert fiscal_market_test_sales_over_cost(life) < 0.5
     assert government_book_years(life, FinancingRoute.GUARANTEE)[2].gross_debt > 0
 
 
@@ -186,7 +186,7 @@ def test_a_partner_without_construction_risk_brings_the_asset_onto_the_books():
 def test_availability_payments_are_worth_what_was_built():
     life = debt_financed_centre_life(harbour())
     rate = life.centre.ppp.cost_of_capital / 2
-    payment = ppp_availability_payment_cents(life)
+    payment = ppp_availability_payment_cents_per_period(life)
     value = loan_present_values([payment] * len(life.operating), rate)[0]
     spent = sum((d.cost + d.fee) * (1 + rate) ** (6 - k - 0.5) for k, d in enumerate(life.draws))
     assert value == pytest.approx(spent, rel=1e-12)
@@ -225,7 +225,7 @@ def test_a_bad_centre_is_refused_with_place_and_reason(tmp_path, old, new, messa
 @given(centres())
 def test_what_each_route_asks_is_what_it_pays_less_what_it_earns(centre):
     life = debt_financed_centre_life(centre)
-    needs = {route: public_financing_need_bn(life, route) for route in FinancingRoute}
+    needs = {route: public_financing_need_bn_by_year(life, route) for route in FinancingRoute}
     built = sum(draw.cost for draw in life.draws) / 1e11
     earned = sum(o.revenue - o.cost - o.refresh for o in life.operating) / 1e11
     near = pytest.approx
@@ -233,7 +233,7 @@ def test_what_each_route_asks_is_what_it_pays_less_what_it_earns(centre):
         built - earned, rel=1e-9, abs=1e-12
     )
     assert set(needs[FinancingRoute.GUARANTEE].values()) == {0.0}
-    paid = ppp_availability_payment_cents(life) * len(life.operating) / 1e11
+    paid = ppp_availability_payment_cents_per_period(life) * len(life.operating) / 1e11
     assert sum(needs[FinancingRoute.PPP].values()) == near(paid - earned, rel=1e-9, abs=1e-12)
 
 

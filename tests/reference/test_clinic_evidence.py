@@ -14,7 +14,7 @@ from commonwatt.clinic.engines.evidence import (
     compare_clinician_and_model,
     evaluate_score_sketch,
     model_net_benefit,
-    recalibrate_model_scores,
+    score_recalibration_of_group,
     sketch_model_scores,
 )
 from commonwatt.clinic.engines.evidence.metrics import auc_error_of_score_bins, auc_with_interval
@@ -93,7 +93,9 @@ def test_recalibration_finds_the_line_that_was_drawn():
     chance = named_random_stream(4, "recalibration")
     logit = chance.normal(-1, 1.5, 200_000)
     label = chance.random(200_000) < 1 / (1 + np.exp(-(0.4 + 0.6 * logit)))
-    recalibration = recalibrate_model_scores(sketch_model_scores(1 / (1 + np.exp(-logit)), label))
+    recalibration = score_recalibration_of_group(
+        sketch_model_scores(1 / (1 + np.exp(-logit)), label)
+    )
     assert recalibration.slope == pytest.approx(0.6, abs=4 * recalibration.slope_se)
     assert recalibration.intercept == pytest.approx(0.4, abs=4 * recalibration.intercept_se)
 
@@ -115,7 +117,7 @@ def test_sketches_of_other_thresholds_and_ragged_rows_are_refused():
     with pytest.raises(EvidenceError, match="as many labels"):
         sketch_model_scores([0.5], [1, 0])
     with pytest.raises(EvidenceError, match="two scores"):
-        recalibrate_model_scores(sketch_model_scores([0.5, 0.5], [1, 0]))
+        score_recalibration_of_group(sketch_model_scores([0.5, 0.5], [1, 0]))
 
 
 @pytest.mark.shared_data

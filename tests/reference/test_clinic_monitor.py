@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.clinic.domain.errors import MonitorError
-from commonwatt.clinic.engines.evidence import recalibrate_model_scores, sketch_model_scores
+from commonwatt.clinic.engines.evidence import score_recalibration_of_group, sketch_model_scores
 from commonwatt.clinic.engines.evidence.metrics import auc_with_interval
 from commonwatt.clinic.engines.evidence.sketch import BINS
 from commonwatt.clinic.engines.monitor import (
     ALTERNATIVES,
     MonitorPlan,
     label_free_auc,
-    monitor_daily_score_counts,
-    monitor_scored_patients,
+    monitor_result_of_daily_counts,
+    monitor_result_of_scored_rows,
 )
 from commonwatt.clinic.engines.monitor.plan import calibration_test_log_ratios_by_label
 from commonwatt.clinic.usecases.monitor import realised_and_label_free_model_auc
@@ -54,7 +54,9 @@ def null_rows(seed, count, mean=-1.0, shift=0.0):
 def test_the_kernel_is_the_law_written_plainly(seed, band):
     plan = MonitorPlan(band=band, middle=-1.0, alpha=1e-12)
     score, label = null_rows(seed, 60, shift=1.5)
-    monitor = monitor_scored_patients(score, label, np.zeros((60, 1), np.int32), plan, count=1)
+    monitor = monitor_result_of_scored_rows(
+        score, label, np.zeros((60, 1), np.int32), plan, count=1
+    )
     wanted = slow_peak(score.tolist(), label.tolist(), plan) / plan.monitor_alarm_limit(1)
     assert monitor.statistic[0] == pytest.approx(wanted, rel=1e-9)
 
@@ -73,7 +75,7 @@ def test_false_alarms_stay_within_the_stated_bound_anywhere_in_the_band(shift):
     plan = MonitorPlan(band=0.1, alpha=0.2, horizon=2_000, middle=-1.0)
     stream = np.zeros((2_000, 1), np.int32)
     alarms = sum(
-        monitor_scored_patients(
+        monitor_result_of_scored_rows(
             *null_rows(seed, 2_000, shift=shift), stream, plan, count=1
         ).alarm_at[0]
         >= 0
@@ -89,7 +91,7 @@ def test_every_stream_of_one_budget_is_watched_and_the_changed_one_is_named():
     worse = group == 3
     label = np.where(worse, null_rows(1, 20_000, shift=1.2)[1], label)
     streams = np.stack([np.zeros(20_000), 1 + group], axis=1)
-    monitor = monitor_scored_patients(score, label, streams, plan, count=11)
+    monitor = monitor_result_of_scored_rows(score, label, streams, plan, count=11)
     assert monitor.verdicts[4] == "alarm"
     assert monitor.verdicts.count("alarm") <= 2  # the whole contains the part
     assert monitor.bound == 0.1
@@ -102,21 +104,23 @@ def test_days_of_sketches_give_the_alarm_that_rows_give():
         sketch_model_scores(score[i : i + 50], label[i : i + 50]).counts
         for i in range(0, 3_000, 50)
     ]
-    by_day = monitor_daily_score_counts(np.stack(days), plan)
-    by_row = monitor_scored_patients(score, label, np.zeros((3_000, 1), np.int32), plan, count=1)
+    by_day = monitor_result_of_daily_counts(np.stack(days), plan)
+    by_row = monitor_result_of_scored_rows(
+        score, label, np.zeros((3_000, 1), np.int32), plan, count=1
+    )
     assert abs(by_day.alarm_at[0] - by_row.alarm_at[0] / 50) <= 3
 
 
 def test_hospitals_may_add_their_days_in_any_order():
     score, label = null_rows(6, 400)
     parts = [sketch_model_scores(score[i::4], label[i::4]).counts for i in range(4)]
-    forward = monitor_daily_score_counts(sum(parts)[None], MonitorPlan())
-    other = monitor_daily_score_counts(sum(reversed(parts))[None], MonitorPlan())
+    forward = monitor_result_of_daily_counts(sum(parts)[None], MonitorPlan())
+    other = monitor_result_of_daily_counts(sum(reversed(parts))[None], MonitorPlan())
     assert forward.statistic.tobytes() == other.statistic.tobytes()
 
 
 def test_a_stream_that_saw_too_few_is_not_called_quiet():
-    monitor = monitor_scored_patients([0.1, 0.2], [0, 1], [[0], [0]], MonitorPlan(), count=2)
+    monitor = monitor_result_of_scored_rows([0.1, 0.2], [0, 1], [[0], [0]], MonitorPlan(), count=2)
     assert monitor.verdicts == ("too few", "no information")
 
 
@@ -132,11 +136,11 @@ def test_a_plan_that_promises_nothing_is_refused(given_):
 
 def test_rows_and_sketches_that_are_not_of_the_form_are_refused():
     with pytest.raises(MonitorError, match="row 1"):
-        monitor_scored_patients([0.5, 1.0], [0, 1], [[0], [0]], MonitorPlan(), count=1)
+        monitor_result_of_scored_rows([0.5, 1.0], [0, 1], [[0], [0]], MonitorPlan(), count=1)
     with pytest.raises(MonitorError, match="as many labels"):
-        monitor_scored_patients([0.5], [0, 1], [[0]], MonitorPlan(), count=1)
+        monitor_result_of_scored_rows([0.5], [0, 1], [[0]], MonitorPlan(), count=1)
     with pytest.raises(MonitorError, match="counts by day"):
-        monitor_daily_score_counts(np.zeros((1, 2, BINS)), MonitorPlan())
+        monitor_result_of_daily_counts(np.zeros((1, 2, BINS)), MonitorPlan())
     assert sum(weight for _, _, weight in ALTERNATIVES) == pytest.approx(1)
 
 
@@ -171,7 +175,7 @@ def test_covid_19_in_israel_raises_the_alarm_within_a_day_and_fools_what_needs_n
     days = covid()
     # the first week of April is the reference; what follows is watched
     later = np.stack([s.counts for day, s in days.items() if day >= "2020-04-08"])
-    monitor = monitor_daily_score_counts(
+    monitor = monitor_result_of_daily_counts(
         later, MonitorPlan(band=0.1, middle=-2.5, horizon=3_000_000)
     )
     assert 0 <= monitor.alarm_at[0] <= 1
@@ -183,7 +187,7 @@ def test_covid_19_in_israel_raises_the_alarm_within_a_day_and_fools_what_needs_n
             total = total.merge_score_sketch(part)
         return total
 
-    reference = recalibrate_model_scores(between("2020-04-01", "2020-04-07"))
+    reference = score_recalibration_of_group(between("2020-04-01", "2020-04-07"))
     september = between("2020-09-01", "2020-09-30")
     realised = auc_with_interval(september.counts, 1.96)[0][0]
     estimated_auc = label_free_auc(september.counts[0].sum(axis=0), reference)
@@ -206,7 +210,9 @@ def test_acs_massachusetts_stays_quiet_in_the_clinicians_band():
     score = np.clip(joined["predicted_probability"].to_numpy(), 1e-6, 1 - 1e-6)
     plan = MonitorPlan(band=0.1, horizon=len(score))
     streams = np.zeros((len(score), 1), np.int32)
-    monitor = monitor_scored_patients(score, joined["employed"].to_numpy(), streams, plan, count=1)
+    monitor = monitor_result_of_scored_rows(
+        score, joined["employed"].to_numpy(), streams, plan, count=1
+    )
     assert monitor.verdicts == ("quiet",)
 
 
@@ -224,7 +230,7 @@ def test_most_eicu_hospitals_saw_too_few_to_say():
     died = (rows["actualhospitalmortality"] == "EXPIRED").to_numpy()
     score = rows["predictedhospitalmortality"].to_numpy()
     count = int(institutions.max()) + 1
-    monitor = monitor_scored_patients(
+    monitor = monitor_result_of_scored_rows(
         score, died, institutions[:, None], MonitorPlan(), count=count
     )
     # Of a hospital in which nobody died nothing follows; of the others too little.

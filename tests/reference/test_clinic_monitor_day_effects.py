@@ -18,7 +18,7 @@ from commonwatt.clinic.engines.evidence.sketch import (
 from commonwatt.clinic.engines.monitor import (
     DailyScoreCells,
     MonitorPlan,
-    monitor_daily_score_cells,
+    monitor_result_of_daily_cells,
 )
 from commonwatt.clinic.engines.monitor.day_effects import (
     days_differ_more_than_allowed,
@@ -54,7 +54,7 @@ def one_day(bins, labels):
 
 def ratio_of_day(bins, labels, plan):
     """Return the ratio of a day from the statistic after it: M = (r + n) L."""
-    result = monitor_daily_score_cells(one_day(bins, labels), plan)
+    result = monitor_result_of_daily_cells(one_day(bins, labels), plan)
     start = plan.head_start_statistic_rows + len(bins)
     return float(result.statistic[0]) * plan.monitor_alarm_limit(1) / start
 
@@ -150,7 +150,7 @@ def test_busy_days_and_seldom_events_are_integrated_well(rows, mean, alternative
     cells = DailyScoreCells(day=cells.day, stream=cells.stream, label=cells.label,
                             score_bin=cells.score_bin, rows=counts, days=1, streams=1)  # fmt: skip
     plan = plan_of(alternative, 0.3)
-    result = monitor_daily_score_cells(cells, plan)
+    result = monitor_result_of_daily_cells(cells, plan)
     got = math.log(result.statistic[0] * plan.monitor_alarm_limit(1)) - math.log(
         plan.head_start_statistic_rows + rows
     )
@@ -249,7 +249,7 @@ def test_the_error_is_split_between_alarms_and_what_is_learned_and_grows_past_th
     assert plan.alarm_error == pytest.approx(0.08)
     assert plan.day_effect_error == pytest.approx(0.02)
     assert plan.monitor_alarm_limit(3) == pytest.approx(1_020 * 3 / 0.08)
-    assert plan.bound_after_rows(1_000) == pytest.approx(0.1)
-    assert plan.bound_after_rows(2_020) == pytest.approx(0.02 + 0.16)
-    assert plan.bound_after_rows(10**9) == 1.0
+    assert plan.false_alarm_bound_after_rows(1_000) == pytest.approx(0.1)
+    assert plan.false_alarm_bound_after_rows(2_020) == pytest.approx(0.02 + 0.16)
+    assert plan.false_alarm_bound_after_rows(10**9) == 1.0
     assert MonitorPlan(alpha=0.1).alarm_error == 0.1

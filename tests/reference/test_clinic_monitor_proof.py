@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_daily_score_cells
+from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_result_of_daily_cells
 from tests.monitor_streams import (
     StreamShape,
     alarm_days,
@@ -78,7 +78,7 @@ def _share_of_any_false_alarm(streams, runs):
         rows = draw_rows(chance, shape)
         rows = replace(rows, day=np.argsort(np.argsort(rows.site, kind="stable")) % 30)
         cells = cells_of_rows(rows, replace(shape, days=30))
-        rang += bool((monitor_daily_score_cells(cells, plan).alarm_at >= 0).any())
+        rang += bool((monitor_result_of_daily_cells(cells, plan).alarm_at >= 0).any())
     return rang / runs
 
 
@@ -119,6 +119,6 @@ def _median_delays_days(change, draws, rows_a_day=50):
         rows = draw_rows(chance, replace(shape, change_day=begin, change=change))
         statistic = cusum_that_knows(rows, change, plan.band)
         known.append(first_day_over(statistic, limit, rows, begin))
-        at = int(monitor_daily_score_cells(cells_of_rows(rows, shape), plan).alarm_at[0])
+        at = int(monitor_result_of_daily_cells(cells_of_rows(rows, shape), plan).alarm_at[0])
         ours.append(at - begin + 1 if at >= begin else shape.days)
     return float(np.median(ours)), float(np.median(known))

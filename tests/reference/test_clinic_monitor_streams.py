@@ -11,8 +11,8 @@ from commonwatt.clinic.domain.errors import MonitorError
 from commonwatt.clinic.engines.evidence.sketch import BINS, STEP, model_score_bin_middle_logits
 from commonwatt.clinic.engines.monitor import (
     MonitorPlan,
-    monitor_daily_score_counts,
-    monitor_scored_patients,
+    monitor_result_of_daily_counts,
+    monitor_result_of_scored_rows,
 )
 from commonwatt.clinic.engines.monitor.plan import calibration_test_log_ratios_by_label
 from commonwatt.clinic.engines.monitor.rows import NO_ALARM, monitor_result_with_stream_verdicts
@@ -71,7 +71,7 @@ def test_the_kernel_is_the_law_in_every_stream(drawn, alpha, head):
     """Four streams: the whole and three groups; labels that come too often, so that some alarm."""
     plan = MonitorPlan(alpha=alpha, horizon=40, middle=-1.0, head_start_share=head, fewest=3)
     rows = [(p, y, (0, group)) for p, y, group in drawn]
-    result = monitor_scored_patients(
+    result = monitor_result_of_scored_rows(
         [p for p, _, _ in rows], [y for _, y, _ in rows], [s for _, _, s in rows], plan, count=4
     )
     alarm, peak, seen, events = _slow_streams(rows, plan, 4)
@@ -103,7 +103,7 @@ def test_more_streams_make_the_same_rows_alarm_later_and_never_sooner():
         streams = np.zeros((400, 1), np.int32)
         plan = MonitorPlan(horizon=1_000, middle=-1.4)
         alarms.append(
-            int(monitor_scored_patients(score, label, streams, plan, count=count).alarm_at[0])
+            int(monitor_result_of_scored_rows(score, label, streams, plan, count=count).alarm_at[0])
         )
     assert 0 < alarms[0] < alarms[1] < alarms[2]
 
@@ -118,7 +118,7 @@ def test_the_mean_false_alarm_rate_over_streams_stays_below_its_bound():
         score = 1 / (1 + np.exp(-chance.normal(-1, 1.2, 3_000)))
         label = chance.random(3_000) < score
         streams = (np.arange(3_000) % 10)[:, None]
-        result = monitor_scored_patients(score, label, streams, plan, count=10)
+        result = monitor_result_of_scored_rows(score, label, streams, plan, count=10)
         alarmed += bool((result.alarm_at != NO_ALARM).any())
     assert alarmed <= runs * 0.2
 
@@ -169,10 +169,10 @@ def test_a_row_out_of_bounds_is_named_by_its_number(changes):
     for name, value in changes.items():
         columns[name][2] = value
     with pytest.raises(MonitorError, match="row 2"):
-        monitor_scored_patients(
+        monitor_result_of_scored_rows(
             columns["score"], columns["label"], [[s] for s in columns["streams"]], NEVER, count=3
         )
-    monitor_scored_patients(
+    monitor_result_of_scored_rows(
         right["score"], right["label"], [[s] for s in right["streams"]], NEVER, count=3
     )
 
@@ -180,7 +180,7 @@ def test_a_row_out_of_bounds_is_named_by_its_number(changes):
 def test_columns_of_other_lengths_are_refused():
     for label, streams in (([0, 1, 0], [[0]] * 2), ([0, 1], [[0]] * 3)):
         with pytest.raises(MonitorError, match="rows"):
-            monitor_scored_patients([0.5, 0.5], label, streams, NEVER, count=1)
+            monitor_result_of_scored_rows([0.5, 0.5], label, streams, NEVER, count=1)
 
 
 def test_a_stream_says_too_few_until_both_outcomes_are_enough():
@@ -236,7 +236,7 @@ def test_days_are_the_law_in_every_stream(data, head):
     )  # fmt: skip
     for cell in data.draw(st.lists(cells, min_size=10, max_size=60)):
         counts[cell] += 2
-    result = monitor_daily_score_counts(counts, plan)
+    result = monitor_result_of_daily_counts(counts, plan)
     alarm, peak = _slow_days(counts, plan)
     assert result.alarm_at.tolist() == alarm
     assert result.statistic == pytest.approx(peak, rel=1e-6)
@@ -247,8 +247,8 @@ def test_days_are_the_law_in_every_stream(data, head):
 @pytest.mark.parametrize("shape", [(2, BINS), (1, 1, 2, BINS - 1), (1, 1, 1, BINS)])
 def test_counts_of_another_shape_are_refused(shape):
     with pytest.raises(MonitorError):
-        monitor_daily_score_counts(np.zeros(shape), MonitorPlan())
-    monitor_daily_score_counts(np.zeros((1, 1, 2, BINS)), MonitorPlan())
+        monitor_result_of_daily_counts(np.zeros(shape), MonitorPlan())
+    monitor_result_of_daily_counts(np.zeros((1, 1, 2, BINS)), MonitorPlan())
 
 
 def test_the_slack_of_a_bin_widens_the_band_on_both_sides():
@@ -274,11 +274,11 @@ def test_a_statistic_that_meets_its_limit_exactly_is_an_alarm():
     plan = MonitorPlan(
         band=0.0, alpha=0.5, horizon=1, alternatives=((0.0, 1.0, 1.0),), head_start_share=0.0
     )
-    rows = monitor_scored_patients([0.5, 0.5], [0, 1], [[0], [0]], plan, count=1)
+    rows = monitor_result_of_scored_rows([0.5, 0.5], [0, 1], [[0], [0]], plan, count=1)
     assert (rows.alarm_at.tolist(), rows.statistic.tolist()) == ([1], [1.0])
     counts = np.zeros((2, 1, 2, BINS))
     counts[:, 0, 1, BINS // 2] = 1
-    days = monitor_daily_score_counts(counts, plan)
+    days = monitor_result_of_daily_counts(counts, plan)
     assert (days.alarm_at.tolist(), days.statistic.tolist()) == ([1], [1.0])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from commonwatt.clinic.domain.registry.records import REPORTERS, SEVERITIES
 from commonwatt.clinic.domain.rules import classify_product, load_rule_book
-from commonwatt.clinic.domain.rules.cases import rule_case_holds, rule_effect
+from commonwatt.clinic.domain.rules.cases import outcome_turns_on_rule_case, rule_effect
 
 BOOK = load_rule_book(site_folders=())
 RULES = {rule.rule_id: rule for rule in BOOK.rules}
@@ -18,12 +18,12 @@ AI_ACT = "fundamental-rights"  # an event of the European AI Act alone
 def test_the_outcome_turns_on_the_rule_and_on_one_fact_of_its_case(name):
     rule = RULES[name]
     assert rule.case, f"{name} has no case"
-    assert rule_case_holds(BOOK, rule)
+    assert outcome_turns_on_rule_case(BOOK, rule)
     # With another flip, to what the case states already, nothing turns.
     [(flipped, _)] = rule.case.flip.items()
     facts = BOOK.complete_product_facts(rule.case.facts).facts
     idle = replace(rule, case=replace(rule.case, flip={flipped: facts[flipped]}))
-    assert not rule_case_holds(BOOK, idle)
+    assert not outcome_turns_on_rule_case(BOOK, idle)
     # Without the rule its case does not hold: the outcome is another, or rests on another rule.
     gone = replace(rule, status="proposed", valid_from=date(2200, 1, 1))
     ruling = classify_product(

@@ -11,7 +11,7 @@ import pytest
 
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.rules import classify_product, load_rule_book
-from commonwatt.clinic.domain.rules.check import NO_CLASS, classes_of_place_cells
+from commonwatt.clinic.domain.rules.check import NO_CLASS, class_indices_and_rule_masks_of_place
 from commonwatt.clinic.domain.rules.parse import CASE_DAY
 from commonwatt.clinic.domain.rules.unread import is_fact_read
 
@@ -215,7 +215,7 @@ VALUES, COLUMNS = grid_of_values()
 def test_a_graver_fact_never_lowers_the_class(place):
     rules = BOOK.rules_in_force(place, DAY)
     masks = {rule.rule_id: rule.when.mask(COLUMNS) for rule in rules}
-    classes, _ = classes_of_place_cells(BOOK.schemes[place], rules, masks, COLUMNS)
+    classes, _ = class_indices_and_rule_masks_of_place(BOOK.schemes[place], rules, masks, COLUMNS)
     # A gap is no lower class: it is said, and nobody goes on by it.
     cells = classes[BOOK.schemes[place][0].name].astype(int)
     cells = np.where(cells == NO_CLASS, 99, cells).reshape([len(v) for v in VALUES.values()])

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.rules import (
-    check_rule_book,
     classify_product,
     load_rule_book,
     product_class_cells_changed_by_rule_date,
+    rule_book_findings,
 )
 from commonwatt.clinic.domain.rules.check import product_fact_grid
 from commonwatt.clinic.domain.rules.predicate import parse_rule_predicate
@@ -21,7 +21,7 @@ BOOK = load_rule_book(site_folders=())
 JURISDICTIONS = BOOK.jurisdictions
 INSTITUTION = "house"
 DAYS = (date(2025, 1, 1), date(2026, 11, 22), date(2028, 8, 3))
-FOUND = check_rule_book(BOOK, DAYS)
+FOUND = rule_book_findings(BOOK, DAYS)
 CELLS = {
     key: frame["class"].to_list()
     for key, frame in FOUND.cells.partition_by("jurisdiction", "on", "scheme", as_dict=True).items()
@@ -153,7 +153,7 @@ def test_a_comparison_holds_of_one_as_of_many(values, sign, limit):
 
 
 def test_the_house_gives_every_service_and_product_a_class_and_a_route():
-    findings = check_rule_book(BOOK, [date(2026, 11, 22)], jurisdictions=[INSTITUTION])
+    findings = rule_book_findings(BOOK, [date(2026, 11, 22)], jurisdictions=[INSTITUTION])
     assert findings.gaps.is_empty()
     assert findings.unruled_services["unruled"].to_list() == [0]
     assert set(findings.cells["class"]) == {"I", "II", "III", "IV"}

@@ -15,7 +15,7 @@ from commonwatt.fleet.domain.machines import uniform_fleet
 from commonwatt.fleet.domain.policies import parse_scheduling_policy
 from commonwatt.fleet.domain.workload import Workload, workload_from_columns
 from commonwatt.fleet.engines.metrics import fleet_metrics
-from commonwatt.fleet.engines.shares import fleet_split_by_tenant, nodes_of_tenants_by_load
+from commonwatt.fleet.engines.shares import fleet_split_by_tenant, node_count_by_tenant_for_load
 from commonwatt.fleet.engines.simulator import simulate_schedule
 from tests.shared_data import shared_data
 
@@ -59,7 +59,7 @@ def test_itp_on_one_pool_agrees_within_one_in_a_hundred(order, utilisation, dela
 def test_itp_split_by_cluster_agrees_within_one_in_a_hundred():
     jobs = itp()
     fleet = fleet_split_by_tenant(jobs, 62, 8)
-    assert nodes_of_tenants_by_load(jobs, 62, 8).tolist() == [8, 13, 17, 2, 13, 7, 2]
+    assert node_count_by_tenant_for_load(jobs, 62, 8).tolist() == [8, 13, 17, 2, 13, 7, 2]
     result = simulate_schedule(
         jobs, fleet, parse_scheduling_policy("fifo", "consolidate"), pool="tenant"
     )

@@ -70,7 +70,7 @@ def test_what_the_check_lets_pass_is_never_rejected_and_what_it_refuses_always_i
         assert ((states != JobState.REJECTED) == fits).all(), number
         for job, able in enumerate(fits.tolist()):
             seen[able] += 1
-            alone = jobs.take_jobs(np.array([job]))
+            alone = jobs.workload_of_job_rows(np.array([job]))
             if able:
                 check_jobs_fit_fleet(alone, fleet)
             else:

@@ -14,7 +14,7 @@ from commonwatt.audit.engines.formula import evaluate_claim_expression
 from commonwatt.audit.usecases import (
     FindingKind,
     audit,
-    audit_finding_rows,
+    audit_finding_frame,
     load_claims,
     load_reference_library,
     parse_claims,
@@ -215,7 +215,7 @@ def test_the_columns_slips_are_found_unaided():
     assert {by_id[name].kind for name in calm} == {FindingKind.IN_LINE}
     flagged = [e for e in audited if e.kind not in (FindingKind.IN_LINE, FindingKind.UNCHECKED)]
     assert all(f.arithmetic for each in flagged for f in each.findings)
-    assert audit_finding_rows(audited).height >= 37
+    assert audit_finding_frame(audited).height >= 37
 
 
 def test_the_verdict_does_not_depend_on_ids():

@@ -24,9 +24,9 @@ from commonwatt.catalogue.measures import (
     TableColumn,
     measure_cell_text,
     measure_heading,
-    measure_shown_value,
+    measure_value_in_heading_unit,
     measure_value_text,
-    shown_measure_unit,
+    shown_measure_unit_text,
 )
 from commonwatt.catalogue.tables import TableSchema
 from commonwatt.catalogue.units import convert
@@ -83,15 +83,15 @@ def test_a_figure_is_written_in_its_form_and_unit(of, value, heading_, cell_, wr
 def test_a_figure_is_written_in_chinese_too():
     assert measure_value_text(True, measure("is", FLAG), "zh-Hant") == "是"
     assert measure_value_text(1.5, COST, "zh-Hant") == "1.50 美元/GPU 小時"
-    assert shown_measure_unit(WAIT, "zh-Hant") == "小時"
+    assert shown_measure_unit_text(WAIT, "zh-Hant") == "小時"
 
 
 def test_a_column_in_another_unit_is_shown_as_its_measure_is():
     stored_h = TableColumn.of(WAIT, "wait_h", unit="h")
     assert measure_value_text(4.93, stored_h) == measure_value_text(17748.0, WAIT) == "4.93 h"
     assert (
-        measure_shown_value(17748.0, WAIT, "en")
-        == measure_shown_value(4.93, stored_h, "en")
+        measure_value_in_heading_unit(17748.0, WAIT, "en")
+        == measure_value_in_heading_unit(4.93, stored_h, "en")
         == 4.93
     )
     assert (stored_h.kind, stored_h.unit, stored_h.meaning) == ("number", "h", "A meaning")
@@ -227,8 +227,8 @@ NUMBERS = [m for m in collect.collect_catalogue().measures.values() if m.form.ki
 def check_heading_and_cell(of, value, language):
     """Hold the number under a heading, times the unit in it, against the stored value."""
     heading, cell = (
-        shown_measure_unit(of, language, currency="HKD"),
-        measure_shown_value(value, of, language, currency="HKD"),
+        shown_measure_unit_text(of, language, currency="HKD"),
+        measure_value_in_heading_unit(value, of, language, currency="HKD"),
     )
     stored = of.unit.replace("{currency}", "HKD") or "ratio"
     assert convert(cell, heading or stored, stored) == pytest.approx(value), heading

@@ -23,11 +23,13 @@ from commonwatt.study.measures import (
 )
 from commonwatt.study.what_if import (
     study_what_if_section,
-    what_if_figure_change_rows,
+    what_if_figure_rows_before_and_after,
     what_if_tables,
 )
 
-ROWS = what_if_figure_change_rows({"a": 2.0, "b": "x", "c": None}, {"a": 3.0, "b": "x", "c": None})
+ROWS = what_if_figure_rows_before_and_after(
+    {"a": 2.0, "b": "x", "c": None}, {"a": 3.0, "b": "x", "c": None}
+)
 
 
 def test_a_table_as_declared_is_written():

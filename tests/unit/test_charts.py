@@ -18,7 +18,7 @@ from commonwatt.report.charts import (
     chart_html,
     chart_panels_html,
     chart_points,
-    chart_svg_file,
+    chart_svg_document,
 )
 
 NAMES = {"a & b": 1.0, "<c>": -2.0, "字": 3.0}
@@ -162,7 +162,7 @@ def test_small_charts_stand_side_by_side_where_there_is_room():
 
 
 def test_a_file_carries_its_heading_and_its_styles():
-    text = chart_svg_file(_chart(ChartForm.BARS), _frame(ChartForm.BARS), "en")
+    text = chart_svg_document(_chart(ChartForm.BARS), _frame(ChartForm.BARS), "en")
     assert text.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
     assert "<style>" in text
     assert ">&lt;T&gt;</text>" in text

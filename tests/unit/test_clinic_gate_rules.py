@@ -326,7 +326,7 @@ def test_a_patient_is_told_through_the_gate_in_a_transaction_of_its_own_or_of_th
     by = KEYS["clinician"]
     receipt = gate.record_disclosure("deployment/x", "e", "zh-Hant", by=by, at=NOW)
     assert receipt.deployment == "deployment/x"
-    assert receipt.notice == gate.guide_of("deployment/x").notice["zh-Hant"]
+    assert receipt.notice == gate.guide_of_own_deployment_or_none("deployment/x").notice["zh-Hant"]
     body = gate.writer.registry.records[receipt.disclosure].body
     assert body["encounter"] == gate.encounter_pseudonym("e")
     assert _ask(gate).rule == ALLOWED
@@ -353,23 +353,28 @@ def test_a_keyed_digest_is_that_of_the_institutions_secret():
 
 def test_what_is_wanted_of_an_encounter_is_what_guide_and_product_ask_for():
     gate = _gate()
-    wanted = gate.facts_wanted("deployment/x")
+    wanted = gate.wanted_facts_or_empty_if_refused("deployment/x")
     assert wanted <= set(GOOD)
     for name in GOOD:
         fewer = {fact: text for fact, text in GOOD.items() if fact != name}
         rule = "gate.missing-fact" if name in wanted else ALLOWED
         assert _ask(gate, fewer).rule == rule, name
-    assert _gate(with_deployment(), tell=False).facts_wanted("deployment/x") == frozenset()
-    assert gate.facts_wanted("deployment/none") == frozenset()
+    assert (
+        _gate(with_deployment(), tell=False).wanted_facts_or_empty_if_refused("deployment/x")
+        == frozenset()
+    )
+    assert gate.wanted_facts_or_empty_if_refused("deployment/none") == frozenset()
 
 
 def test_a_guide_is_told_of_the_deployments_of_this_institution_only():
     gate = _gate()
-    assert gate.guide_of("deployment/x") is gate.writer.guides.guides["imaging"]
-    assert gate.guide_of("deployment/none") is None
-    assert gate.guide_of("version/v1") is None
+    assert (
+        gate.guide_of_own_deployment_or_none("deployment/x") is gate.writer.guides.guides["imaging"]
+    )
+    assert gate.guide_of_own_deployment_or_none("deployment/none") is None
+    assert gate.guide_of_own_deployment_or_none("version/v1") is None
     gate.institution = "elsewhere"
-    assert gate.guide_of("deployment/x") is None
+    assert gate.guide_of_own_deployment_or_none("deployment/x") is None
 
 
 def _with_guides(gate, **guides):

@@ -260,7 +260,7 @@ def test_a_replay_of_patients_through_gate_and_registry_shows_what_both_voices_k
             body = {"advice": verdict.advice, "label": bool(alive)}
             name = verdict.advice.removeprefix("advice/")
             desk.write_registry_record(tx, "outcome", name, body, by=KEYS["gateway"], at=NOW)
-    records = desk.registry.forecasts_with_outcome("deployment/x")
+    records = desk.registry.lottery_score_estimate_and_outcome_rows("deployment/x")
     comparison = compare_clinician_and_model(*zip(*records, strict=True))
     assert comparison == compare_clinician_and_model(rows["model"], rows["doctor"], rows["alive"])
     assert comparison.rows == rows.height == 415

@@ -323,7 +323,7 @@ def call(**changes):
     ],
 )
 def test_a_template_is_filled_from_the_call_or_not_at_all(template, filled):
-    assert outbound.filled_template(template, call()) == filled
+    assert outbound.filled_template_or_empty(template, call()) == filled
 
 
 def test_a_scope_opens_its_own_type_only():
@@ -359,7 +359,7 @@ def test_the_uuid_of_a_card_names_its_advice_and_no_other(encounter, place):
     name = f"advice/{encounter:020x}-{place}"
     made = cards.advice_card_uuid(name)
     assert uuid.UUID(made).version == 4
-    assert cards.advice_of_card(made) == name
+    assert cards.advice_name_of_card_uuid_or_empty(made) == name
 
 
 def test_usage_requirements_name_what_no_query_gives():
@@ -367,7 +367,8 @@ def test_usage_requirements_name_what_no_query_gives():
 
     def entry(guide):
         gate = SimpleNamespace(
-            guide_of=lambda _: guide, facts_wanted=lambda _: {"quality", "age_years"}
+            guide_of_own_deployment_or_none=lambda _: guide,
+            wanted_facts_or_empty_if_refused=lambda _: {"quality", "age_years"},
         )
         return CdsHooksService._cds_service_entry(SimpleNamespace(gate=gate), "deployment/x")
 

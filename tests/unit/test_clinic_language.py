@@ -15,9 +15,9 @@ from commonwatt.clinic.engines.language import (
     ChatModel,
     LocalModel,
     examine_clinic_language_model,
+    learning_and_held_out_notes,
     load_medec_clinic_notes,
     make_clinic_model_canaries,
-    split_notes_by_case,
 )
 from commonwatt.clinic.engines.language.canaries import measure_clinical_canary_leak
 from commonwatt.clinic.engines.language.examine import Z, clinical_case_design_effect
@@ -125,7 +125,7 @@ def test_a_design_effect_lies_between_one_and_the_largest_case(rows):
 
 
 def test_intervals_cover_when_notes_of_a_case_answer_alike():
-    from commonwatt.clinic.engines.evidence.metrics import wilson_share_interval
+    from commonwatt.clinic.engines.evidence.metrics import share_and_wilson_interval
 
     covered = 0
     for seed in range(400):
@@ -133,13 +133,13 @@ def test_intervals_cover_when_notes_of_a_case_answer_alike():
         hits = np.repeat(chance.random(60) < 0.3, 4)
         cases = np.repeat(np.arange(60), 4).astype(str).tolist()
         n = len(hits) / clinical_case_design_effect(hits, cases)
-        _, low, high = wilson_share_interval(np.array([hits.mean() * n]), np.array([n]), Z)
+        _, low, high = share_and_wilson_interval(np.array([hits.mean() * n]), np.array([n]), Z)
         covered += bool(low[0] <= 0.3 <= high[0])
     assert covered >= 0.92 * 400
 
 
 def test_a_server_with_the_chat_interface_answers_as_the_model_behind_it_does(tmp_path):
-    train, held = split_notes_by_case(NOTES, 0.5)
+    train, held = learning_and_held_out_notes(NOTES, 0.5)
     model = NgramBaseline(train)
     with served(model) as url:
         behind = ChatModel(url=url, model=model.name, timeout_s=20)
@@ -151,9 +151,9 @@ def test_a_server_with_the_chat_interface_answers_as_the_model_behind_it_does(tm
 
 
 def test_twins_never_stand_on_both_sides_and_the_split_does_not_hang_on_the_order():
-    train, held = split_notes_by_case(NOTES, 0.4)
+    train, held = learning_and_held_out_notes(NOTES, 0.4)
     assert not {note.case for note in train} & {note.case for note in held}
-    assert {n.note_id for n in split_notes_by_case(NOTES[::-1], 0.4)[1]} == {
+    assert {n.note_id for n in learning_and_held_out_notes(NOTES[::-1], 0.4)[1]} == {
         n.note_id for n in held
     }
 
@@ -226,7 +226,7 @@ def test_the_medec_notes_are_read_whole_and_a_weak_model_is_called_weak():
     path = shared_data("surveillance", "medec_ms", "MEDEC-MS-TestSet.csv.gz")
     notes = load_medec_clinic_notes(path)
     assert (len(notes), sum(note.wrong is not None for note in notes)) == (597, 311)
-    train, held = split_notes_by_case(notes, 0.5)
+    train, held = learning_and_held_out_notes(notes, 0.5)
     examination = examine_clinic_language_model(NgramBaseline(train), held, seed=1)
     assert examination.p_flags > 0.05
     assert examination.meter.sensitivity > 0.7

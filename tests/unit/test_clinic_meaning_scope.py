@@ -8,7 +8,7 @@ import pytest
 
 from commonwatt.clinic.engines.language.meaning import shipped_fidelity_meter
 from commonwatt.clinic.engines.language.meaning.comparing import compared_features
-from commonwatt.clinic.engines.language.meaning.quantities import read_quantity
+from commonwatt.clinic.engines.language.meaning.quantities import quantity_end_and_quantity
 from commonwatt.clinic.engines.language.meaning.reading import read_clinical_sentence
 from commonwatt.clinic.engines.language.support import (
     is_contradicted_by_clinic_note,
@@ -134,7 +134,7 @@ def test_what_says_the_same_is_supported_and_its_opposite_is_contradicted(note, 
 
 @pytest.mark.parametrize(("tokens", "celsius"), TEMPERATURES)
 def test_a_temperature_is_read_in_celsius_on_either_scale(tokens, celsius):
-    end, quantity = read_quantity(tokens, 0)
+    end, quantity = quantity_end_and_quantity(tokens, 0)
     assert (end, quantity.dimension) == (len(tokens), "degrees")
     assert quantity.amount == pytest.approx(celsius)
 

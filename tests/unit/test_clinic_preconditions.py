@@ -459,7 +459,9 @@ def test_an_alarm_revives_no_fallback_whose_approval_was_withdrawn(withdrawn):
 
     def alarm():
         with made.transaction() as tx:
-            made.record_monitor_alarm(tx, "deployment/x", "alarm", by=KEYS["monitor"], at=NOW)
+            made.record_alarm_and_act_by_plan(
+                tx, "deployment/x", "alarm", by=KEYS["monitor"], at=NOW
+            )
 
     if withdrawn:
         assert ask_desk(made, decided("w", "withdrawn", version="version/v2"))

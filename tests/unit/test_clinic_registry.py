@@ -115,7 +115,7 @@ def test_which_encounters_lacked_disclosure():
     advice(made, "b", "enc-2", NOW + HOUR)
     advice(made, "c", "enc-3", NOW + HOUR, shown=False)
     put(made, "disclosure", "d2", disclosure | {"encounter": "enc-2"}, NOW + 2 * HOUR)
-    assert made.registry.undisclosed_encounters("deployment/x") == ["enc-2"]
+    assert made.registry.encounters_shown_advice_undisclosed("deployment/x") == ["enc-2"]
 
 
 def test_who_must_be_told_by_when_soonest_first():
@@ -290,7 +290,7 @@ def test_a_rollback_pauses_the_bad_and_revives_the_good_as_one_act():
 
 def alarm(made, role="monitor", name="alarm"):
     with made.transaction() as tx:
-        return made.record_monitor_alarm(tx, "deployment/x", name, by=KEYS[role], at=NOW)
+        return made.record_alarm_and_act_by_plan(tx, "deployment/x", name, by=KEYS[role], at=NOW)
 
 
 FALL_BACK = MONITOR | {"on_alarm": "roll-back", "fallback": "deployment/y"}

@@ -22,7 +22,7 @@ from commonwatt.clinic.domain.registry.preconditions import (
 from commonwatt.clinic.domain.registry.rulings import site_rule_book
 from commonwatt.clinic.domain.rules import classify_product, load_rule_book
 from commonwatt.clinic.domain.rules.book import FOLDER, RULES_VARIABLE, site_rule_folders
-from commonwatt.clinic.domain.rules.cases import rule_case_holds
+from commonwatt.clinic.domain.rules.cases import outcome_turns_on_rule_case
 from tests.clinic_factories import BODIES, BY, KEYS, NAMES, desk, put
 from tests.clinic_institution import EARLY
 
@@ -244,10 +244,10 @@ def test_a_case_that_does_not_turn_on_its_rule_is_named(tmp_path):
         changes = {"case": ("route: filing}", f"route: filing, case: {{flip: {{{flip}}}}}}}")}
         (tmp_path / "zz.yaml").write_text(base + place(**changes))
         book = load_rule_book(site_folders=[tmp_path])
-        assert rule_case_holds(book, book.rule("zz.high")) is holds
+        assert outcome_turns_on_rule_case(book, book.rule("zz.high")) is holds
     (tmp_path / "zz.yaml").write_text(base + place())
     book = load_rule_book(site_folders=[tmp_path])
-    assert not rule_case_holds(book, book.rule("zz.high"))
+    assert not outcome_turns_on_rule_case(book, book.rule("zz.high"))
 
 
 # The shipped law of Hong Kong with another sentence in one rule: the same classes, other rules.

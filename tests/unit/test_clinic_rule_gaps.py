@@ -9,7 +9,7 @@ import pytest
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import RulesError
-from commonwatt.clinic.domain.rules import check_rule_book, classify_product, load_rule_book
+from commonwatt.clinic.domain.rules import classify_product, load_rule_book, rule_book_findings
 
 AXES = {
     "significance": "diagnose", "condition": "serious", "autonomy": "informs", "change": "locked",
@@ -75,7 +75,7 @@ def test_a_special_rule_still_decides_beside_a_gap(tmp_path):
                                    {"ivd": "cancer", "purpose": "administration"}])  # fmt: skip
 def test_the_check_of_every_combination_knows_gaps_as_a_ruling_does(tmp_path, facts):
     made = book(tmp_path)
-    cells = check_rule_book(made, [DAY], jurisdictions=["zz"], others=facts).cells["class"]
+    cells = rule_book_findings(made, [DAY], jurisdictions=["zz"], others=facts).cells["class"]
     ruling = ruled(made, **facts)
     decided = ruling.verdicts[0].klass if ruling.verdicts else "silent"
     assert set(cells) == {decided, "outside"}
@@ -145,14 +145,14 @@ def test_the_command_names_the_gap_and_what_had_no_say(tmp_path, capsys):
 def test_a_place_that_has_a_gap_for_a_product_has_law_of_its_own():
     with pytest.raises(RulesError):
         load_rule_book(site_folders=()).place("zz")
-    from commonwatt.clinic.domain.registry.rulings import has_law_of_its_own
+    from commonwatt.clinic.domain.registry.rulings import place_law_gives_product_route
     from commonwatt.clinic.domain.registry.state import RegistryRecord
     from tests.clinic_factories import NOW
 
     def law(place, **facts):
         use = RegistryRecord(name="intended-use/u", kind="intended-use", at=NOW, actor_id="a",
                              index=0, body={"facts": AXES | facts})  # fmt: skip
-        return has_law_of_its_own(use, place, DAY)
+        return place_law_gives_product_route(use, place, DAY)
 
     assert law("uk", ivd="cancer")
     assert law("uk")

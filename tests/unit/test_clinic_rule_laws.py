@@ -9,7 +9,7 @@ import yaml
 
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.rules import classify_product, load_rule_book
-from commonwatt.clinic.domain.rules.check import check_rule_book, product_fact_grid
+from commonwatt.clinic.domain.rules.check import product_fact_grid, rule_book_findings
 from commonwatt.clinic.domain.rules.parse import RECORDED_ON
 from commonwatt.clinic.domain.rules.predicate import parse_rule_predicate, rule_predicate_leaves
 
@@ -225,7 +225,7 @@ def test_a_duty_follows_the_class_and_an_exemption_by_name_beats_the_general_rou
     young = ruled(made, "mid", age="10")
     assert (young.route, young.route_reasons) == ("exempt", ("named",))
     # The arrays of the check know the classes, too: duties are none of theirs, routes are.
-    assert check_rule_book(made, [DAY]).unruled_services["unruled"].to_list() == [1]
+    assert rule_book_findings(made, [DAY]).unruled_services["unruled"].to_list() == [1]
 
 
 def test_a_rule_of_a_special_case_takes_the_place_of_the_strictest(tmp_path):
@@ -237,7 +237,7 @@ def test_a_rule_of_a_special_case_takes_the_place_of_the_strictest(tmp_path):
     [verdict] = ruled(made, "low").verdicts
     assert (verdict.klass, verdict.reasons, verdict.against) == ("A", ("named",), ())
     assert (ruled(made, "low").route, ruled(made, "mid").route) == ("exempt", "approval")
-    cells = check_rule_book(made, [DAY]).cells.filter(scheme="device")["class"].to_list()
+    cells = rule_book_findings(made, [DAY]).cells.filter(scheme="device")["class"].to_list()
     assert cells[:3] == ["A", "C", "C"]
 
 
@@ -280,7 +280,7 @@ def test_the_check_of_every_combination_finds_gaps_clashes_and_unruled_services(
     ]  # fmt: skip
     assert set(grid["age"].tolist()) == {"30"}
     assert set(product_fact_grid(made, {"age": "10"})["age"].tolist()) == {"10"}
-    findings = check_rule_book(made, [DAY], jurisdictions=["hk"])
+    findings = rule_book_findings(made, [DAY], jurisdictions=["hk"])
     device = findings.cells.filter(scheme="device")
     assert device["class"].to_list() == ["A", "B", "silent", "outside", "outside", "outside"]
     assert device["combination"].to_list() == list(range(6))
@@ -312,7 +312,7 @@ def test_rules_contradict_where_both_hold_and_their_classes_differ(
     rules = [rule(f"r{n}", when, **{"class": klass})
              for n, (when, klass) in enumerate(zip(conditions, classes, strict=True))]  # fmt: skip
     rules.append(rule("else", {"all": []}, **{"class": "C", "fallback": True}))
-    findings = check_rule_book(sound(tmp_path, rules=rules), [DAY], jurisdictions=["hk"])
+    findings = rule_book_findings(sound(tmp_path, rules=rules), [DAY], jurisdictions=["hk"])
     assert findings.contradictions.height == (clashes if meet else 0)
 
 
@@ -321,7 +321,7 @@ def test_a_strict_fallback_never_overrules_a_firm_rule_in_the_check(tmp_path, or
     rules = [rule("firm", LOW, **{"class": "A"}),
              rule("otherwise", {"all": []}, **{"class": "C", "fallback": True}),
              rule("milder", MID, **{"class": "B", "fallback": True})][::order]  # fmt: skip
-    cells = check_rule_book(book(tmp_path, rules=rules), [DAY], jurisdictions=["hk"]).cells
+    cells = rule_book_findings(book(tmp_path, rules=rules), [DAY], jurisdictions=["hk"]).cells
     assert cells.filter(scheme="device")["class"].to_list()[:3] == ["A", "C", "C"]
 
 
@@ -334,7 +334,7 @@ def test_a_strict_fallback_never_overrules_a_firm_rule_in_the_check(tmp_path, or
 )  # fmt: skip
 def test_a_service_is_ruled_by_a_route_or_by_a_class_of_devices(tmp_path, rules, unruled):
     entries = [rule(f"r{n}", {"all": []}) | more for n, more in enumerate(rules)]
-    findings = check_rule_book(book(tmp_path, rules=entries), [DAY], jurisdictions=["hk"])
+    findings = rule_book_findings(book(tmp_path, rules=entries), [DAY], jurisdictions=["hk"])
     assert findings.unruled_services["unruled"].to_list() == [unruled]
 
 

@@ -16,7 +16,7 @@ from commonwatt.clinic.engines.evidence import evaluate_score_sketch, sketch_mod
 from commonwatt.clinic.engines.evidence.sealed import (
     SealedCase,
     SealTerms,
-    confirm_sealed_report,
+    check_report_belongs_to_seal,
     examine_on_sealed_cases,
     is_revealed_case_in_sealed_set,
     load_sealed_cases,
@@ -62,7 +62,7 @@ def report(items=ITEMS, sealed=SEALED, earlier=(), by=EVALUATOR, secret=SECRET):
 
 def test_the_vendor_sees_the_aggregate_that_the_items_give_and_nothing_of_any_item():
     made = report()
-    confirm_sealed_report(made, SEALED)
+    check_report_belongs_to_seal(made, SEALED)
     scores = [MODEL(item.facts) for item in ITEMS]
     wanted = evaluate_score_sketch(
         sketch_model_scores(scores, [item.label for item in ITEMS], threshold=0.5), ["all"]
@@ -125,7 +125,7 @@ def test_a_report_that_was_changed_anywhere_is_not_confirmed(data):
     name = data.draw(st.sampled_from(sorted(body)))
     body[name] = data.draw(st.sampled_from([None, "x", 0, []]).filter(lambda v: v != body[name]))
     with pytest.raises(EvidenceError):
-        confirm_sealed_report(replace(made, body=body), SEALED)
+        check_report_belongs_to_seal(replace(made, body=body), SEALED)
 
 
 @settings(max_examples=40, deadline=None)

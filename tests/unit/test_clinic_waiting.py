@@ -242,7 +242,9 @@ def test_a_condition_is_met_in_its_own_words_by_the_committee_alone():
 def test_an_alarm_waits_until_a_person_answers_it_whatever_the_monitor_did():
     writer = with_live(monitor=MONITOR | {"on_alarm": "pause"})
     with writer.transaction() as tx:
-        writer.record_monitor_alarm(tx, "deployment/x", "a1", by=KEYS["monitor"], at=NOW + HOUR)
+        writer.record_alarm_and_act_by_plan(
+            tx, "deployment/x", "a1", by=KEYS["monitor"], at=NOW + HOUR
+        )
     assert {row.kind for row in rows(writer)} == {WaitingKind.ALARM_OPEN, WaitingKind.PAUSED}
     answer = {"deployment": "deployment/x", "type": "action", "severity": "other",
               "code": "scanner-replaced", "closes": "event/a1"}  # fmt: skip

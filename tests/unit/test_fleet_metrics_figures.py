@@ -10,7 +10,7 @@ import pytest
 from commonwatt.fleet.domain.machines import SINGLE_SITE, uniform_fleet
 from commonwatt.fleet.domain.policies import parse_scheduling_policy
 from commonwatt.fleet.domain.workload import workload_from_columns
-from commonwatt.fleet.engines.energy import energy_by_site
+from commonwatt.fleet.engines.energy import site_energies_in_site_order
 from commonwatt.fleet.engines.metrics import fleet_metrics
 from commonwatt.fleet.engines.simulator import simulate_schedule
 from commonwatt.fleet.engines.timeline import timeline_of_gpus_and_queue
@@ -73,7 +73,9 @@ def test_price_changes_with_the_hour_and_repeats():
 def test_shares_of_gpus_draw_their_share_of_the_step_to_busy_power():
     jobs = workload_from_columns([0], [3600], [1], gpu_milli=np.array([500], np.int32))
     result, _ = simulated(jobs, uniform_fleet(1, 1))
-    (used,) = energy_by_site(result, uniform_fleet(1, 1), from_ms=0, until_ms=3_600_000)
+    (used,) = site_energies_in_site_order(
+        result, uniform_fleet(1, 1), from_ms=0, until_ms=3_600_000
+    )
     assert used.it_kwh == pytest.approx(0.1 + 0.5 * 0.3)
 
 

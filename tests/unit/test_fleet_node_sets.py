@@ -18,11 +18,14 @@ from commonwatt.fleet.engines.simulator.bits import (
     add_to_job_queue_bitset,
     drop_from_job_queue_bitset,
     empty_job_queue_bitsets_and_floors,
-    highest_bit_of_simulator_word,
+    highest_bit_place_in_simulator_word,
     least_in_job_queue_bitset,
-    lowest_bit_of_simulator_word,
+    lowest_bit_place_in_simulator_word,
 )
-from commonwatt.fleet.engines.simulator.heap import pop_job_end_off_heap, push_job_end_on_heap
+from commonwatt.fleet.engines.simulator.heap import (
+    heap_size_after_popping_job_end,
+    heap_size_after_pushing_job_end,
+)
 from commonwatt.fleet.engines.simulator.nodesets import (
     first_place_with_free_gpus,
     idle_node_sets,
@@ -32,7 +35,7 @@ from commonwatt.fleet.engines.simulator.nodesets import (
 from commonwatt.fleet.engines.simulator.releases import (
     add_piece_to_release,
     drop_piece_from_release,
-    earliest_release_in_group,
+    earliest_time_of_group_with_free_gpus,
     earliest_time_of_place_with_free_gpus,
     first_place_released_by,
     free_gpus_of_place_at,
@@ -162,7 +165,7 @@ def check_groups(sets, releases, nodes, pieces, level, end):
             for p in nodes if sets.group[p] == g
         }  # fmt: skip
         earliest = min(times.values())
-        assert earliest_release_in_group(releases, g, level) == earliest
+        assert earliest_time_of_group_with_free_gpus(releases, g, level) == earliest
         for time in {earliest, max(earliest, end)}:
             first = min(p for p, at in times.items() if at <= time)
             assert first_place_released_by(sets, releases, g, level, time) == first
@@ -195,28 +198,28 @@ def test_a_heap_gives_the_least_first(steps):
     heap, size, plain = np.zeros(64, np.int64), 0, []
     for key in steps:
         if key is not None:
-            size = push_job_end_on_heap(heap, size, key)
+            size = heap_size_after_pushing_job_end(heap, size, key)
             plain.append(key)
         elif plain:
             assert heap[0] == min(plain)
             plain.remove(min(plain))
-            size = pop_job_end_off_heap(heap, size)
+            size = heap_size_after_popping_job_end(heap, size)
         assert size == len(plain)
     while plain:
         assert heap[0] == min(plain)
         plain.remove(min(plain))
-        size = pop_job_end_off_heap(heap, size)
+        size = heap_size_after_popping_job_end(heap, size)
 
 
 @plainly
 @pytest.mark.parametrize("bit", range(64))
 def test_the_ends_of_a_word_are_found_wherever_they_stand(bit):
     word = (1 << bit) if bit < 63 else -(1 << 63)
-    assert lowest_bit_of_simulator_word(word) == bit
-    assert highest_bit_of_simulator_word(word) == bit
+    assert lowest_bit_place_in_simulator_word(word) == bit
+    assert highest_bit_place_in_simulator_word(word) == bit
     if bit < 62:
-        assert lowest_bit_of_simulator_word(word | 1 << 62) == bit
-        assert highest_bit_of_simulator_word(word | 1) == bit
+        assert lowest_bit_place_in_simulator_word(word | 1 << 62) == bit
+        assert highest_bit_place_in_simulator_word(word | 1) == bit
 
 
 @plainly

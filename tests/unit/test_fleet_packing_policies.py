@@ -8,7 +8,7 @@ from commonwatt.fleet.domain.policies.place import (
     PlacementRequest,
     apply_request_to_node,
     choose_node_and_gpus,
-    fragmented_gpu_share_of_node,
+    fragmented_weight_milli_gpu_of_node,
     idle_fleet_capacity,
     node_eligibility_by_job_class,
     nodes_with_room,
@@ -137,12 +137,12 @@ def test_fragmentation_is_the_mean_share_that_typical_jobs_cannot_use():
     usual = typical_gpu_demand(jobs((1, 500), (1, 500), (1, 1000), (2, 1000)), machines, 1.0)
     free = np.array([1000, 600], np.int64)
     # half GPUs can use both; one whole GPU leaves 600; two whole GPUs leave all 1,600
-    assert fragmented_gpu_share_of_node(0, free, 0, usual) == 2 * 0 + 600 + 1600
+    assert fragmented_weight_milli_gpu_of_node(0, free, 0, usual) == 2 * 0 + 600 + 1600
 
 
 def test_a_job_without_gpus_counts_every_idle_share_as_fragmented():
     usual = typical_gpu_demand(jobs((0, 1000), (1, 1000)), fleet([1]), 1.0)
-    assert fragmented_gpu_share_of_node(0, np.array([1000], np.int64), 0, usual) == 1000
+    assert fragmented_weight_milli_gpu_of_node(0, np.array([1000], np.int64), 0, usual) == 1000
 
 
 def test_typical_demand_stops_once_the_popular_requests_make_up_the_share():

@@ -131,7 +131,7 @@ def test_an_answer_paid_for_before_the_closing_waits_for_votes(pair, closes):
     sandbox, project = pair
     person = {"by": sandbox.researcher}
     for who in ("", actor_id_of(sandbox.researcher.public_key)):
-        project.grant_privacy_budget(2.0, person=who, by=sandbox.custodian, at=sandbox.now())
+        project.set_privacy_budget(2.0, person=who, by=sandbox.custodian, at=sandbox.now())
     project.set_preapproved_release(0.5, by=sandbox.custodian, at=sandbox.now())
 
     def measure(dataset, gone):
@@ -155,7 +155,7 @@ def test_a_dataset_deleted_between_look_and_act_is_not_used_or_copied(pair):
         project.deidentify("raw", "copy", by=sandbox.custodian, at=sandbox.now())
     names = [row["dataset"] for row in sandbox.project.status()["datasets"]]
     assert "copy" not in names
-    project.grant_privacy_budget(2.0, by=sandbox.custodian, at=sandbox.now())
+    project.set_privacy_budget(2.0, by=sandbox.custodian, at=sandbox.now())
     project.ledger.overtake = delete("safe")
     with pytest.raises(ProjectError, match="deleted"):
         project.query("safe", lambda *_: pytest.fail("read"), 0.5, purpose="count",

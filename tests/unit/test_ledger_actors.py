@@ -22,7 +22,7 @@ from commonwatt.ledger.actors import (
     revocation_draft,
 )
 from commonwatt.ledger.checkpoints import (
-    checkpoint_signed_by,
+    is_checkpoint_signed_by,
     parse_checkpoint_note,
     sign_ledger_checkpoint,
 )
@@ -40,9 +40,9 @@ from commonwatt.ledger.keys import (
     actor_id_of,
     actor_signature_holds,
     entry_batch_message,
-    key_password,
     load_public_key,
     public_key_pem,
+    read_key_password,
 )
 
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -253,8 +253,8 @@ def test_a_checkpoint_is_a_signed_note():
     assert actor_signature_holds(CLERK.public_key, signature[4:], body.encode())
     read = parse_checkpoint_note(made.note)
     assert read == made
-    assert checkpoint_signed_by(read, CLERK.public_key) is True
-    assert checkpoint_signed_by(read, ROOT.public_key) is False
+    assert is_checkpoint_signed_by(read, CLERK.public_key) is True
+    assert is_checkpoint_signed_by(read, ROOT.public_key) is False
 
 
 def test_one_signature_among_several_is_enough_and_a_changed_text_has_none():
@@ -262,18 +262,18 @@ def test_one_signature_among_several_is_enough_and_a_changed_text_has_none():
     other = sign_ledger_checkpoint("o", 7, b"r" * 32, ROOT)
     both = made.note + other.note.partition("\n\n")[2] + "\u2014 o not*base64\n"
     for key in (CLERK, ROOT):
-        assert checkpoint_signed_by(parse_checkpoint_note(both), key.public_key)
+        assert is_checkpoint_signed_by(parse_checkpoint_note(both), key.public_key)
     changed = parse_checkpoint_note(made.note.replace("o\n7\n", "o\n8\n"))
     assert changed.size == 8
-    assert not checkpoint_signed_by(changed, CLERK.public_key)
+    assert not is_checkpoint_signed_by(changed, CLERK.public_key)
     # The signature decides, under the id of its own key only.
     relabelled = made.note.replace("\n\u2014 o ", "\n\u2014 p ").replace("o\n7", "p\n7")
-    assert not checkpoint_signed_by(parse_checkpoint_note(relabelled), CLERK.public_key)
+    assert not is_checkpoint_signed_by(parse_checkpoint_note(relabelled), CLERK.public_key)
     [line] = made.note.partition("\n\n")[2].splitlines()
     signature = base64.b64decode(line.split(" ")[2])
     forged = base64.b64encode(b"0000" + signature[4:]).decode()
     note = made.note.replace(line.split(" ")[2], forged)
-    assert not checkpoint_signed_by(parse_checkpoint_note(note), CLERK.public_key)
+    assert not is_checkpoint_signed_by(parse_checkpoint_note(note), CLERK.public_key)
 
 
 @pytest.mark.parametrize("note", ["", "o\n7\n\nx", "o\nseven\ncg==\n\nx", "o\n7\nc*g==\n\nx"])
@@ -306,14 +306,14 @@ def test_a_person_in_a_terminal_is_asked_and_for_a_new_key_twice(tmp_path, monke
     for name in ("COMMONWATT_KEY_PASSWORD", "COMMONWATT_KEY_PASSWORD_FILE"):
         monkeypatch.delenv(name, raising=False)
     path, answers = tmp_path / "key.pem", iter(typed)
-    assert key_password(path) is None  # nobody to ask
+    assert read_key_password(path) is None  # nobody to ask
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setattr(getpass, "getpass", lambda _: next(answers))
     if typed[0] != typed[1]:
         with pytest.raises(ActorError, match="differ"):
-            key_password(path, twice=True)
+            read_key_password(path, twice=True)
         return
-    CLERK.save(path, key_password(path, twice=True))
+    CLERK.save(path, read_key_password(path, twice=True))
     monkeypatch.setattr(getpass, "getpass", lambda _: "a")
     assert Key.load(path).public_key == CLERK.public_key
 

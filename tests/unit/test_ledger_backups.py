@@ -23,7 +23,7 @@ from commonwatt.ledger.backups.listing import BackupRecord, backups_of_home, rec
 from commonwatt.ledger.errors import BackupError, TamperedError
 from commonwatt.ledger.verify import verify_ledger
 from commonwatt.sandbox.engines.privacy import account
-from commonwatt.sandbox.io.store.opt_outs import ConsentScope, record_opt_out
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope, add_opt_out_or_withdrawal_row
 from commonwatt.sandbox.io.store.schema import opt_outs
 from commonwatt.sandbox.usecases.projects.project import prepare_project_tables
 from tests.databases import empty, postgresql
@@ -377,7 +377,7 @@ def _write_project_rows(url):
     ledger = Ledger.open(url)
     prepare_project_tables(ledger)
     with ledger.transaction() as tx:
-        record_opt_out(tx, "heart", "token", ConsentScope.ALL, out=True)
+        add_opt_out_or_withdrawal_row(tx, "heart", "token", ConsentScope.ALL, out=True)
         account.set_privacy_budget_limit(tx, "heart", 1.0)
     ledger.engine.dispose()
 

@@ -438,7 +438,9 @@ def test_an_entry_of_a_far_future_stops_the_ledger_until_a_registrar_corrects_it
     put(ledger, demo(1), by="clinician", at=datetime.now(UTC) - timedelta(seconds=1))
     with monkeypatch.context() as patch:
         patch.setattr(clock, "reference_instant", lambda _: datetime(2099, 1, 1, tzinfo=UTC))
-        patch.setattr(clock, "reading_instant", lambda _: datetime(2099, 1, 1, tzinfo=UTC))
+        patch.setattr(
+            clock, "reference_instant_for_reader", lambda _: datetime(2099, 1, 1, tzinfo=UTC)
+        )
         put(ledger, demo(2), by="clinician", at=datetime(2099, 1, 1, tzinfo=UTC))
     for ask in (lambda: list(ledger.entries()), lambda: verify_ledger(ledger),
                 lambda: put(ledger, demo(3), by="clinician", at=utc_now)):  # fmt: skip

@@ -19,7 +19,7 @@ from commonwatt.ledger import (
     LedgerError,
     Person,
     TamperedError,
-    checkpoint_signed_by,
+    is_checkpoint_signed_by,
     parse_checkpoint_note,
     schema,
 )
@@ -198,8 +198,8 @@ def test_the_database_refuses_to_change_what_was_written(ledger: Ledger, table: 
 def test_a_checkpoint_is_signed_kept_and_pins_the_past(ledger: Ledger):
     put(ledger, 5)
     made = ledger.checkpoint(by=CLERK)
-    assert checkpoint_signed_by(parse_checkpoint_note(made.note), CLERK.public_key)
-    assert not checkpoint_signed_by(made, ROOT.public_key)
+    assert is_checkpoint_signed_by(parse_checkpoint_note(made.note), CLERK.public_key)
+    assert not is_checkpoint_signed_by(made, ROOT.public_key)
     put(ledger, 5)
     assert verify_ledger(ledger, pinned=made).checkpoints == 2
     other = parse_checkpoint_note(made.note.replace("\n7\n", "\n8\n"))

@@ -20,7 +20,7 @@ from commonwatt.ledger.usecases import (
     accept_loss_of_entries,
     change_ledger_witnesses,
     init_ledger,
-    ledger_witness_rows,
+    ledger_size_and_witness_reports,
     verify_ledger_at,
 )
 from commonwatt.ledger.witness import WITNESS_ENVIRONMENT, check_witness_name
@@ -130,7 +130,7 @@ def restore(home: Path, copy: Path) -> None:
 
 
 def test_each_write_pushes_a_checkpoint_without_being_told(home: Path):
-    rows = ledger_witness_rows(str(home / "l.db"))
+    rows = ledger_size_and_witness_reports(str(home / "l.db"))
     assert rows["entries"] == 4
     [row] = rows["witnesses"]
     assert (row["size"], row["reached"]) == (4, True)

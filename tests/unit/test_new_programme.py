@@ -33,7 +33,7 @@ from commonwatt.study.programme.reader import load_programme
 from commonwatt.study.programme.schema import ProgrammeFile, SeriesPart
 from commonwatt.study.stages.demand import programme_fleet_inputs
 from commonwatt.study.stages.sites import study_programme_site_cost_cells
-from commonwatt.study.usecases import ProgrammeStart, run_study, start_programme
+from commonwatt.study.usecases import ProgrammeStart, run_study, write_first_programme
 from commonwatt.treasury.usecases.fan import FanOptions, debt_fan_result
 from tests.small_programme import small_programme
 
@@ -163,7 +163,7 @@ def test_every_site_with_cells_and_every_cloud_region_is_a_region():
 
 @pytest.mark.parametrize("name", REGIONS)
 def test_each_region_of_the_library_starts_a_programme_that_the_study_takes(name, folder):
-    started = start_programme(start(folder, region=name))
+    started = write_first_programme(start(folder, region=name))
     programme = load_programme(started.path)
     assert len(programme_fleet_inputs(programme).workload) == started.jobs == 60
     hall, rented = programme.file.sites
@@ -176,7 +176,9 @@ def test_each_region_of_the_library_starts_a_programme_that_the_study_takes(name
 
 
 def test_a_place_that_the_library_lacks_borrows_every_figure_and_each_says_so(folder):
-    started = start_programme(start(folder, region="us-iowa", place="Nairobi, Kenya", zone="KE-1"))
+    started = write_first_programme(
+        start(folder, region="us-iowa", place="Nairobi, Kenya", zone="KE-1")
+    )
     [hall, _] = load_programme(started.path).file.sites
     assert (hall.name, hall.region) == ("nairobi-kenya", "KE-1")
     keys = ("pue", "power_price", "carbon", "cost_cells")
@@ -194,7 +196,7 @@ def test_a_place_that_the_library_lacks_borrows_every_figure_and_each_says_so(fo
 
 
 def test_every_value_stands_under_its_meaning_and_every_assumption_is_marked(folder):
-    started = start_programme(start(folder, country="hongkong"))
+    started = write_first_programme(start(folder, country="hongkong"))
     text = started.path.read_text(encoding="utf-8")
     explained = {key.path for key in programme_keys() if key.remark("en").replace(" ", "")
                  in unwrapped(text)[1].replace(" ", "")}  # fmt: skip
@@ -209,7 +211,7 @@ def test_every_value_stands_under_its_meaning_and_every_assumption_is_marked(fol
 
 
 def test_without_a_trace_the_shipped_slice_is_used_and_said(folder):
-    started = start_programme(start(folder, trace="shipped:traces/itp_ten_days.parquet"))
+    started = write_first_programme(start(folder, trace="shipped:traces/itp_ten_days.parquet"))
     text = started.path.read_text()
     assert 'trace = "shipped:traces/itp_ten_days.parquet"' in text
     assert "demand.trace" in started.assumptions
@@ -220,7 +222,7 @@ def test_without_a_trace_the_shipped_slice_is_used_and_said(folder):
 def test_a_trace_that_names_models_of_gpu_gets_a_pool_of_each(folder):
     for name in ("table.csv", "table.toml"):
         shutil.copy(DATA / "traces" / "examples" / name, folder)
-    started = start_programme(start(folder, trace="table.csv", mapping=Path("table.toml")))
+    started = write_first_programme(start(folder, trace="table.csv", mapping=Path("table.toml")))
     file = load_programme(started.path).file
     assert {gpu.name for gpu in file.gpus} == {pool.gpu for pool in file.sites[0].pools}
     assert len(file.gpus) > 1
@@ -240,7 +242,7 @@ def test_a_trace_that_names_models_of_gpu_gets_a_pool_of_each(folder):
     ],
 )
 def test_unusual_but_sound_starts_are_written(given, folder):
-    started = start_programme(start(folder, **given))
+    started = write_first_programme(start(folder, **given))
     file = load_programme(started.path).file
     assert len({site.name for site in file.sites}) == 2
     assert str(file.sites[0].label) == given.get("place") or "place" not in given
@@ -252,7 +254,7 @@ def test_the_trace_may_lie_elsewhere_and_the_programme_is_read_from_anywhere(
     monkeypatch.chdir(folder.parent)
     own = {"trace": f"{folder.name}/jobs.csv", "mapping": Path(folder.name, "jobs.toml")}
     there = folder / "programmes with a blank" / "our first.toml"
-    start_programme(ProgrammeStart(path=there, region="hong-kong", **own))
+    write_first_programme(ProgrammeStart(path=there, region="hong-kong", **own))
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert load_programme(there).trace.path.resolve() == (folder / "jobs.csv").resolve()
     assert [path.name for path in there.parent.iterdir()] == [there.name]
@@ -260,7 +262,7 @@ def test_the_trace_may_lie_elsewhere_and_the_programme_is_read_from_anywhere(
 
 def test_a_country_of_ones_own_is_a_folder_and_needs_a_rate_that_the_library_knows(folder):
     shutil.copytree(DATA / "treasury" / "finland", folder / "hongkong")
-    started = start_programme(start(folder, country="./hongkong"))
+    started = write_first_programme(start(folder, country="./hongkong"))
     file = load_programme(started.path).file
     assert file.funding.country == "./hongkong"  # and not the shipped one of that name
     assert file.funding.currency_per_usd == pytest.approx(0.95, abs=0.01)
@@ -355,14 +357,14 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(folder, capsys):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_same_start_gives_the_same_bytes(language, folder):
-    once = start_programme(start(folder, language=language)).path.read_bytes()
-    again = start_programme(start(folder, language=language, replace=True)).path.read_bytes()
+    once = write_first_programme(start(folder, language=language)).path.read_bytes()
+    again = write_first_programme(start(folder, language=language, replace=True)).path.read_bytes()
     assert once == again
 
 
 @pytest.mark.slow
 def test_a_first_programme_runs_to_its_report_as_it_is_written(folder):
-    path = start_programme(
+    path = write_first_programme(
         start(folder, region="us-iowa", place="Nairobi, Kenya", zone="KE", country="finland")
     ).path
     ran = run_study(str(path), RunStore(folder / "runs"))

@@ -11,7 +11,10 @@ from commonwatt.operate.domain.care.findings import TelemetrySample
 from commonwatt.operate.domain.cluster import JobRequest, NodeAllocation
 from commonwatt.operate.engines.care.detect import alarms, learned
 from commonwatt.operate.engines.care.detect.peer_watch import PeerWatch
-from commonwatt.operate.engines.care.detect.peers import gang_peer_scores, suspect_gang_nodes
+from commonwatt.operate.engines.care.detect.peers import (
+    gang_peer_scores,
+    suspect_minority_gang_nodes,
+)
 from commonwatt.operate.engines.care.detect.rules import DetectionRuleBook
 from commonwatt.operate.engines.care.detect.vus import node_anomaly_vus_pr
 from commonwatt.operate.engines.care.detect.windows import (
@@ -132,15 +135,19 @@ def test_the_slow_node_of_a_gang_is_suspect_and_a_slow_gang_is_not():
     chance = np.random.default_rng(2)
     values = 100 + chance.normal(size=(60, 16, 3))
     values[30:, 5, 1] -= 30
-    assert suspect_gang_nodes(gang_peer_scores(values, window=10), limit=6.0).tolist() == [5]
+    assert suspect_minority_gang_nodes(gang_peer_scores(values, window=10), limit=6.0).tolist() == [
+        5
+    ]
     values[30:, :7, 1] -= 30
-    assert suspect_gang_nodes(gang_peer_scores(values, window=10), limit=6.0).tolist() == []
+    assert (
+        suspect_minority_gang_nodes(gang_peer_scores(values, window=10), limit=6.0).tolist() == []
+    )
 
 
 def test_a_gap_in_one_nodes_telemetry_makes_no_suspect():
     values = np.full((20, 8, 1), 5.0)
     values[10:, 3] = np.nan
-    assert suspect_gang_nodes(gang_peer_scores(values, window=5), limit=3.0).tolist() == []
+    assert suspect_minority_gang_nodes(gang_peer_scores(values, window=5), limit=3.0).tolist() == []
 
 
 def test_a_slow_node_of_a_running_gang_becomes_a_finding():
@@ -157,9 +164,9 @@ def test_a_slow_node_of_a_running_gang_becomes_a_finding():
             for i, name in enumerate(names) for gpu in range(2)
         ]  # fmt: skip
         findings += rules.observe_telemetry(
-            [*samples, *watch.suspect_node_samples(samples, cluster.observe())]
+            [*samples, *watch.take_samples_and_score_suspect_nodes(samples, cluster.observe())]
         )
     assert {finding.node for finding in findings} == {"n3"}
     assert findings[0].rule == "slower-than-peers"
     cluster.cancel("j", "over")
-    assert watch.suspect_node_samples([], cluster.observe()) == []
+    assert watch.take_samples_and_score_suspect_nodes([], cluster.observe()) == []

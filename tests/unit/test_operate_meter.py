@@ -16,7 +16,7 @@ from commonwatt.operate.engines.controller import Controller
 from commonwatt.operate.engines.exporter import MetricsEndpoint
 from commonwatt.operate.engines.invoices import tenant_invoices
 from commonwatt.operate.engines.meter import finished_jobs_trace, meter_jobs, metered_sums_by_tenant
-from commonwatt.operate.engines.replay import expected_job_starts_s
+from commonwatt.operate.engines.replay import expected_job_start_instants_s
 from commonwatt.operate.usecases.dashboard import controller_grafana_dashboard
 from tests.operate_cases import store
 from tests.operate_fake import FakeBackend
@@ -105,7 +105,7 @@ def test_a_waiting_job_is_told_when_it_should_start(tmp_path):
     control.recover_open_intents()
     control.tick()
     ((_, _, text),) = memory.logged_decisions()
-    starts = expected_job_starts_s(parse_cluster_capture(text))
+    starts = expected_job_start_instants_s(parse_cluster_capture(text))
     assert [starts[f"j{i}"] - 1000.0 for i in range(3)] == [0, 100, 200]
 
 

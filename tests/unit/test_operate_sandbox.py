@@ -11,7 +11,7 @@ from commonwatt.fleet.domain.machines import uniform_fleet
 from commonwatt.fleet.domain.policies import parse_scheduling_policy
 from commonwatt.fleet.engines.simulator import simulate_schedule
 from commonwatt.fleet.io.traces import read_traces
-from commonwatt.joins.job_to_cluster import join_isolated_jobs_to_cluster
+from commonwatt.joins.job_to_cluster import cluster_runner_of_isolated_jobs
 from commonwatt.operate.engines.controller import Controller
 from commonwatt.operate.usecases.home import (
     make_controller_home,
@@ -79,7 +79,7 @@ def test_an_isolated_job_runs_on_slurm_and_its_use_is_simulated(controlled, tmp_
         rows = folder / "rows.csv"
         rows.write_text("x\n1\n2\n")
         rows.chmod(0o644)
-        elsewhere = join_isolated_jobs_to_cluster(controlled.folder, folder / "node")
+        elsewhere = cluster_runner_of_isolated_jobs(controlled.folder, folder / "node")
         job = IsolatedJob(code=CODE, inputs={"rows": rows}, outputs={"n.csv": OutputKind.CSV})
         ended = elsewhere.run(job, to=tmp_path)
         assert ended.ending is JobEnding.DONE, ended.log

@@ -38,7 +38,7 @@ def sandbox():
         made = SandboxProject(folder)
         made.sign()
         for person in ("", actor_id_of(made.researcher.public_key)):
-            made.project.grant_privacy_budget(1.0, person=person, by=made.custodian, at=made.now())
+            made.project.set_privacy_budget(1.0, person=person, by=made.custodian, at=made.now())
         made.project.set_preapproved_release(0.5, by=made.custodian, at=made.now())
         yield made
 
@@ -149,7 +149,7 @@ def test_the_auditor_sees_steps_uses_and_alerts_and_no_person(sandbox, node):
 
 
 def test_expiry_asks_for_closing_and_then_for_deletion(sandbox, monkeypatch):
-    for name in ("reference_instant", "reading_instant"):
+    for name in ("reference_instant", "reference_instant_for_reader"):
         monkeypatch.setattr(clock, name, lambda _: datetime(2027, 1, 3, tzinfo=UTC))
     folder, late = sandbox.project.folder, datetime(2027, 1, 2, tzinfo=UTC)
     assert project_retention_duties(sandbox.ledger, folder, "harbour", sandbox.now()) == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from commonwatt.sandbox.engines.airlock.checks import check_output
+from commonwatt.sandbox.engines.airlock.checks import output_stop_reasons
 from commonwatt.sandbox.engines.airlock.differencing import (
     DifferencingCheck,
     can_recover_few_people,
@@ -17,7 +17,7 @@ from commonwatt.sandbox.engines.airlock.differencing import (
 from commonwatt.sandbox.engines.airlock.membership import attack_membership, membership_stops
 from commonwatt.sandbox.engines.attacks.outputs import honest_outputs, hostile_outputs
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
-from commonwatt.sandbox.engines.isolation.output_kinds import clean_output_of_kind
+from commonwatt.sandbox.engines.isolation.output_kinds import cleaned_output_bytes_or_none
 from tests.proofs import PROOFS, most_examples_reach
 
 HOSTILE = list(hostile_outputs())
@@ -25,13 +25,13 @@ HOSTILE = list(hostile_outputs())
 
 def _stops(offered, folder):
     path = folder / "offered"
-    data = clean_output_of_kind(offered.data, offered.kind)
+    data = cleaned_output_bytes_or_none(offered.data, offered.kind)
     assert data is not None, offered.name
     path.write_bytes(data)
     output = CollectedOutput(
         name="x", kind=offered.kind, sha256="", size_bytes=len(data), path=path
     )
-    return check_output(output)
+    return output_stop_reasons(output)
 
 
 @pytest.mark.parametrize("offered", HOSTILE, ids=lambda hostile: hostile.name.replace(" ", "-"))

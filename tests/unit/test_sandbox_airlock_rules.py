@@ -21,7 +21,7 @@ from commonwatt.sandbox.engines.airlock.checks import (
     StopReason,
     _identifier_stops,
     _longest_output_json_list,
-    check_output,
+    output_stop_reasons,
 )
 from commonwatt.sandbox.engines.airlock.cohort import Cohort, wrong_cohort_count_stop_reasons
 from commonwatt.sandbox.engines.airlock.differencing import (
@@ -63,7 +63,7 @@ def stops(tmp_path):
         output = CollectedOutput(
             name="o", kind=kind, sha256="", size_bytes=path.stat().st_size, path=path
         )
-        return [(stop.rule, str(stop.why)) for stop in check_output(output, rules)]
+        return [(stop.rule, str(stop.why)) for stop in output_stop_reasons(output, rules)]
 
     return reasons
 

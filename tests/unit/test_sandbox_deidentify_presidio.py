@@ -34,7 +34,7 @@ def test_an_analyzer_of_a_site_becomes_a_recogniser():
         SimpleNamespace(entity_type="ZODIAC", start=4, end=7),
     ]
     analyzer = SimpleNamespace(analyze=lambda text, language: results)
-    assert list(presidio.from_presidio(analyzer)("Ann Leo")) == [
+    assert list(presidio.recogniser_from_presidio(analyzer)("Ann Leo")) == [
         IdentifierSpan(0, 3, IdentifierLabel.NAME),
         IdentifierSpan(4, 7, IdentifierLabel.OTHER_NUMBER),
     ]

@@ -23,7 +23,7 @@ from commonwatt.sandbox.engines.deidentify.tables import (
 )
 from commonwatt.sandbox.engines.risk.attack import link_by_quasi_identifiers, link_by_visit_diary
 from commonwatt.sandbox.engines.risk.measures import measure_reidentification_risk
-from commonwatt.sandbox.engines.risk.report import assess_risk
+from commonwatt.sandbox.engines.risk.report import reidentification_risk_report
 from commonwatt.sandbox.io.imports.dataset import import_fhir, load_dataset
 from tests.proofs import most_examples_reach
 from tests.shared_data import shared_data
@@ -226,7 +226,7 @@ def test_synthetic_patients_are_found_before_and_not_after(tmp_path):
     raw = import_fhir([shared_data("health", "fhir-synthea-bulk")], tmp_path, "raw")
     gone = pl.read_parquet(raw.table_path("Patient"))["patient_id"].to_list()[:7]
     safe = deidentify(raw, tmp_path, "safe", key=KEY)
-    report = assess_risk(raw, safe, key=KEY)
+    report = reidentification_risk_report(raw, safe, key=KEY)
     assert report.before.success_share > 0.5
     assert report.after.success_share < 0.01
     assert report.risk.k >= 5

@@ -15,8 +15,8 @@ from commonwatt.sandbox.domain.errors import DeidentifyError
 from commonwatt.sandbox.domain.findings import (
     IdentifierLabel,
     IdentifierSpan,
-    add_disjoint_identifier_spans,
     merge_identifier_spans,
+    merged_spans_and_parts_outside_them,
 )
 from commonwatt.sandbox.engines.deidentify.numbers import is_hkid, is_mainland_id, is_taiwan_id
 from commonwatt.sandbox.engines.deidentify.score import score_deidentification
@@ -213,7 +213,7 @@ def test_what_rules_found_keeps_its_kind_and_nothing_is_lost(first, second):
     further = [
         IdentifierSpan(start, start + length, IdentifierLabel.NAME) for start, length in second
     ]
-    together = add_disjoint_identifier_spans(phone_spans, further)
+    together = merged_spans_and_parts_outside_them(phone_spans, further)
     covered = {i for span in [*phone_spans, *further] for i in range(span.start, span.end)}
     assert {i for span in together for i in range(span.start, span.end)} == covered
     assert [span for span in together if span.label is IdentifierLabel.PHONE] == phone_spans
@@ -229,7 +229,9 @@ def test_a_model_of_a_site_is_asked_too():
     assert mask_text("The patient likes sailing.", further=[hobby]).endswith(
         "likes [OTHER_NUMBER]."
     )
-    recognise = load_recogniser("commonwatt.sandbox.engines.deidentify.patterns:find_patterns")
+    recognise = load_recogniser(
+        "commonwatt.sandbox.engines.deidentify.patterns:find_patterned_identifiers"
+    )
     assert [span.label for span in recognise("a@b.org")] == [IdentifierLabel.EMAIL]
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from commonwatt.sandbox.domain.errors import DeidentifyError
 from commonwatt.sandbox.engines.deidentify.burned_in import (
     TextBox,
-    blank_burned_in_text,
     find_burned_in_text,
+    image_copy_without_harmful_text,
 )
-from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
+from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom_and_count_blanked_lines
 from commonwatt.sandbox.engines.deidentify.marks import (
     identifying_header_words,
     image_mark_edit_distance,
@@ -101,7 +101,7 @@ def test_distance_is_the_fewest_changes(word, other):
 def test_the_hem_of_a_blanked_line_spares_a_mark_beside_it():
     image = np.full((40, 60), 9, np.uint8)
     image[0, 0] = 1
-    done = blank_burned_in_text(
+    done = image_copy_without_harmful_text(
         image, [TextBox(10, 10, 20, 16, False), TextBox(22, 10, 30, 16, True)]
     )
     assert (done[10:16, 22:30] == 9).all()
@@ -111,14 +111,16 @@ def test_the_hem_of_a_blanked_line_spares_a_mark_beside_it():
 def test_blanking_spares_harmless_lines_and_reaches_every_frame():
     image = np.full((3, 40, 60), 9, np.uint8)
     image[0, 0, 0] = 1
-    done = blank_burned_in_text(
+    done = image_copy_without_harmful_text(
         image, [TextBox(10, 10, 20, 16, False), TextBox(30, 25, 40, 30, True)]
     )
     assert (done[:, 10:16, 10:20] == 1).all()
     assert (done[:, 25:30, 30:40] == 9).all()
     colour = np.full((40, 60, 3), 9, np.uint8)
     colour[0, 0] = 1
-    assert (blank_burned_in_text(colour, [TextBox(10, 10, 20, 16, False)])[10:16, 10:20] == 1).all()
+    assert (
+        image_copy_without_harmful_text(colour, [TextBox(10, 10, 20, 16, False)])[10:16, 10:20] == 1
+    ).all()
 
 
 @needs_tesseract
@@ -131,7 +133,7 @@ def test_an_image_without_text_stays_as_it_is():
 def test_a_file_whose_pixels_cannot_be_read_is_refused_without_its_content(tmp_path):
     (tmp_path / "a.dcm").write_bytes(b"CHAN Tai Man")
     with pytest.raises(DeidentifyError) as caught:
-        deidentify_dicom(tmp_path / "a.dcm", tmp_path / "b.dcm", key=KEY)
+        deidentify_dicom_and_count_blanked_lines(tmp_path / "a.dcm", tmp_path / "b.dcm", key=KEY)
     assert "CHAN" not in str(caught.value)
     assert not (tmp_path / "b.dcm").exists()
 
@@ -145,7 +147,9 @@ def test_no_identifying_tag_is_left_and_burned_in_text_is_covered(tmp_path):
     covered = boxes = intact = marks = 0
     for truth in truths:
         source = pydicom.dcmread(folder / truth["file"])
-        deidentify_dicom(folder / truth["file"], tmp_path / truth["file"], key=KEY)
+        deidentify_dicom_and_count_blanked_lines(
+            folder / truth["file"], tmp_path / truth["file"], key=KEY
+        )
         left = pydicom.dcmread(tmp_path / truth["file"])
         secrets = {str(source[_tag(tag)].value) for tag in truth["phi_tags"]}
         header_text = str(left)
@@ -183,9 +187,11 @@ def _is_blank(pixels, box):
 def test_files_of_one_study_still_agree(tmp_path):
     folder = shared_data("health", "dicom", "burned-in-synthetic")
     for name in ("one", "two"):
-        deidentify_dicom(folder / "dev-000.dcm", tmp_path / name, key=KEY)
+        deidentify_dicom_and_count_blanked_lines(folder / "dev-000.dcm", tmp_path / name, key=KEY)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    deidentify_dicom(folder / "dev-000.dcm", tmp_path / "other", key=KEY[::-1])
+    deidentify_dicom_and_count_blanked_lines(
+        folder / "dev-000.dcm", tmp_path / "other", key=KEY[::-1]
+    )
     first, other = (pydicom.dcmread(tmp_path / name) for name in ("one", "other"))
     assert first.StudyInstanceUID != other.StudyInstanceUID
     assert first.PatientID != other.PatientID

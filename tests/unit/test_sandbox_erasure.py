@@ -26,7 +26,7 @@ from commonwatt.sandbox.io.imports.erase import (
     dataset_holds_person,
     finish_dataset_rewrite,
     rewrite_dataset_without,
-    tables_without_link,
+    tables_with_rows_of_no_person,
 )
 from commonwatt.sandbox.io.imports.plain import DatasetField
 from commonwatt.sandbox.io.store import records
@@ -301,7 +301,7 @@ def test_notes_and_places_of_an_omop_person_go_and_those_of_others_stay(tmp_path
     for name, text in rows.items():
         (tmp_path / "in" / f"{name}.csv").write_text(text)
     dataset = import_omop([tmp_path / "in"], tmp_path / "store", "omop")
-    assert tables_without_link(dataset) == ["cost"]
+    assert tables_with_rows_of_no_person(dataset) == ["cost"]
     rewrite_dataset_without(dataset, frozenset({"7"}))
     now = load_dataset(dataset.folder, check=True)
     remaining = {name: pl.read_parquet(now.table_path(name)) for name in rows}

@@ -13,7 +13,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from commonwatt.sandbox.domain.errors import DataImportError, DeidentifyError
-from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
+from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom_and_count_blanked_lines
 from commonwatt.sandbox.io.imports.images import RULES, import_dicom
 
 KEY = bytes(range(32))
@@ -53,7 +53,7 @@ def test_images_are_stored_cleaned_beside_their_tags_and_patients(tmp_path):
     folder.mkdir(parents=True)
     _image(folder / "a.dcm", 1)
     _image(folder / "b.dcm", 2)
-    clean = lambda source, to: deidentify_dicom(source, to, key=KEY)  # noqa: E731
+    clean = lambda source, to: deidentify_dicom_and_count_blanked_lines(source, to, key=KEY)  # noqa: E731
     dataset = import_dicom([tmp_path / "in"], tmp_path / "store", "raw", clean=clean)
     assert dataset.rows == {"Image": 2, "ImageFile": 2, "Patient": 1}
     image = pl.read_parquet(dataset.table_path("Image")).row(0, named=True)

@@ -25,7 +25,7 @@ from commonwatt.sandbox.engines.isolation.handover import (
     prepare_isolated_job_handover,
 )
 from commonwatt.sandbox.engines.isolation.node import JobEnding, prove_node
-from commonwatt.sandbox.engines.isolation.output_kinds import clean_output_of_kind
+from commonwatt.sandbox.engines.isolation.output_kinds import cleaned_output_bytes_or_none
 from commonwatt.sandbox.engines.isolation.probe import check_isolation_probe
 from commonwatt.sandbox.engines.isolation.runtime import JobRuntime
 from commonwatt.sandbox.engines.isolation.supervise import check_job_namespaces
@@ -239,13 +239,14 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 def test_a_picture_keeps_its_pixels_and_loses_its_words():
     plain = _png()
-    assert clean_output_of_kind(plain, OutputKind.PNG) == plain
+    assert cleaned_output_bytes_or_none(plain, OutputKind.PNG) == plain
     assert (
-        clean_output_of_kind(_png(_chunk(b"tEXt", b"Comment\0A123456(3)")), OutputKind.PNG) == plain
+        cleaned_output_bytes_or_none(_png(_chunk(b"tEXt", b"Comment\0A123456(3)")), OutputKind.PNG)
+        == plain
     )
-    assert clean_output_of_kind(plain + b"rows", OutputKind.PNG) is None
-    assert clean_output_of_kind(plain[:-1], OutputKind.PNG) is None
-    assert clean_output_of_kind(_png()[:40] + b"\0" + _png()[41:], OutputKind.PNG) is None
+    assert cleaned_output_bytes_or_none(plain + b"rows", OutputKind.PNG) is None
+    assert cleaned_output_bytes_or_none(plain[:-1], OutputKind.PNG) is None
+    assert cleaned_output_bytes_or_none(_png()[:40] + b"\0" + _png()[41:], OutputKind.PNG) is None
 
 
 def _fake_version_2(folder: Path) -> Path:

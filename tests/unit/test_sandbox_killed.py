@@ -30,7 +30,7 @@ def ready():
         sandbox = SandboxProject(folder)
         sandbox.sign()
         for person in ("", actor_id_of(sandbox.researcher.public_key)):
-            sandbox.project.grant_privacy_budget(
+            sandbox.project.set_privacy_budget(
                 1.0, person=person, by=sandbox.custodian, at=sandbox.now()
             )
         sandbox.project.set_preapproved_release(0.5, by=sandbox.custodian, at=sandbox.now())

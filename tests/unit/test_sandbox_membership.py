@@ -11,9 +11,9 @@ from commonwatt.sandbox.engines.airlock.membership import (
     _learned_membership_log_odds,
     _membership_quantile_bins,
     attack_membership,
-    attack_model,
     degrees_of_freedom_stops,
     small_leaf_stops,
+    strongest_membership_attack_on_model,
 )
 from commonwatt.sandbox.engines.airlock.models import DecisionTree, TreeEnsemble
 
@@ -22,7 +22,7 @@ def attacked(p, y, member):
     """Return the attack on a model that predicts `p` of its rows."""
     model = SimpleNamespace(predict=lambda x: x)
     rows = SimpleNamespace(x=np.array(p, float), y=np.array(y, float), is_member=np.array(member))
-    return attack_model(model, rows)
+    return strongest_membership_attack_on_model(model, rows)
 
 
 @pytest.mark.parametrize("each", [1, 2, 5])

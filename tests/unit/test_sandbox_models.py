@@ -16,12 +16,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from commonwatt.sandbox.domain.job import OutputKind
-from commonwatt.sandbox.engines.airlock.checks import check_output
+from commonwatt.sandbox.engines.airlock.checks import output_stop_reasons
 from commonwatt.sandbox.engines.airlock.membership import (
-    attack_model,
     degrees_of_freedom_stops,
     membership_stops,
     small_leaf_stops,
+    strongest_membership_attack_on_model,
 )
 from commonwatt.sandbox.engines.airlock.models import OutputModelError, parse_output_model
 from commonwatt.sandbox.engines.airlock.review import OutputProvenance, assess_output
@@ -51,11 +51,11 @@ def _stops(data, rows, folder):
     output = CollectedOutput(
         name="m", kind=OutputKind.MODEL, sha256="", size_bytes=len(data), path=path
     )
-    if stops := check_output(output):
+    if stops := output_stop_reasons(output):
         return stops
     model = parse_output_model(data)
     return [
-        *membership_stops(attack_model(model, rows)),
+        *membership_stops(strongest_membership_attack_on_model(model, rows)),
         *small_leaf_stops(model, rows),
         *degrees_of_freedom_stops(model, rows),
     ]
@@ -120,7 +120,9 @@ def test_a_model_that_memorised_its_rows_is_told_by_its_own_people(estimator, tm
     write_model(
         str(tmp_path / "m.json"), estimator.fit(scaler.transform(X), Y), FEATURES, scaler=scaler
     )
-    attack = attack_model(parse_output_model((tmp_path / "m.json").read_bytes()), PEOPLE)
+    attack = strongest_membership_attack_on_model(
+        parse_output_model((tmp_path / "m.json").read_bytes()), PEOPLE
+    )
     assert attack.auc > 0.7
     assert membership_stops(attack)
 
@@ -133,7 +135,7 @@ def test_an_attacker_who_learns_catches_a_model_that_lies_about_its_members():
         def predict(self, x):
             return np.array([memory.get(tuple(row), 0.5) for row in x])
 
-    attack = attack_model(Liar(), PEOPLE)
+    attack = strongest_membership_attack_on_model(Liar(), PEOPLE)
     assert attack.auc > 0.9
 
 
@@ -198,7 +200,7 @@ def test_anything_else_in_json_is_refused(data):
 def test_too_few_rows_are_a_reason_to_stop():
     few = made_up_people(5, 40)
     model = parse_output_model(next(honest_models(1)).data)
-    assert membership_stops(attack_model(model, few))
+    assert membership_stops(strongest_membership_attack_on_model(model, few))
 
 
 def test_an_estimator_without_a_form_is_refused_inside():

@@ -21,11 +21,11 @@ from commonwatt.sandbox.engines.privacy import measures
 from commonwatt.sandbox.io.store import opt_outs as consent
 from commonwatt.sandbox.io.store.opt_outs import (
     ConsentScope,
-    excluded_people,
+    add_opt_out_or_withdrawal_row,
     opt_out_reaches,
-    record_opt_out,
+    opted_out_tokens_for_use,
 )
-from commonwatt.sandbox.io.store.people_tables import table_without_people
+from commonwatt.sandbox.io.store.people_tables import path_of_table_without_people
 from commonwatt.sandbox.usecases.projects.project import JobSubmission, prepare_project_tables
 from tests.databases import empty, postgresql
 from tests.sandbox_node import open_folder, proved_node
@@ -201,12 +201,14 @@ def test_a_question_is_paid_for_before_it_is_answered(sandbox):
     from commonwatt.ledger import actor_id_of
 
     person = actor_id_of(sandbox.researcher.public_key)
-    sandbox.project.grant_privacy_budget(1.0, by=sandbox.custodian, at=sandbox.now())
-    sandbox.project.grant_privacy_budget(0.6, person=person, by=sandbox.custodian, at=sandbox.now())
+    sandbox.project.set_privacy_budget(1.0, by=sandbox.custodian, at=sandbox.now())
+    sandbox.project.set_privacy_budget(0.6, person=person, by=sandbox.custodian, at=sandbox.now())
 
     def asked(dataset, gone):
         table = dataset.table_path("Patient")
-        rows = pl.read_parquet(table_without_people(table, gone, sandbox.project.folder / "views"))
+        rows = pl.read_parquet(
+            path_of_table_without_people(table, gone, sandbox.project.folder / "views")
+        )
         return measures.noisy_count_query(rows.height).answer(0.5)
 
     sandbox.project.set_preapproved_release(0.5, by=sandbox.custodian, at=sandbox.now())
@@ -259,13 +261,15 @@ def test_after_any_history_no_use_sees_a_person_who_opted_out(history, use):
         pl.DataFrame({"patient_id": list("abcdef"), "x": range(6)}).write_parquet(table)
         for person, scope, out in history:
             with ledger.transaction() as tx:
-                record_opt_out(tx, "heart", person, scope, out=out)
+                add_opt_out_or_withdrawal_row(tx, "heart", person, scope, out=out)
             last[person, scope] = out
             with ledger.reading() as tx:
-                gone = excluded_people(tx, "heart", use)
+                gone = opted_out_tokens_for_use(tx, "heart", use)
             said_no = {p for (p, s), no in last.items() if no and opt_out_reaches(s, use)}
             seen = set(
-                pl.read_parquet(table_without_people(table, gone, folder / "views"))["patient_id"]
+                pl.read_parquet(path_of_table_without_people(table, gone, folder / "views"))[
+                    "patient_id"
+                ]
             )
             assert seen == set("abcdef") - said_no
 

@@ -22,7 +22,7 @@ from commonwatt.sandbox.io.imports.genomes import import_vcf
 from commonwatt.sandbox.io.imports.shapes import add_omop_or_fhir_counterparts
 from commonwatt.sandbox.io.imports.tables import omop_table_fields
 from commonwatt.sandbox.io.store.opt_outs import ConsentScope
-from commonwatt.sandbox.io.store.people_tables import table_without_people
+from commonwatt.sandbox.io.store.people_tables import path_of_table_without_people
 from commonwatt.sandbox.usecases.projects.project import JobSubmission
 from tests.proofs import PROOFS
 from tests.sandbox_node import open_folder
@@ -111,7 +111,9 @@ def test_opt_outs_reach_people_in_either_shape(tmp_path):
     dataset = import_fhir([_fhir(tmp_path / "in")], tmp_path / "store", "raw")
     for table in ("Observation", "measurement", "person", "observation_period"):
         seen = pl.read_parquet(
-            table_without_people(dataset.table_path(table), frozenset({"p1"}), tmp_path / "views")
+            path_of_table_without_people(
+                dataset.table_path(table), frozenset({"p1"}), tmp_path / "views"
+            )
         )
         assert set(seen["patient_id"]) == {"p0", "p2"}
 

@@ -200,7 +200,7 @@ def test_after_any_history_the_model_record_names_who_opted_out(history, scope, 
         records.add_trained_model(tx, "r", "m", "safe", trained, 0.5)
     for person, consent_scope, out in history:
         with ledger.transaction() as tx:
-            consent.record_opt_out(tx, "r", person, consent_scope, out=out)
+            consent.add_opt_out_or_withdrawal_row(tx, "r", person, consent_scope, out=out)
         last[person, consent_scope] = out
         no = {p for (p, s), gone in last.items() if gone and opt_out_reaches(s, scope)}
         with ledger.reading() as tx:
@@ -213,7 +213,7 @@ def test_an_opt_out_reaches_the_next_question_training_set_and_model_record(sand
     everyone = people_in_tables([sandbox.project.store / "safe" / "Patient.parquet"])
     me = actor_id_of(sandbox.researcher.public_key)
     for person in ("", me):
-        sandbox.project.grant_privacy_budget(
+        sandbox.project.set_privacy_budget(
             1.0, person=person, by=sandbox.custodian, at=sandbox.now()
         )
     seen = []

@@ -16,14 +16,14 @@ from commonwatt.siting.engines.cost.chance import (
     BY_NAME,
     cost_sobol_indices,
     draw_gpu_hour_costs,
-    draw_gpu_hour_costs_reference,
+    reference_gpu_hour_costs_of_scores,
     site_gpu_hour_costs_by_draw,
 )
 from commonwatt.siting.engines.cost.drivers import (
-    break_even_site_map,
-    break_even_tariff,
+    break_even_tariff_usd_per_kwh,
     break_even_utilisation,
     cost_tornado,
+    site_cost_ratio_matrix,
 )
 from commonwatt.siting.engines.cost.model import (
     capital_recovery_factor,
@@ -111,7 +111,7 @@ def test_the_fast_draws_follow_the_slow_ones():
     cells = site_cells(CELLS, "cn-west")
     np.testing.assert_allclose(
         site_gpu_hour_costs_by_draw(cells, scores),
-        draw_gpu_hour_costs_reference(cells, scores),
+        reference_gpu_hour_costs_of_scores(cells, scores),
         rtol=2e-4,
     )
 
@@ -160,13 +160,13 @@ def test_break_even_points_cost_the_same():
     assert math.isclose(
         levelised_cost_of_compute(even), levelised_cost_of_compute(us), rel_tol=1e-9
     )
-    own = us._replace(tariff_usd_per_kwh=break_even_tariff(us, 3.1))
+    own = us._replace(tariff_usd_per_kwh=break_even_tariff_usd_per_kwh(us, 3.1))
     assert math.isclose(levelised_cost_of_compute(own), 3.1, rel_tol=1e-9)
 
 
 def test_the_break_even_map_is_one_where_sites_are_alike():
     us = medians("us-virginia")
-    table = break_even_site_map(us, us, np.array([us.utilisation_share]), np.array([1.0]))
+    table = site_cost_ratio_matrix(us, us, np.array([us.utilisation_share]), np.array([1.0]))
     assert math.isclose(table[0, 0], 1.0, rel_tol=1e-12)
 
 

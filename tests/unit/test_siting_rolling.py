@@ -5,16 +5,16 @@ import pytest
 
 from commonwatt.siting.domain.cooling import (
     Cooling,
-    site_delivered_tariff,
+    site_equivalent_tariff_and_pue,
     site_hourly_pue,
     site_wet_bulb_c,
 )
 from commonwatt.siting.domain.errors import NetworkError, SeriesError
 from commonwatt.siting.engines.place.rolling import (
     best_region_saving_share,
+    outcome_of_day_ahead_planning,
+    outcome_of_planning_in_hindsight,
     placement_outcome_at_origin,
-    plan_day_ahead,
-    plan_in_hindsight,
     rolling_case_of_market,
 )
 from commonwatt.siting.io.series import (
@@ -35,8 +35,8 @@ def test_day_ahead_stays_close_to_hindsight_and_within_latency(limit):
     case = rolling_case_of_market(WEEKS, limit, shape=SHAPE)
     home, ahead, behind = (
         placement_outcome_at_origin(case),
-        plan_day_ahead(case),
-        plan_in_hindsight(case),
+        outcome_of_day_ahead_planning(case),
+        outcome_of_planning_in_hindsight(case),
     )
     assert behind.objective_usd <= ahead.objective_usd * (1 + 1e-9)
     assert ahead.objective_usd <= home.objective_usd
@@ -46,7 +46,7 @@ def test_day_ahead_stays_close_to_hindsight_and_within_latency(limit):
 
 def test_all_load_is_run_within_room_and_deadline():
     case = rolling_case_of_market(WEEKS, 100, shape=SHAPE)
-    load = plan_day_ahead(case).load
+    load = outcome_of_day_ahead_planning(case).load
     np.testing.assert_allclose(load.sum(axis=(1, 2)), case.demand.sum(axis=1), rtol=1e-9)
     assert (load.sum(axis=0) <= case.size[:, None] + 1e-9).all()
     waits = np.cumsum(case.demand - load.sum(axis=1), axis=1)
@@ -60,7 +60,9 @@ def test_all_load_is_run_within_room_and_deadline():
 
 def test_a_wider_circle_never_costs_more():
     costs = [
-        plan_in_hindsight(rolling_case_of_market(WEEKS, limit, shape=SHAPE)).objective_usd
+        outcome_of_planning_in_hindsight(
+            rolling_case_of_market(WEEKS, limit, shape=SHAPE)
+        ).objective_usd
         for limit in (0, 50, 100)
     ]
     assert costs[0] >= costs[1] >= costs[2]
@@ -101,7 +103,7 @@ def test_pue_rises_with_heat_and_fills_missing_hours(cooling):
 
 def test_tariff_times_pue_is_the_mean_cost_of_an_it_kwh():
     price, pue = np.array([10.0, 90.0, 40.0]), np.array([1.1, 1.5, 1.2])
-    tariff, mean = site_delivered_tariff(price, pue, 0.03)
+    tariff, mean = site_equivalent_tariff_and_pue(price, pue, 0.03)
     assert np.isclose(tariff * mean, ((price / 1000 + 0.03) * pue).mean())
 
 

@@ -24,7 +24,7 @@ from commonwatt.stores.engine import (
 )
 from commonwatt.stores.errors import StoreBusyError, StoreVersionError
 from commonwatt.stores.migrate import migrate_database
-from commonwatt.stores.opening import check_database_versions, prepare_store
+from commonwatt.stores.opening import prepare_store, store_versions_after_migrating
 from commonwatt.stores.versions import (
     record_store_revision,
     store_versions_on,
@@ -172,7 +172,7 @@ def test_an_older_file_is_migrated_and_its_copy_laid_beside(schema, revision, re
             _forget_versions(engine)
         before = _shape(engine)
     with _engine(path) as engine:
-        versions = check_database_versions(engine)
+        versions = store_versions_after_migrating(engine)
         assert versions[schema.name].revision == schema.head
         assert _versions(engine) == {schema.name: schema.head}
         migrated = _shape(engine)
@@ -191,7 +191,7 @@ def test_tables_made_before_versions_are_recognised(schema, where):
     with _engine(where) as engine:
         _walk_to(engine, schema, schema.head)
         _forget_versions(engine)
-        assert check_database_versions(engine)[schema.name].revision == schema.head
+        assert store_versions_after_migrating(engine)[schema.name].revision == schema.head
         assert _versions(engine) == {schema.name: schema.head}
 
 
@@ -235,10 +235,10 @@ def test_a_file_that_another_has_open_is_not_migrated(tmp_path, monkeypatch):
     with holder:
         holder.stdout.readline()  # idle now, as an older console between two requests
         with _engine(path) as engine, pytest.raises(StoreBusyError, match="stop console"):
-            check_database_versions(engine)
+            store_versions_after_migrating(engine)
         holder.stdin.close()
     with _engine(path) as engine:
-        assert check_database_versions(engine)["projects"].revision == schemas.PROJECTS.head
+        assert store_versions_after_migrating(engine)["projects"].revision == schemas.PROJECTS.head
 
 
 def test_two_that_open_an_older_file_at_once_migrate_it_once(tmp_path):
@@ -250,7 +250,7 @@ def test_two_that_open_an_older_file_at_once_migrate_it_once(tmp_path):
     def open_older():
         try:
             with _engine(path) as engine:
-                check_database_versions(engine)
+                store_versions_after_migrating(engine)
         except Exception as error:
             failures.append(error)
 
@@ -279,7 +279,7 @@ def test_a_newer_database_is_refused_and_untouched(schema, revision, needs, wher
             prepare_store(engine, schema, CREATE[schema.name])
         assert schema.name in str(refusal.value)
         with pytest.raises(StoreVersionError):
-            check_database_versions(engine)
+            store_versions_after_migrating(engine)
         assert _shape(engine) == before
     with pytest.raises(StoreVersionError, match=needs):
         migrate_database(where)
@@ -292,14 +292,14 @@ def test_half_of_a_step_is_no_version(where):
         with database_write_transaction(engine) as tx:
             tx.exec_driver_sql("DROP TABLE sandbox_votes")
         with pytest.raises(StoreVersionError, match="no released version: projects"):
-            check_database_versions(engine)
+            store_versions_after_migrating(engine)
 
 
 def test_a_table_of_somebody_else_is_no_store(where):
     with _engine(where) as engine:
         with database_write_transaction(engine) as tx:
             tx.exec_driver_sql("CREATE TABLE elsewhere (a INTEGER)")
-        assert check_database_versions(engine) == {}
+        assert store_versions_after_migrating(engine) == {}
 
 
 def test_a_refusal_hides_the_password(server):

@@ -24,8 +24,12 @@ def studied(tmp_path_factory):
     return store, run_study(small_programme(folder), store)
 
 
-def _leaves(origin):
-    return [origin] if not origin.inputs else [leaf for o in origin.inputs for leaf in _leaves(o)]
+def _pdf_page_object_numbers(origin):
+    return (
+        [origin]
+        if not origin.inputs
+        else [leaf for o in origin.inputs for leaf in _pdf_page_object_numbers(o)]
+    )
 
 
 def test_every_figure_ends_in_inputs_that_have_a_source(studied):
@@ -33,7 +37,7 @@ def test_every_figure_ends_in_inputs_that_have_a_source(studied):
     computed = [figure["name"] for figure in run.figures if figure["formula"]]
     assert len(computed) > 40
     for name in computed:
-        for leaf in _leaves(figure_lineage(run, name)):
+        for leaf in _pdf_page_object_numbers(figure_lineage(run, name)):
             assert leaf.source, f"{name} rests on {leaf.name}, which has no source"
 
 

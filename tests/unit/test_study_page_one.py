@@ -10,7 +10,7 @@ from commonwatt.core.errors import InputError
 from commonwatt.report import ReportPageOne, ReportStamp, render_report_html
 from commonwatt.report.model import Report, ReportTable
 from commonwatt.runs import RunStore
-from commonwatt.study.charts import cheapest_alternative
+from commonwatt.study.charts import cheapest_alternative_message
 from commonwatt.study.doubt import USE, largest_cost_doubt
 from commonwatt.study.programme.reader import load_programme
 from commonwatt.study.run import _report_day
@@ -109,7 +109,9 @@ def test_two_ways_that_cost_the_same_are_said_to_and_neither_is_the_cheapest():
     near = study_page_one(_summary([_row("home", 2.0), _row("west", 2.0001)]), "en")
     assert near.answer.startswith("Cheapest: “Home”")
     frame = pl.DataFrame(rows)
-    assert str(cheapest_alternative(frame, "en")).startswith("“Home” and “West” are cheapest, each")
+    assert str(cheapest_alternative_message(frame, "en")).startswith(
+        "“Home” and “West” are cheapest, each"
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from click.testing import CliRunner
 
 from commonwatt.cli.treasury import treasury
 from commonwatt.report.charts import chart_points
-from commonwatt.treasury.engines.finance.finance_answer import centre_debt_and_equity_need_bn
+from commonwatt.treasury.engines.finance.finance_answer import (
+    centre_debt_and_equity_need_bn_by_year,
+)
 from commonwatt.treasury.engines.track_record import forecast_sign_test_p_value
 from commonwatt.treasury.io.centre import find_debt_financed_centre_file, load_debt_financed_centre
 from commonwatt.treasury.io.country.folder import load_country
@@ -91,7 +93,9 @@ def test_a_fan_without_a_subject_says_what_is_wanted(arguments):
 def test_a_need_raises_debt_by_itself_and_what_it_costs():
     country = load_country("hongkong")
     centre = load_debt_financed_centre(find_debt_financed_centre_file("harbour"))
-    need = {year: row["debt_bn"] for year, row in centre_debt_and_equity_need_bn(centre).items()}
+    need = {
+        year: row["debt_bn"] for year, row in centre_debt_and_equity_need_bn_by_year(centre).items()
+    }
     funding = funding_need_result(country, need, FanOptions(paths=2000, years=8))
     total = sum(need.values())
     last = funding["years"][-1]

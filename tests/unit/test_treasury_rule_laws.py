@@ -18,9 +18,9 @@ from commonwatt.treasury.engines.rules.eu import (
     EuPath,
     EuScenario,
     EuShocks,
-    _deficit_procedure_end_year,
+    _deficit_procedure_end_year_of_plan,
     _is_debt_fall_likely,
-    _least_eu_adjustment_step,
+    _least_eu_adjustment_step_or_upper_bound,
     is_eu_rule_inputs_file,
     least_eu_adjustment,
     load_eu_inputs,
@@ -130,7 +130,7 @@ def test_a_path_is_that_of_the_regulation_year_by_year(m, years, step, scenario)
 
 @pytest.mark.parametrize("holds_from", [-0.2, -0.05, -0.0499, 0.0, 0.0371, 0.1, 0.11])
 def test_the_least_step_is_found_to_a_millionth_within_its_bounds(holds_from):
-    step = _least_eu_adjustment_step(lambda s: s >= holds_from)
+    step = _least_eu_adjustment_step_or_upper_bound(lambda s: s >= holds_from)
     assert BOUNDS == (-0.05, 0.10)
     if holds_from <= BOUNDS[0]:
         assert step == BOUNDS[0]
@@ -241,7 +241,7 @@ def test_the_procedure_asks_nothing_once_the_deficit_is_at_its_reference():
 def test_the_procedure_ends_in_the_first_year_within_the_reference(balance, end):
     nothing = np.zeros(5)
     path = EuPath(nothing, np.array(balance), nothing, nothing)
-    assert _deficit_procedure_end_year(EU, path, 4) == end
+    assert _deficit_procedure_end_year_of_plan(EU, path, 4) == end
 
 
 @pytest.mark.parametrize(

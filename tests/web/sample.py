@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from commonwatt.runs import Run, RunInput, RunRecipe, RunStore
-from commonwatt.study.what_if import what_if_figure_change_rows, what_if_tables
+from commonwatt.study.what_if import what_if_figure_rows_before_and_after, what_if_tables
 
 HARBOUR = Path(__file__).parent / "harbour"
 KEPT = ("title", "seed", "parameters", "inputs", "headline", "figures")
@@ -48,7 +48,7 @@ def sample_what_if(root: Path, changes: list[str], **moved: object) -> Run:
     draft = store.draft(recipe)
     for path in sorted(HARBOUR.glob("*.parquet")):
         draft.add_table(path.stem, pl.read_parquet(path))
-    rows = what_if_figure_change_rows(about["headline"], headline)
+    rows = what_if_figure_rows_before_and_after(about["headline"], headline)
     draft.add_table("what_if", what_if_tables(rows)["what_if"])
     return store.complete_run(draft, headline=headline, figures=about["figures"])
 

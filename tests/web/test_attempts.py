@@ -13,7 +13,7 @@ from commonwatt.web import schema
 from commonwatt.web.auth.attempts import (
     SignInKeys,
     check_sign_in_failures,
-    record_sign_in_failure,
+    record_failure_and_tell_if_too_many,
 )
 from commonwatt.web.errors import SignInError, TooManyRequestsError
 from commonwatt.web.roles import ConsoleRole
@@ -129,7 +129,7 @@ def test_guesses_that_are_sent_at_once_learn_no_more_than_those_sent_in_turn(off
             # All ten others fail between the two looks of this one.
             for _ in range(10):
                 with services.ledger.transaction() as tx:
-                    record_sign_in_failure(tx, services, keys, NOW)
+                    record_failure_and_tell_if_too_many(tx, services, keys, NOW)
         seen.append(password)
         return password == PASSWORD
 
@@ -147,7 +147,7 @@ def test_workers_that_fail_at_once_all_count(office):
 
     def fail():
         with office.desk.ledger.transaction() as tx:
-            record_sign_in_failure(tx, office.desk, keys, NOW)
+            record_failure_and_tell_if_too_many(tx, office.desk, keys, NOW)
 
     threads = [threading.Thread(target=fail) for _ in range(8)]
     for thread in threads:

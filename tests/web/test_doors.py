@@ -135,7 +135,7 @@ def test_every_answer_carries_the_headers_that_protect(console):
 
 
 def test_the_cookie_cannot_be_read_by_scripts(console):
-    link = accounts.make_welcome_link(console.desk, "viewer", now=datetime.now(UTC))
+    link = accounts.make_welcome_link_secret(console.desk, "viewer", now=datetime.now(UTC))
     console.session(ConsoleRole.VIEWER)
     with console.stranger() as stranger:
         answer = stranger.post(f"/welcome/{link}", data={"password": PASSWORD})
@@ -147,7 +147,7 @@ def test_the_cookie_cannot_be_read_by_scripts(console):
 
 def test_a_link_works_once(console):
     console.session(ConsoleRole.OPERATOR)
-    link = accounts.make_welcome_link(console.desk, "operator", now=datetime.now(UTC))
+    link = accounts.make_welcome_link_secret(console.desk, "operator", now=datetime.now(UTC))
     with console.stranger() as stranger:
         assert stranger.get(f"/welcome/{link}", headers=HTML).status_code == 200
         assert stranger.post(f"/welcome/{link}", data={"password": "short"}).status_code == 422
@@ -240,11 +240,11 @@ def fresh(request, tmp_path):
 
 def test_the_first_account_keeps_the_accounts_and_everything_is_in_the_ledger(fresh):
     desk = fresh.desk
-    link = accounts.make_welcome_link(desk, "", now=datetime.now(UTC) - timedelta(hours=25))
+    link = accounts.make_welcome_link_secret(desk, "", now=datetime.now(UTC) - timedelta(hours=25))
     with fresh.stranger() as first:
         fields = {"name": "ada", "password": PASSWORD, "roles": "viewer"}
         assert first.post(f"/welcome/{link}", data=fields).status_code == 401
-        link = accounts.make_welcome_link(desk, "", now=datetime.now(UTC))
+        link = accounts.make_welcome_link_secret(desk, "", now=datetime.now(UTC))
         assert first.post(f"/welcome/{link}", data=fields).status_code == 303
         assert first.get("/accounts", headers=HTML).status_code == 200
         assert first.get("/rooms", headers=HTML).status_code in (403, 404)
@@ -260,7 +260,7 @@ def test_the_first_account_keeps_the_accounts_and_everything_is_in_the_ledger(fr
 
 def test_wrong_passwords_are_counted_and_say_nothing(fresh):
     desk, now = fresh.desk, datetime.now(UTC)
-    link = accounts.make_welcome_link(desk, "", now=now)
+    link = accounts.make_welcome_link_secret(desk, "", now=now)
     accounts.use_welcome_link(desk, link, "ada", PASSWORD, {ConsoleRole.VIEWER}, now=now)
     assert accounts.sign_in(desk, "ada", PASSWORD, "here", now=now).visitor.name == "ada"
     for name in ("ada", "nobody"):
@@ -280,11 +280,13 @@ def test_a_session_ends_and_an_account_closes(fresh):
     accounts.make_account(desk, "keeper", {ConsoleRole.REGISTRAR}, by="test", now=NOW)
     accounts.make_account(desk, "bo", {ConsoleRole.VIEWER}, by="test", now=NOW)
     session = accounts.begin_account_session(desk, "bo", now=NOW)
-    assert accounts.visitor_of_session(desk, session.secret, now=NOW).roles == {ConsoleRole.VIEWER}
+    assert accounts.visitor_of_session_extending_it(desk, session.secret, now=NOW).roles == {
+        ConsoleRole.VIEWER
+    }
     late = NOW + timedelta(hours=13)
-    assert accounts.visitor_of_session(desk, session.secret, now=late) is None
+    assert accounts.visitor_of_session_extending_it(desk, session.secret, now=late) is None
     accounts.close_account(desk, "bo", by="keeper", now=NOW)
-    assert accounts.visitor_of_session(desk, session.secret, now=NOW) is None
+    assert accounts.visitor_of_session_extending_it(desk, session.secret, now=NOW) is None
     with pytest.raises(ParameterError, match="keeps the accounts"):
         accounts.close_account(desk, "keeper", by="keeper", now=NOW)
     assert not {account.name: account.closed for account in accounts.list_console_accounts(desk)}[

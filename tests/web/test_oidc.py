@@ -268,7 +268,7 @@ def test_without_a_rule_only_the_invited_come_in_with_the_roles_of_their_account
         assert "invitation only" in refused.json()["found"]
         roles = {ConsoleRole.VIEWER, ConsoleRole.CLINICIAN}
         accounts.make_account(console.desk, "dr-chan", roles, by="test", now=now)
-        link = accounts.make_welcome_link(console.desk, "dr-chan", now=now)
+        link = accounts.make_welcome_link_secret(console.desk, "dr-chan", now=now)
         with console.stranger() as browser:
             page = browser.get(f"/welcome/{link}", headers=HTML).text
             start = browser.get(html.unescape(re.search(r'"(/oidc/start[^"]+)"', page).group(1)))
@@ -293,10 +293,10 @@ def test_an_invited_person_has_the_account_alone(there):
     now = datetime.now(UTC)
     server.login = Person("p-1", "ada")
     accounts.make_account(console.desk, "shared", {ConsoleRole.VIEWER}, by="test", now=now)
-    first = accounts.make_welcome_link(console.desk, "shared", now=now)
+    first = accounts.make_welcome_link_secret(console.desk, "shared", now=now)
     accounts.use_welcome_link(console.desk, first, "shared", "correct horse", (), now=now)
     token = accounts.make_api_token(console.desk, "shared", "script", now=now)
-    link = accounts.make_welcome_link(console.desk, "shared", now=now)
+    link = accounts.make_welcome_link_secret(console.desk, "shared", now=now)
     with console.stranger() as browser:
         start = f"/oidc/start?invitation={link}"
         led = browser.get(start, headers={"sec-fetch-site": "cross-site"})
@@ -317,7 +317,7 @@ def _open_with(browser, link):
 def test_the_link_of_the_first_account_binds_nobody(there):
     console, server = there
     server.login = Person("p-1", "ada", ["viewer"])
-    link = accounts.make_welcome_link(console.desk, "", now=datetime.now(UTC))
+    link = accounts.make_welcome_link_secret(console.desk, "", now=datetime.now(UTC))
     with console.stranger() as browser:
         assert _open_with(browser, link).status_code == 401
     assert accounts.list_console_accounts(console.desk) == []
@@ -332,19 +332,19 @@ def test_one_person_has_one_account(there):
         accounts.make_account(console.desk, name, {ConsoleRole.PLANNER}, by="test", now=now)
     with console.stranger() as before, console.stranger() as browser:
         assert _sign_in(before).status_code == 303
-        link = accounts.make_welcome_link(console.desk, "bo", now=now)
+        link = accounts.make_welcome_link_secret(console.desk, "bo", now=now)
         assert _open_with(browser, link).status_code == 303
         # The account that a rule had made is closed in favour of the one of the invitation.
         assert before.get("/account").status_code == 401
         made = {account.name: account for account in accounts.list_console_accounts(console.desk)}
         assert made["ada"].closed
         assert made["bo"].external
-        link = accounts.make_welcome_link(console.desk, "cy", now=now)
+        link = accounts.make_welcome_link_secret(console.desk, "cy", now=now)
         refused = _open_with(browser, link)
         assert refused.status_code == 401
         assert "another account" in refused.json()["found"]
         # The link was not used up by that.
-        assert accounts.account_of_welcome_link(console.desk, link, now=now) == "cy"
+        assert accounts.account_of_welcome_link_or_blank(console.desk, link, now=now) == "cy"
         assert _sign_in(browser).status_code == 303
         assert "<h1>bo</h1>" in browser.get("/account").text
 
@@ -440,7 +440,7 @@ def test_who_comes_by_password_is_not_signed_out_at_a_provider(there):
     server.about = {"end_session_endpoint": f"{server.issuer}/logout"}
     server.login = Person("p-1", "ada", ["viewer"])
     accounts.make_account(console.desk, "bo", {ConsoleRole.VIEWER}, by="test", now=now)
-    link = accounts.make_welcome_link(console.desk, "bo", now=now)
+    link = accounts.make_welcome_link_secret(console.desk, "bo", now=now)
     with console.stranger() as browser:
         _sign_in(browser)
         browser.cookies.delete(f"commonwatt-{console.port}")  # the session here has lapsed
@@ -607,18 +607,18 @@ _CLAIMS = st.recursive(
 )
 
 
-def _leaves(claims, path=""):
+def _pdf_page_object_numbers(claims, path=""):
     """Yield every claim with the path that leads to it, slowly and plainly."""
     for name, claim in claims.items():
         yield f"{path}{name}", claim
         if isinstance(claim, dict):
-            yield from _leaves(claim, f"{path}{name}.")
+            yield from _pdf_page_object_numbers(claim, f"{path}{name}.")
 
 
 @given(st.dictionaries(_NAMES, _CLAIMS, max_size=3), st.text("abc.", max_size=7))
 def test_a_claim_is_found_exactly_where_a_path_leads(claims, other):
     by_path = {}
-    for path, claim in _leaves(claims):
+    for path, claim in _pdf_page_object_numbers(claims):
         by_path.setdefault(path, []).append(claim)
     for path, leaves in by_path.items():
         assert claim_at(claims, path) in leaves

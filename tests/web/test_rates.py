@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from commonwatt.web.rates import RequestRates
 rates = RequestRates(50, clock=lambda: 0.0, path=Path(sys.argv[1]))
-print([rates.exceeds_limit_with_request("a") for _ in range(40)].count(True))
+print([rates.count_request_and_tell_if_over_limit("a") for _ in range(40)].count(True))
 """
 
 
@@ -74,7 +74,7 @@ def test_threads_share_one_count():
     rates, refused = RequestRates(50, clock=lambda: 0.0), []
 
     def ask():
-        refused.extend(rates.exceeds_limit_with_request("a") for _ in range(40))
+        refused.extend(rates.count_request_and_tell_if_over_limit("a") for _ in range(40))
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:

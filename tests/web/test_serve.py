@@ -120,12 +120,15 @@ def test_a_visitor_who_asks_too_often_waits(tmp_path):
 def test_a_new_minute_begins_anew():
     now = [0.0]
     rates = RequestRates(1, clock=lambda: now[0])
-    assert [rates.exceeds_limit_with_request("a"), rates.exceeds_limit_with_request("a")] == [
+    assert [
+        rates.count_request_and_tell_if_over_limit("a"),
+        rates.count_request_and_tell_if_over_limit("a"),
+    ] == [
         False,
         True,
     ]
     now[0] = 61.0
-    assert not rates.exceeds_limit_with_request("a")
+    assert not rates.count_request_and_tell_if_over_limit("a")
 
 
 def test_an_empty_console_says_what_is_under_way(tmp_path):

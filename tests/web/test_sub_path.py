@@ -13,7 +13,7 @@ from commonwatt.web.registry import PAGES
 from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.serve import (
     bind_console_socket,
-    console_root_names,
+    console_first_path_segments,
     console_settings_for,
 )
 from commonwatt.web.settings import Settings
@@ -187,4 +187,4 @@ def test_every_first_part_of_a_path_is_known(below):
     app = console_app_on_services(below.desk)
     parts = {path.split("/")[1].partition(".")[0] for path in app.openapi()["paths"]}
     parts |= {"static", "openapi"}
-    assert parts - {""} <= {name.partition(".")[0] for name in console_root_names()}
+    assert parts - {""} <= {name.partition(".")[0] for name in console_first_path_segments()}

@@ -189,17 +189,17 @@ def measure_heading(of: Described, language: str = "en", *, currency: str = "") 
     >>> measure_heading(debt, "zh-Hant", currency="HKD").partition(" ")[2]
     '[億港元]'
     """
-    unit = shown_measure_unit(of, language, currency=currency)
+    unit = shown_measure_unit_text(of, language, currency=currency)
     text = measure_label_text(of, language)
     return f"{text} [{unit}]" if unit else text
 
 
-def shown_measure_unit(of: Described, language: str = "en", *, currency: str = "") -> str:
+def shown_measure_unit_text(of: Described, language: str = "en", *, currency: str = "") -> str:
     """Return the unit that a figure is shown in, as people read it; "" where it needs none."""
-    unit = _shown_measure_unit(of, currency)
+    unit = _measure_unit_code_for_display(of, currency)
     if not _needs_measure_unit_text(of, unit):
         return ""
-    scales = _measure_scales_of_heading(of, language, currency)
+    scales = _heading_unit_and_counted_unit(of, language, currency)
     return format_unit(unit if scales is None else scales[1], language)
 
 
@@ -214,7 +214,7 @@ def measure_value_text(
         language: The reader's language.
         currency: The money of the run, where the figure is in a country's own.
     """
-    unit = _shown_measure_unit(of, currency)
+    unit = _measure_unit_code_for_display(of, currency)
     if not _needs_measure_unit_text(of, unit) or not _is_measure_cell_number(value):
         return measure_cell_text(value, of, language, currency=currency)
     shown = _measure_value_in_shown_unit(value, of, currency)
@@ -245,7 +245,7 @@ def measure_cell_text(
     """
     if not _is_measure_cell_number(value):
         return _non_numeric_measure_text(value, language)
-    shown = measure_shown_value(value, of, language, currency=currency)
+    shown = measure_value_in_heading_unit(value, of, language, currency=currency)
     form = _measure_of_measure_or_column(of).form
     sign = "+" if form.signed and shown > 0 else ""
     if form.digits is None:
@@ -254,30 +254,32 @@ def measure_cell_text(
     return sign + format(shown, f"{',' if form.grouped else ''}.{digits}f")
 
 
-def measure_shown_value(value: float, of: Described, language: str, *, currency: str = "") -> float:
+def measure_value_in_heading_unit(
+    value: float, of: Described, language: str, *, currency: str = ""
+) -> float:
     """Return a stored value in the unit that its heading shows, as a chart draws it.
 
     The language has no default: a heading in 億 above a value in billions would be wrong
     tenfold, and nothing would show it.
     """
     shown = _measure_value_in_shown_unit(value, of, currency)
-    scales = _measure_scales_of_heading(of, language, currency)
+    scales = _heading_unit_and_counted_unit(of, language, currency)
     return shown if scales is None else value_in_scale(shown, *scales)
 
 
 def _measure_value_in_shown_unit(value: float, of: Described, currency: str) -> float:
-    stored, shown = _stored_measure_unit(of, currency), _shown_measure_unit(of, currency)
+    stored, shown = _stored_measure_unit(of, currency), _measure_unit_code_for_display(of, currency)
     return float(value) if stored == shown else convert(value, stored or "ratio", shown)
 
 
-def _measure_scales_of_heading(
+def _heading_unit_and_counted_unit(
     of: Described, language: str, currency: str
 ) -> tuple[Unit, Unit] | None:
     """Return the unit that is shown and the one that the language counts in; None where equal."""
     if language != "zh-Hant":
         return None
     try:
-        unit = parse_unit(_shown_measure_unit(of, currency) or "ratio")
+        unit = parse_unit(_measure_unit_code_for_display(of, currency) or "ratio")
     except UnitError:
         # An economy may count in a currency that the units do not spell; its heading says so.
         return None
@@ -286,7 +288,7 @@ def _measure_scales_of_heading(
 
 
 def _measure_digits_under_heading(of: Described, digits: int, language: str, currency: str) -> int:
-    scales = _measure_scales_of_heading(of, language, currency)
+    scales = _heading_unit_and_counted_unit(of, language, currency)
     return digits if scales is None else digits_in_scale(digits, *scales)
 
 
@@ -298,7 +300,7 @@ def _stored_measure_unit(of: Described, currency: str) -> str:
     return _measure_unit_in_currency(of, of.unit, currency)
 
 
-def _shown_measure_unit(of: Described, currency: str) -> str:
+def _measure_unit_code_for_display(of: Described, currency: str) -> str:
     return _measure_unit_in_currency(
         of, _measure_of_measure_or_column(of).form.unit or of.unit, currency
     )

@@ -21,7 +21,7 @@ def audit(claims: Path, flagged: bool) -> CommandResult:
     audited = app.audit(app.load_claims(claims), app.load_reference_library())
     # Claims are checked against each other, so all are audited and only what is shown is narrowed.
     shown = [each for each in audited if not flagged or each.kind is not app.FindingKind.IN_LINE]
-    frame = app.audit_finding_rows(shown)
+    frame = app.audit_finding_frame(shown)
     return CommandResult(
         data={"claims_file": claims.name, "findings": frame.to_dicts()},
         text=lambda language: app.audit_text(shown, language),

@@ -107,7 +107,7 @@ def clinic_model_classify_command(
     if record is not None:
         read = {"record", "use", "places", "where", "key_file", "rule_folders"}
         refuse_options_not_read("--record", read)
-        return _command_result_of_recorded_ruling(
+        return _record_ruling_command_result(
             record, use, places, where, key_file, app.RuleFolders(folders=rule_folders)
         )
     for name in ("use", "where", "key_file"):
@@ -130,9 +130,9 @@ def clinic_rules_list_command(rule_folders: tuple[Path, ...]) -> CommandResult:
     from commonwatt.clinic.domain.tables import RULE_PLACES
     from commonwatt.clinic.usecases import rules as app
 
-    answer = app.rule_place_rows(app.RuleFolders(folders=rule_folders))
+    answer = app.rule_places_and_file_faults_dict(app.RuleFolders(folders=rule_folders))
     names = [column.name for column in RULE_PLACES.columns]
-    rows = app.counted_failing_cases(answer["places"])
+    rows = app.place_rows_with_failing_case_counts(answer["places"])
     frame = RULE_PLACES.frame_from_rows({name: row[name] for name in names} for row in rows)
     return CommandResult(
         data=answer,
@@ -141,7 +141,7 @@ def clinic_rules_list_command(rule_folders: tuple[Path, ...]) -> CommandResult:
     )
 
 
-def _command_result_of_recorded_ruling(
+def _record_ruling_command_result(
     name: str,
     use: str | None,
     places: tuple[str, ...],
@@ -247,7 +247,10 @@ def clinic_model_evidence_command(
     key_file: Path | None,
 ) -> CommandResult:
     """Compute discrimination, calibration and threshold metrics by subgroup."""
-    from commonwatt.clinic.usecases.evidence import model_evidence_figures, model_evidence_of_table
+    from commonwatt.clinic.usecases.evidence import (
+        model_evidence_of_table,
+        subgroup_and_funnel_svg_by_file_name,
+    )
 
     for name in ("version", "design", "guideline", "where", "key_file"):
         refuse_option_without(name, "--record", given=record is not None)
@@ -257,7 +260,7 @@ def clinic_model_evidence_command(
     charts: dict[str, str] = {}
     # Drawing costs a second or two, and without --out nobody would see the charts.
     if ctx.params.get("out"):
-        charts = model_evidence_figures(
+        charts = subgroup_and_funnel_svg_by_file_name(
             table,
             frame,
             score=score,

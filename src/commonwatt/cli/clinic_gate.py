@@ -219,7 +219,7 @@ def _add_gate_disclose_command() -> None:
         """Put on record that a patient was told of a model; the notice is printed."""
         from commonwatt.clinic.usecases import gateway as app
 
-        receipt = app.disclose_to_patient(
+        receipt = app.record_patient_told_of_model(
             where,
             key_file,
             institution_file,
@@ -282,7 +282,7 @@ def _add_gate_guides_command() -> None:
 
         library = load_guide_library(guide_folders)
         return CommandResult(
-            data=app.guide_rows(library),
+            data=app.guides_and_unavailable_files_dict(library),
             text=lambda language: _guide_library_terminal_text(library, language),
         )
 

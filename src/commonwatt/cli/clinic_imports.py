@@ -29,10 +29,12 @@ def add_device_record_import_command() -> None:
     )
     def import_(files: tuple[Path, ...], on: datetime | None) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Read model cards, FDA's list and adverse events, and say what contradicts itself."""
-        from commonwatt.clinic.usecases.imports import import_device_records
+        from commonwatt.clinic.usecases.imports import device_records_summary_and_card_table
 
         # The day is stated, because a card's class is judged by the law of that day.
-        imported, frame = import_device_records(files, (on or datetime.now(UTC)).date())
+        imported, frame = device_records_summary_and_card_table(
+            files, (on or datetime.now(UTC)).date()
+        )
         return CommandResult(
             data=imported,
             text=lambda language: _device_records_terminal_text(imported, language),

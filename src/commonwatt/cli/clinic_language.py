@@ -107,7 +107,7 @@ def _add_canaries_command() -> None:
         from commonwatt.clinic.domain.measures import CANARY_COUNT
         from commonwatt.clinic.usecases import language as app
 
-        key_text, planted = app.clinical_canary_texts(secret_file, count)
+        key_text, planted = app.canary_key_json_and_planted_lines(secret_file, count)
         sentence = Message(
             "{count} canaries: plant the lines of plant.txt, keep canaries.json to yourself"
         )

@@ -149,15 +149,15 @@ def add_monitor_click_commands() -> None:
     def monitor(ctx: click.Context, table: Path, **words: Any) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Watch a model's calibration with a guaranteed false-alarm bound."""
         from commonwatt.clinic.usecases.monitor import (
-            monitor_verdicts_by_stream,
+            monitor_answer_of_table,
             silent_monitor_error,
         )
 
         options = _monitor_options(words)
         if words["deployment"]:
-            answer = _run_for_deployment(table, options, words)
+            answer = _record_deployment_monitor_run(table, options, words)
         else:
-            answer = monitor_verdicts_by_stream(table, options)
+            answer = monitor_answer_of_table(table, options)
         tables: dict[str, pl.DataFrame] = {}
         files: dict[str, str] = {}
         if ctx.params.get("out") and not words["deployment"]:
@@ -194,7 +194,9 @@ def _monitor_options(words: dict[str, Any]) -> Any:
     )
 
 
-def _run_for_deployment(table: Path, options: Any, words: dict[str, Any]) -> dict[str, Any]:
+def _record_deployment_monitor_run(
+    table: Path, options: Any, words: dict[str, Any]
+) -> dict[str, Any]:
     from commonwatt.clinic.usecases.surveillance import (
         MonitoredDeployment,
         run_deployment_monitor,

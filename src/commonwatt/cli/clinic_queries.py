@@ -107,7 +107,7 @@ def _add_gate_query_commands() -> None:
         """Show which encounters lacked disclosure."""
         from commonwatt.clinic.usecases import queries as app
 
-        encounters = app.undisclosed_encounter_names(where, deployment)
+        encounters = app.advised_or_refused_undisclosed_encounters(where, deployment)
         return CommandResult(
             data=encounters,
             text=lambda language: _undisclosed_encounters_terminal_text(encounters, language),

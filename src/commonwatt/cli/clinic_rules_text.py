@@ -114,13 +114,13 @@ def rule_places_terminal_text(answer: Mapping[str, Any], language: str) -> str:
     from commonwatt.clinic.domain.tables import RULE_PLACES
 
     share = answer["primary_share"]
-    from commonwatt.clinic.usecases.rules import counted_failing_cases
+    from commonwatt.clinic.usecases.rules import place_rows_with_failing_case_counts
 
     rows = [
         place
         if language == "en"
         else {**place, "place_name": place["place_name_zh_hant"] or place["place_name"]}
-        for place in counted_failing_cases(answer["places"])
+        for place in place_rows_with_failing_case_counts(answer["places"])
     ]
     failing = [name for place in answer["places"] for name in place["failing_cases"]]
     shown = [column for column in RULE_PLACES.columns if column.name != "file"]

@@ -60,7 +60,7 @@ def _add_case_seal_command() -> None:
         from commonwatt.clinic.usecases import sealed as app
 
         terms = SealTerms(threshold=threshold, most=most)
-        statement = app.seal_cases_file(items, secret_file, key_file, terms)
+        statement = app.seal_of_cases_file(items, secret_file, key_file, terms)
         sealed = dict(statement.body)
         # Sixteen digits are enough to compare by eye; the seal holds the whole root.
         sentence = Message(

@@ -39,7 +39,7 @@ class DatabaseLocation(click.types.StringParamType):
         if text.startswith("@"):
             return _database_location_in_file(Path(text[1:]), flag)
         if _stands_on_command_line(param, ctx) and _holds_password(text):
-            give_notice(_shown_password(flag, _environment_name(param)))
+            give_notice(_password_on_command_line_warning(flag, _environment_name(param)))
         return text
 
 
@@ -81,7 +81,7 @@ def _holds_password(text: str) -> bool:
     return bool(url.password) or "password" in url.query
 
 
-def _shown_password(flag: str, variable: str) -> Message:
+def _password_on_command_line_warning(flag: str, variable: str) -> Message:
     if not variable:
         return Message(
             "Everybody on this machine can read the password of {option} while this runs; put the "

@@ -224,7 +224,7 @@ def fleet_compare_command(
     from commonwatt.fleet.usecases.charts import queue_delay_by_policy_chart
     from commonwatt.fleet.usecases.compare import scheduling_comparison_table
     from commonwatt.fleet.usecases.inputs import load_fleet_inputs
-    from commonwatt.report.charts import chart_svg_file
+    from commonwatt.report.charts import chart_svg_document
 
     # Here and not by click, which can ask for one value and not for two.
     if len(policies) < 2:
@@ -238,7 +238,9 @@ def fleet_compare_command(
         text=lambda tongue: policy_comparison_terminal_text(rows, tongue),
         tables={"comparison": rows},
         files={
-            "comparison.svg": chart_svg_file(queue_delay_by_policy_chart(), rows, chart_language)
+            "comparison.svg": chart_svg_document(
+                queue_delay_by_policy_chart(), rows, chart_language
+            )
         },
     )
 

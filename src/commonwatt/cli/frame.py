@@ -27,7 +27,7 @@ from click.shell_completion import CompletionItem
 
 from commonwatt.cli.click_words import click_words_in
 from commonwatt.core.errors import BugError, CommonwattError, UsageError
-from commonwatt.core.faults import machine_fault, machine_fault_error
+from commonwatt.core.faults import logged_machine_fault_error, machine_fault
 from commonwatt.core.log import (
     LOG_ENVIRONMENT,
     LogCode,
@@ -323,7 +323,7 @@ def refuse_options_not_read(way: str, read: Collection[str]) -> None:
     Raises:
         UsageError: An option was given that is not read.
     """
-    for parameter in _parameters_given():
+    for parameter in _own_parameters_on_command_line():
         if parameter.name not in read:
             raise UsageError(
                 _parameter_on_command_line(parameter),
@@ -345,7 +345,7 @@ def refuse_option_without(name: str, partner: str, *, given: bool) -> None:
     """
     if given:
         return
-    for parameter in _parameters_given():
+    for parameter in _own_parameters_on_command_line():
         if parameter.name == name:
             raise UsageError(
                 _parameter_on_command_line(parameter),
@@ -356,7 +356,7 @@ def refuse_option_without(name: str, partner: str, *, given: bool) -> None:
             )
 
 
-def _parameters_given() -> list[click.Parameter]:
+def _own_parameters_on_command_line() -> list[click.Parameter]:
     """Return the command's parameters that stand on its command line, but for everybody's."""
     ctx = click.get_current_context()
     return [
@@ -440,7 +440,7 @@ def _command_error_of_exception(error: Exception) -> CommonwattError:
         return missing_extra_error(error)
     return (
         _command_error_of_database_fault(error)
-        or machine_fault_error(error)
+        or logged_machine_fault_error(error)
         or _command_bug_error(error)
     )
 
@@ -451,10 +451,10 @@ def _command_error_of_database_fault(error: Exception) -> CommonwattError | None
         return None
     from sqlalchemy.exc import SQLAlchemyError
 
-    from commonwatt.stores.engine import database_error_of_fault
+    from commonwatt.stores.engine import logged_database_error
 
     if isinstance(error, SQLAlchemyError) and machine_fault(error) is not None:
-        return database_error_of_fault(error)
+        return logged_database_error(error)
     return None
 
 

@@ -119,9 +119,9 @@ def ledger_migrate_command(where: str) -> CommandResult:
     A file is migrated when it is first opened, after a copy of it was laid beside; a
     PostgreSQL, which several hosts share, waits for this command.
     """
-    from commonwatt.cli.migrations import command_result_of_database_migration
+    from commonwatt.cli.migrations import migrate_database_command_result
 
-    return command_result_of_database_migration(where)
+    return migrate_database_command_result(where)
 
 
 @command(ledger, "verify", example="commonwatt ledger verify --checkpoint kept.txt")
@@ -165,7 +165,7 @@ def ledger_prove_command(where: str, index: int | None, since: int | None) -> Co
     """Prove that an entry is in the ledger, or that the ledger only grew."""
     from commonwatt.ledger import usecases as app
 
-    proof = app.merkle_proof_of_ledger_entry(where, index, since)
+    proof = app.ledger_inclusion_or_consistency_proof(where, index, since)
     return CommandResult(
         data=proof, text=lambda language: _ledger_proof_terminal_text(proof, language)
     )

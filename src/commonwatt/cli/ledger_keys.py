@@ -61,7 +61,7 @@ def _add_key_commands(ledger: LazyGroup) -> None:
         actor = app.revoke_ledger_actor(where, by_file, actor_id, reason, now=utc_now)
         gaps = {name: actor[name] for name in ("name", "role", "actor_id")}
         sentence = Message("{name} ({role}) signs no more with key {actor_id}", gaps)
-        return CommandResult(data=actor, text=_agreed_text(sentence, actor))
+        return CommandResult(data=actor, text=_agreement_text_renderer(sentence, actor))
 
     @command(
         ledger,
@@ -86,7 +86,7 @@ def _add_key_commands(ledger: LazyGroup) -> None:
         actor = app.rotate_ledger_actor(where, by_file, actor_id, public_file, reason, now=utc_now)
         gaps = {name: actor[name] for name in ("name", "role", "actor_id", "replaces")}
         sentence = Message("{name} ({role}) signs with key {actor_id} in place of {replaces}", gaps)
-        return CommandResult(data=actor, text=_agreed_text(sentence, actor))
+        return CommandResult(data=actor, text=_agreement_text_renderer(sentence, actor))
 
 
 def _add_permission_commands(upkeep: LazyGroup) -> None:
@@ -116,7 +116,7 @@ def _add_permission_commands(upkeep: LazyGroup) -> None:
         committee = Message("Committee: {roles}", {"roles": ", ".join(table["committee"]) or "–"})
         return CommandResult(
             data=table,
-            text=lambda language: _agreed_text(
+            text=lambda language: _agreement_text_renderer(
                 "\n".join([*lines, committee.translate(language)]), table
             )(language),
         )
@@ -170,7 +170,7 @@ def _add_witness_command(ledger: LazyGroup) -> None:
         from commonwatt.ledger.measures import ENTRY
 
         if not (add or remove or accept_loss):
-            rows = app.ledger_witness_rows(where)
+            rows = app.ledger_size_and_witness_reports(where)
             return CommandResult(data=rows, text=lambda language: _witness_text(rows, language))
         if by_file is None or not reason:
             raise UsageError("ledger witness", wanted=Message("--by and --reason with a change"))
@@ -184,7 +184,9 @@ def _add_witness_command(ledger: LazyGroup) -> None:
         rows = app.change_ledger_witnesses(where, by_file, add, remove, reason, now=utc_now)
         return CommandResult(
             data=rows,
-            text=lambda language: _agreed_text(_witness_text(rows, language), rows)(language),
+            text=lambda language: _agreement_text_renderer(_witness_text(rows, language), rows)(
+                language
+            ),
         )
 
 
@@ -205,7 +207,7 @@ def _witness_text(rows: dict[str, Any], language: str) -> str:
     return "\n".join(lines)
 
 
-def _agreed_text(sentence: Message | str, written: dict[str, Any]) -> Any:
+def _agreement_text_renderer(sentence: Message | str, written: dict[str, Any]) -> Any:
     """Return what says a change, or that the second of the committee must make it, too."""
 
     def text(language: str) -> str:

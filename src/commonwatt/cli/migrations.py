@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from commonwatt.stores.migrate import StoreMigration
 
 
-def command_result_of_database_migration(where: str | Path) -> CommandResult:
+def migrate_database_command_result(where: str | Path) -> CommandResult:
     """Migrate every store in a database, and say what was done."""
     from commonwatt.stores.engine import database_faults_as_store_errors, database_location_text
     from commonwatt.stores.migrate import migrate_database

@@ -76,7 +76,7 @@ def new(
     from commonwatt.study.usecases import (
         ProgrammeStart,
         annotated_programme_template,
-        start_programme,
+        write_first_programme,
     )
 
     language = command_language(click.get_current_context())
@@ -85,7 +85,7 @@ def new(
         return CommandResult(data={"template": text}, text=lambda _: text)
     if programme is None:
         raise_click_usage_error(Message("Name the file to write, such as my.toml."))
-    started = start_programme(
+    started = write_first_programme(
         ProgrammeStart(
             path=Path(programme),
             region=region or "",

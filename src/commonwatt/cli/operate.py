@@ -210,7 +210,7 @@ def operate_status_command(folder: Path) -> CommandResult:
 @_reason
 def operate_drain_command(folder: Path, node: str, reason: str) -> CommandResult:
     """Let a node take nothing new; what runs there runs on."""
-    return _command_result_of_cluster_action(folder, "drain", node, reason)
+    return _perform_cluster_action_command_result(folder, "drain", node, reason)
 
 
 @command(node, "down", example="commonwatt operate node down n007 --reason 'no power'")
@@ -219,7 +219,7 @@ def operate_drain_command(folder: Path, node: str, reason: str) -> CommandResult
 @_reason
 def down(folder: Path, node: str, reason: str) -> CommandResult:
     """Give a node up now; its jobs are held and start elsewhere."""
-    return _command_result_of_cluster_action(folder, "down", node, reason)
+    return _perform_cluster_action_command_result(folder, "down", node, reason)
 
 
 @command(node, "resume", example="commonwatt operate node resume n007")
@@ -228,7 +228,7 @@ def down(folder: Path, node: str, reason: str) -> CommandResult:
 @_reason
 def operate_node_resume_command(folder: Path, node: str, reason: str) -> CommandResult:
     """Let a node take jobs again."""
-    return _command_result_of_cluster_action(folder, "resume", node, reason)
+    return _perform_cluster_action_command_result(folder, "resume", node, reason)
 
 
 @command(node, "reboot", example="commonwatt operate node reboot n007 --reason 'new driver'")
@@ -237,7 +237,7 @@ def operate_node_resume_command(folder: Path, node: str, reason: str) -> Command
 @_reason
 def operate_node_reboot_command(folder: Path, node: str, reason: str) -> CommandResult:
     """Restart an empty node; it comes back drained."""
-    return _command_result_of_cluster_action(folder, "reboot", node, reason)
+    return _perform_cluster_action_command_result(folder, "reboot", node, reason)
 
 
 @command(operate, "cancel", example="commonwatt operate cancel job-7")
@@ -246,7 +246,7 @@ def operate_node_reboot_command(folder: Path, node: str, reason: str) -> Command
 @_reason
 def cancel(folder: Path, job: str, reason: str) -> CommandResult:
     """End a job for good."""
-    return _command_result_of_cluster_action(folder, "cancel", job, reason)
+    return _perform_cluster_action_command_result(folder, "cancel", job, reason)
 
 
 @command(operate, "meter", example="commonwatt operate meter --home cluster --out june")
@@ -320,7 +320,7 @@ def operate_dashboard_command() -> CommandResult:
     return CommandResult(data=json.loads(text), text=lambda _: text)
 
 
-def _command_result_of_cluster_action(
+def _perform_cluster_action_command_result(
     folder: Path, action: str, subject: str, reason: str
 ) -> CommandResult:
     from commonwatt.operate.domain.actions import ClusterAction

@@ -65,11 +65,11 @@ def runs_list_command(store: Path) -> CommandResult:
 )
 def runs_migrate_command(store: Path, database: str | None) -> CommandResult:
     """Bring the database of this store up to this version, or to a PostgreSQL."""
-    from commonwatt.cli.migrations import command_result_of_database_migration
+    from commonwatt.cli.migrations import migrate_database_command_result
     from commonwatt.runs import RunStore
     from commonwatt.runs.database import run_database_location
 
-    answer = command_result_of_database_migration(run_database_location(store, database))
+    answer = migrate_database_command_result(run_database_location(store, database))
     # Opened once, so that the folder remembers its database and every run in it is listed there.
     RunStore(store, database)
     return answer

@@ -157,7 +157,7 @@ def sandbox_risk_command(
     place = _project_context_of_click_options(room, who)
     if digest:
         return _project_command_result(answers.SIGNED, steps.sign_risk_report(place, name, digest))
-    data = steps.assess_deidentified_dataset(place, dataset, name)
+    data = steps.deidentify_dataset_and_report_risk(place, dataset, name)
     return CommandResult(data=data, text=partial(risk_report_terminal_text, data))
 
 
@@ -178,10 +178,10 @@ def sandbox_submit_command(
     room: str, job: Path, node: Path, on: Path | None, **who: Any
 ) -> CommandResult:
     """Run a job inside the project, isolated, and check its outputs."""
-    from commonwatt.joins.job_to_cluster import join_isolated_jobs_to_cluster
+    from commonwatt.joins.job_to_cluster import cluster_runner_of_isolated_jobs
     from commonwatt.sandbox.usecases import steps
 
-    cluster = None if on is None else join_isolated_jobs_to_cluster(on, node)
+    cluster = None if on is None else cluster_runner_of_isolated_jobs(on, node)
     return _project_command_result(
         answers.SUBMITTED,
         steps.submit_isolated_job(_project_context_of_click_options(room, who), job, node, cluster),
@@ -321,13 +321,14 @@ def budget(
     if grant is not None:
         refuse_options_not_read("--grant", {"grant", "person", *_WHERE_AND_WHO})
         return _project_command_result(
-            answers.PRIVACY_BUDGET, steps.grant_project_privacy_budget(place, grant, person)
+            answers.PRIVACY_BUDGET, steps.set_project_privacy_budget(place, grant, person)
         )
     if counted is not None:
         refuse_options_not_read("--count", {"counted", "epsilon", *_WHERE_AND_WHO})
         dataset, _, table = counted.partition("/")
         return _project_command_result(
-            answers.NOISY_COUNT, steps.noisy_people_count(place, dataset, table, epsilon)
+            answers.NOISY_COUNT,
+            steps.spend_budget_on_noisy_people_count(place, dataset, table, epsilon),
         )
     return _project_command_result(
         answers.PRIVACY_BUDGET, steps.project_privacy_budget(place, person)

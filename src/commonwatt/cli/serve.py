@@ -127,9 +127,9 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
     from commonwatt.web.serve import (
         bind_console_socket,
         console_settings_for,
+        console_start_warnings,
         prepare_console_link,
         serve_console,
-        start_notes,
     )
 
     # First, so that a port that is taken is said at once and not after the database was made;
@@ -138,7 +138,7 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
         settings = console_settings_for(store, sock, **given)
         link = prepare_console_link(settings)
         _print_cli_console_link(settings, link)
-        for note in start_notes(settings):
+        for note in console_start_warnings(settings):
             click_echo_message_to_stderr(note)
         serve_console(settings, sock, workers)
     return CommandResult(data={"address": settings.address}, text=lambda _: "")

@@ -88,7 +88,7 @@ def _command_result_of_site_comparison(
 ) -> CommandResult:
     import polars as pl
 
-    from commonwatt.report.charts import chart_svg_file
+    from commonwatt.report.charts import chart_svg_document
     from commonwatt.siting import usecases as app
     from commonwatt.siting.domain.tables import COST_TABLES
     from commonwatt.siting.usecases.charts import break_even_map_chart
@@ -108,7 +108,7 @@ def _command_result_of_site_comparison(
         text=lambda language: _site_comparison_terminal_text(answer, language),
         tables=_command_tables_of_siting_answer(answer, COST_TABLES),
         files={
-            "break_even_map.svg": chart_svg_file(
+            "break_even_map.svg": chart_svg_document(
                 break_even_map_chart(other, first_site),
                 pl.DataFrame(answer["break_even_map"]),
                 _siting_command_language(),
@@ -220,21 +220,21 @@ def _command_tables_of_siting_answer(
 
 
 def _command_files_of_site_costs(answer: dict[str, Any]) -> dict[str, str]:
-    from commonwatt.siting.usecases.charts import site_cost_svg_files_by_name
+    from commonwatt.siting.usecases.charts import site_cost_svg_texts_by_file_name
     from commonwatt.siting.usecases.report import siting_cost_section, siting_report_html_page
 
     section = siting_cost_section(answer, _siting_command_language())
-    return site_cost_svg_files_by_name(answer, _siting_command_language()) | {
+    return site_cost_svg_texts_by_file_name(answer, _siting_command_language()) | {
         "report.html": siting_report_html_page(section, answer, _siting_command_language())
     }
 
 
 def _command_files_of_placement(answer: dict[str, Any], words: list[Message]) -> dict[str, str]:
-    from commonwatt.siting.usecases.charts import placement_files
+    from commonwatt.siting.usecases.charts import placement_svg_texts_by_file_name
     from commonwatt.siting.usecases.report import siting_placement_section, siting_report_html_page
 
     section = siting_placement_section(answer | {"limits": words}, _siting_command_language())
-    return placement_files(answer, _siting_command_language()) | {
+    return placement_svg_texts_by_file_name(answer, _siting_command_language()) | {
         "report.html": siting_report_html_page(section, answer, _siting_command_language())
     }
 

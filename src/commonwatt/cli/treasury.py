@@ -65,7 +65,10 @@ def treasury_project_command(
     """Project accounts, debt and reserves year by year, with bridge and decomposition."""
     from commonwatt.treasury.engines.projection import AccountingTreatment, DebtBasis
     from commonwatt.treasury.usecases import charts
-    from commonwatt.treasury.usecases.countries import open_treasury_country, with_exchange_rates
+    from commonwatt.treasury.usecases.countries import (
+        country_with_exchange_rate_changes,
+        open_treasury_country,
+    )
     from commonwatt.treasury.usecases.frames import treasury_answer_frames
     from commonwatt.treasury.usecases.project import debt_projection_result
 
@@ -75,14 +78,16 @@ def treasury_project_command(
         basis=DebtBasis(basis),
         programmes=programme,
     )
-    projected = with_exchange_rates(open_treasury_country(country, weo), fx)
+    projected = country_with_exchange_rate_changes(open_treasury_country(country, weo), fx)
     answer = debt_projection_result(projected, years=years, treatment=treatment, compare=compare)
     names = ("years", "history", "bridge", "quarters", "published_checks", "comparison")
     return CommandResult(
         data=answer,
         text=lambda language: _debt_projection_terminal_text(answer, language),
         tables=treasury_answer_frames(answer, names, answer["currency"]),
-        files=charts.debt_projection_files(answer, command_language(click.get_current_context())),
+        files=charts.debt_projection_svg_texts_by_file_name(
+            answer, command_language(click.get_current_context())
+        ),
     )
 
 
@@ -151,7 +156,9 @@ def treasury_fan_command(
         data=answer,
         text=lambda language: _debt_fan_terminal_text(answer, language),
         tables=treasury_answer_frames(answer["fan"] | {"chances": answer["chances"]}, FAN_TABLES),
-        files=charts.debt_fan_files(answer, command_language(click.get_current_context())),
+        files=charts.debt_fan_svg_texts_by_file_name(
+            answer, command_language(click.get_current_context())
+        ),
     )
 
 
@@ -248,7 +255,7 @@ def finance(
     """Finance a compute centre, and show its three ways onto the public books."""
     import polars as pl
 
-    from commonwatt.report.charts import chart_svg_file
+    from commonwatt.report.charts import chart_svg_document
     from commonwatt.treasury.usecases import charts
     from commonwatt.treasury.usecases.fan import FanOptions
     from commonwatt.treasury.usecases.finance import (
@@ -264,7 +271,7 @@ def finance(
         # At least a thousand: the outer quantiles of fewer paths rest on a handful of draws.
         options = FanOptions(paths=max(paths, 1000), seed=seed)
         answer["sovereign"] = centre_sovereign_debt_result(centre, sovereign, route, options)
-        files["debt_with_and_without.svg"] = chart_svg_file(
+        files["debt_with_and_without.svg"] = chart_svg_document(
             charts.debt_with_and_without_need_chart(),
             charts.debt_with_and_without_need_frame(
                 pl.DataFrame(answer["sovereign"]["fan_with"]),
@@ -408,10 +415,10 @@ def _debt_projection_terminal_text(answer: dict[str, Any], language: str) -> str
 def _money_unit_text(column: TableColumn, language: str) -> str:
     """Return the unit of a column of money, as its cells are shown."""
     from commonwatt.catalogue.errors import UnitError
-    from commonwatt.catalogue.measures import shown_measure_unit
+    from commonwatt.catalogue.measures import shown_measure_unit_text
 
     try:
-        return shown_measure_unit(column, language)
+        return shown_measure_unit_text(column, language)
     except UnitError:
         # An economy of a WEO table may count in a currency that the units do not spell.
         return column.unit

@@ -152,22 +152,24 @@ def machine_fault(error: BaseException) -> MachineFault | None:
     return next((fault for fault in faults if fault is not None), None)
 
 
-def machine_fault_error(error: BaseException, where: str = "") -> CommonwattError | None:
+def logged_machine_fault_error(error: BaseException, where: str = "") -> CommonwattError | None:
     """Return what a failure of the machine is told as, with one line in the log; else None.
 
     Args:
         error: What was caught.
         where: The place in the user's words; by default the file that the error names.
     """
-    fault = log_machine_fault(error)
+    fault = logged_machine_fault(error)
     if fault is None:
         return None
     kind = ProcessError if fault is MachineFault.NO_PROCESS else StorageError
     sentence, remedy = FAULT_MESSAGES[fault]
-    return kind(where or place_of_fault(error) or "storage", found=sentence, remedy=remedy)
+    return kind(
+        where or path_named_by_error_or_causes(error) or "storage", found=sentence, remedy=remedy
+    )
 
 
-def log_machine_fault(error: BaseException) -> MachineFault | None:
+def logged_machine_fault(error: BaseException) -> MachineFault | None:
     """Return what `machine_fault` does, with one line in the log where it is one."""
     fault = machine_fault(error)
     if fault is not None:
@@ -175,7 +177,7 @@ def log_machine_fault(error: BaseException) -> MachineFault | None:
     return fault
 
 
-def place_of_fault(error: BaseException) -> str:
+def path_named_by_error_or_causes(error: BaseException) -> str:
     """Return the file or the database that an error or its causes name; "" where none does."""
     names = (getattr(cause, "filename", None) for cause in _error_and_its_causes(error))
     return next((str(name) for name in names if name), "")
@@ -194,9 +196,9 @@ def machine_faults_as_storage_errors(where: str | os.PathLike[str]) -> Generator
         raise
     except Exception as error:
         # What the block reads may fail as well; its own name says more than that of the draft.
-        place = place_of_fault(error)
+        place = path_named_by_error_or_causes(error)
         is_of_draft = not place or place.endswith(".draft") or ".draft/" in place
-        fault_error = machine_fault_error(error, os.fspath(where) if is_of_draft else place)
+        fault_error = logged_machine_fault_error(error, os.fspath(where) if is_of_draft else place)
         if fault_error is None:
             raise
         raise fault_error from error

@@ -113,7 +113,7 @@ def can_be_identifier(kind: IdentifierKind, name: str) -> bool:
     return SPELLINGS[kind].fits(name)
 
 
-def check_identifier(kind: IdentifierKind, name: str, where: str) -> str:
+def valid_identifier(kind: IdentifierKind, name: str, where: str) -> str:
     """Return `name`, which something of `kind` may be called.
 
     Args:
@@ -124,7 +124,7 @@ def check_identifier(kind: IdentifierKind, name: str, where: str) -> str:
     Raises:
         IdentifierError: It may not be called so; place, name and the right form are told.
 
-    >>> check_identifier(IdentifierKind.PROJECT, "heart", "NAME")
+    >>> valid_identifier(IdentifierKind.PROJECT, "heart", "NAME")
     'heart'
     """
     if can_be_identifier(kind, name):

@@ -81,7 +81,7 @@ def load_package_licence_table(package: Path = PACKAGE) -> LicenceTable:
     )
 
 
-def shipped_files(package: Path = PACKAGE) -> tuple[str, ...]:
+def shipped_non_code_file_names(package: Path = PACKAGE) -> tuple[str, ...]:
     """Return each file of a package that is not program code, below its folder."""
     files = (path for path in package.rglob("*") if path.is_file())
     return tuple(

@@ -153,7 +153,7 @@ def log_event(event: LogEvent, **fields: LogValue) -> None:
     checked = {name: _checked_log_value(name, value) for name, value in fields.items()}
     opened = _OPEN.log
     if opened is not None:
-        opened.write_event(event, {**_LOG_CONTEXT.get(), **checked})
+        opened.write_event_to_file_or_stderr(event, {**_LOG_CONTEXT.get(), **checked})
 
 
 @contextmanager
@@ -215,7 +215,9 @@ def log_bug(error: BaseException) -> BugReport:
     opened = _OPEN.log or _StructuredLog(str(_bug_log_file()))
     fields = {"incident": incident, "error": type(error), "frames": traceback_frames(error)}
     checked = {name: _checked_log_value(name, value) for name, value in fields.items()}
-    is_in_file = opened.write_event(LogEvent.BUG, {**_LOG_CONTEXT.get(), **checked})
+    is_in_file = opened.write_event_to_file_or_stderr(
+        LogEvent.BUG, {**_LOG_CONTEXT.get(), **checked}
+    )
     return BugReport(file=opened.destination if is_in_file else "", incident=incident)
 
 
@@ -317,7 +319,7 @@ class _StructuredLog:
         self._file = None if destination == LOG_TO_STDERR else RotatingLogFile(Path(destination))
         self._lost_lines = 0
 
-    def write_event(self, event: LogEvent, fields: Mapping[str, Any]) -> bool:
+    def write_event_to_file_or_stderr(self, event: LogEvent, fields: Mapping[str, Any]) -> bool:
         """Write a line; return whether it is in the log's file."""
         level = "error" if event in LOG_ERRORS else "warning" if event in LOG_WARNINGS else "info"
         at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -336,7 +338,7 @@ class _StructuredLog:
             return False
         if self._lost_lines:
             count, self._lost_lines = self._lost_lines, 0
-            self.write_event(LogEvent.LOG_LINES_LOST, {"count": count})
+            self.write_event_to_file_or_stderr(LogEvent.LOG_LINES_LOST, {"count": count})
         return True
 
 

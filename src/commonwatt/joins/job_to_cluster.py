@@ -28,7 +28,7 @@ TENANT = "sandbox"
 _OVERHEAD_S = 60.0  # to prove a machine's isolation before the job, and to clear away after it
 
 
-def join_isolated_jobs_to_cluster(
+def cluster_runner_of_isolated_jobs(
     folder: Path, node_folder: Path, *, tenant: str = TENANT
 ) -> RemoteJobRunner:
     """Return what runs isolated jobs on the cluster of the controller at `folder`.

@@ -34,7 +34,7 @@ nothing is then half written, because the transaction is rolled back.
 """
 
 from commonwatt.ledger.actors import Actor, Person
-from commonwatt.ledger.checkpoints import Checkpoint, checkpoint_signed_by, parse_checkpoint_note
+from commonwatt.ledger.checkpoints import Checkpoint, is_checkpoint_signed_by, parse_checkpoint_note
 from commonwatt.ledger.entries import EntryDraft, LedgerEntry
 from commonwatt.ledger.errors import (
     ActorError,
@@ -64,6 +64,6 @@ __all__ = [
     "Signer",
     "TamperedError",
     "actor_id_of",
-    "checkpoint_signed_by",
+    "is_checkpoint_signed_by",
     "parse_checkpoint_note",
 ]

@@ -24,8 +24,8 @@ from commonwatt.ledger.people import (
     check_person_can_be_enrolled,
     enrolment_draft,
     ledger_actor_row,
+    person_name_normalised_for_comparison,
     revocation_draft,
-    same_person_key,
 )
 from commonwatt.ledger.verified import verified_head
 
@@ -36,14 +36,14 @@ __all__ = [
     "Actor",
     "Person",
     "actor_of_enrolment",
+    "apply_actor_draft_to_table",
     "check_actor_active",
     "check_actor_role",
     "check_person_can_be_enrolled",
     "enrolment_draft",
     "find_ledger_actor",
+    "person_name_normalised_for_comparison",
     "revocation_draft",
-    "same_person_key",
-    "save_ledger_actor",
 ]
 
 
@@ -64,7 +64,7 @@ def find_ledger_actor(connection: sa.Connection, actor_id: str) -> Actor:
     return actor
 
 
-def save_ledger_actor(connection: sa.Connection, index: int, draft: EntryDraft) -> None:
+def apply_actor_draft_to_table(connection: sa.Connection, index: int, draft: EntryDraft) -> None:
     """Bring the table of actors up to date with an enrolment or a revocation."""
     actor_id = draft.subject.removeprefix("actor/")
     # The table is an index of the entries, never a source: each use compares it with the chain.

@@ -53,7 +53,7 @@ def parse_checkpoint_note(note: str) -> Checkpoint:
         ) from None
 
 
-def checkpoint_signed_by(checkpoint: Checkpoint, public_key: bytes) -> bool:
+def is_checkpoint_signed_by(checkpoint: Checkpoint, public_key: bytes) -> bool:
     """Return whether one of the signatures of a checkpoint is that of `public_key`."""
     body, _, rest = checkpoint.note.partition("\n\n")
     wanted = _checkpoint_key_id(checkpoint.origin, public_key)

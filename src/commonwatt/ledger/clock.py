@@ -44,7 +44,7 @@ def reference_instant(connection: sa.Connection) -> datetime:
     return _file_system_instant(Path(str(connection.engine.url.database)))
 
 
-def reading_instant(connection: sa.Connection) -> datetime:
+def reference_instant_for_reader(connection: sa.Connection) -> datetime:
     """Return the time for a reader, who may not write beside the database."""
     if connection.dialect.name == "postgresql":
         return reference_instant(connection)
@@ -62,7 +62,7 @@ def check_last_instant(connection: sa.Connection, at: str, index: int) -> None:
     Raises:
         ClockError: It lies more than five minutes ahead.
     """
-    latest = reading_instant(connection) + MOST_AHEAD
+    latest = reference_instant_for_reader(connection) + MOST_AHEAD
     if at > ledger_instant_text(latest):
         raise ClockError(
             f"entry {index:,}",

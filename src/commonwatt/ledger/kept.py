@@ -65,7 +65,7 @@ class KeptState:
         """Return where the checkpoints of this place lie."""
         return self.folder / "witness"
 
-    def ledger_here(self) -> str:
+    def first_link_last_seen_here(self) -> str:
         """Return the first link of the ledger last seen at this place; "" if none was."""
         try:
             return (self.folder / _LEDGER).read_text(encoding="ascii").strip()
@@ -99,7 +99,7 @@ class KeptState:
             seal = _seal(body, self._secret())
             text = json.dumps({"head": body, "seal": seal})
             save_bytes(text.encode(), self.folder / _HEAD, mode=0o600, synced=False)
-            if not self.ledger_here():
+            if not self.first_link_last_seen_here():
                 save_bytes(head.first_link.hex().encode(), self.folder / _LEDGER, synced=False)
 
     def load_head(self) -> VerifiedHead | None:

@@ -84,7 +84,7 @@ class Key:
             pem = path.read_bytes()
             locked = b"ENCRYPTED" in pem
             if locked and password is None:
-                password = key_password(path)
+                password = read_key_password(path)
             private = load_pem_private_key(pem, password)
         except (OSError, ValueError, TypeError):
             private = None
@@ -108,7 +108,7 @@ class Key:
         return self._private.sign(message)
 
 
-def key_password(path: Path, *, twice: bool = False) -> bytes | None:
+def read_key_password(path: Path, *, twice: bool = False) -> bytes | None:
     """Return the password of a key: from the environment, a file that it names, or as typed.
 
     Never from the command line, which everybody on the machine can read.

@@ -31,12 +31,12 @@ class ListedSubtreeHashes:
     """Nodes over hashes in memory; the plainest `SubtreeHashes`."""
 
     def __init__(self, leaves: Sequence[bytes]) -> None:
-        self._leaves = leaves
+        self._pdf_page_object_numbers = leaves
 
     def node(self, level: int, position: int) -> bytes:
         """Return the root of one complete subtree."""
         first = position << level
-        return complete_subtree_root(self._leaves[first : first + (1 << level)])
+        return complete_subtree_root(self._pdf_page_object_numbers[first : first + (1 << level)])
 
 
 def merkle_parent_hash(left: bytes, right: bytes) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from commonwatt.core.identifiers import IdentifierKind, check_identifier
+from commonwatt.core.identifiers import IdentifierKind, valid_identifier
 from commonwatt.core.messages import Message
 from commonwatt.ledger.entries import EntryDraft
 from commonwatt.ledger.errors import ActorError
@@ -58,7 +58,7 @@ def check_person_can_be_enrolled(person: Person) -> None:
         IdentifierError: Nobody may be called so.
         InputError: No rule knows the role.
     """
-    check_identifier(IdentifierKind.PERSON, person.name, "name")
+    valid_identifier(IdentifierKind.PERSON, person.name, "name")
     check_known_role(person.role, "role")
 
 
@@ -104,11 +104,11 @@ def actor_of_enrolment(index: int, subject: str, body: Mapping[str, Any]) -> Act
     )
 
 
-def same_person_key(name: str) -> str:
+def person_name_normalised_for_comparison(name: str) -> str:
     """Return how a name is compared: letters that look alike in two encodings are one name.
 
-    >>> same_person_key("Ｌee  Ka-Ming") == same_person_key("lee ka-ming")
-    True
+    >>> person_name_normalised_for_comparison("Ｌee  Ka-Ming")
+    'lee ka-ming'
     """
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 

@@ -18,7 +18,7 @@ from commonwatt.ledger.people import (
     REVOKE,
     Actor,
     actor_of_enrolment,
-    same_person_key,
+    person_name_normalised_for_comparison,
 )
 from commonwatt.ledger.permissions import OWN_PREFIX, WritePermissions, parse_permissions
 
@@ -102,9 +102,10 @@ class ChainState:
     def has_other_consent(self, actor: Actor, digest: str) -> bool:
         """Return whether another person of the committee, still enrolled, agreed to an entry."""
         people = (self.actors[other] for other in self.consents.get(digest, frozenset()))
-        own = same_person_key(actor.person.name)
+        own = person_name_normalised_for_comparison(actor.person.name)
         return any(
-            other.revoked_in is None and same_person_key(other.person.name) != own
+            other.revoked_in is None
+            and person_name_normalised_for_comparison(other.person.name) != own
             for other in people
         )
 

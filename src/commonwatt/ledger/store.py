@@ -54,18 +54,18 @@ from commonwatt.ledger.state import (
 )
 from commonwatt.ledger.verified import (
     begin_ledger_here,
+    head_and_last_signer_if_written,
     memory_of_engine,
-    push_checkpoint,
-    remember_committed,
+    push_checkpoint_and_list_unreachable,
+    remember_head_and_push_checkpoint,
     verified_head,
     verified_head_after_writing,
-    written_in_transaction,
 )
 from commonwatt.ledger.witness import check_witness_name
 from commonwatt.stores.engine import (
-    database_error_of_fault,
     database_read_transaction,
     database_write_transaction,
+    logged_database_error,
     open_database_engine,
 )
 from commonwatt.stores.errors import StoreError
@@ -150,7 +150,7 @@ class Ledger:
         except SQLAlchemyError as error:
             engine.dispose()
             if machine_fault(error) is not None:
-                raise database_error_of_fault(
+                raise logged_database_error(
                     error, _ledger_location_without_password(where)
                 ) from error
             raise LedgerError(
@@ -170,9 +170,9 @@ class Ledger:
         """
         with database_write_transaction(self.engine) as connection:
             yield connection
-            written = written_in_transaction(connection)
+            written = head_and_last_signer_if_written(connection)
         if written:
-            remember_committed(self.engine, *written)
+            remember_head_and_push_checkpoint(self.engine, *written)
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """Give a connection for queries, which waits for no writer."""
@@ -379,7 +379,7 @@ class Ledger:
         for draft in drafts:
             kind_and_state = (draft.kind, str(draft.body.get("to")))
             if kind_and_state not in permitted:
-                _raise_write_fault(state, actor, draft)
+                _check_may_write_draft(state, actor, draft)
                 permitted.add(kind_and_state)
         return _append_signed_entries(tx, head, drafts, actor, by, at, bodies)
 
@@ -458,7 +458,9 @@ class Ledger:
             if not tx.execute(sa.select(table.c.size).where(table.c.size == head.size)).first():
                 row = {"size": checkpoint.size, "root": checkpoint.root, "note": checkpoint.note}
                 tx.execute(sa.insert(table), [row])
-        push_checkpoint(checkpoint, memory_of_engine(self.engine).witness_places(head))
+        push_checkpoint_and_list_unreachable(
+            checkpoint, memory_of_engine(self.engine).witness_places(head)
+        )
         return checkpoint
 
 
@@ -519,7 +521,7 @@ def _check_may_change_chain(tx: sa.Connection, by: Signer, step: str) -> None:
 
 def _check_own_draft(state: ChainState, actor: actors.Actor, draft: EntryDraft) -> None:
     """Raise unless `actor` may write an entry about the chain that makes sense in it."""
-    _raise_write_fault(state, actor, draft)
+    _check_may_write_draft(state, actor, draft)
     subject_id = draft.subject.removeprefix("actor/")
     if draft.kind == actors.ENROL:
         if subject_id in state.actors:
@@ -540,7 +542,9 @@ def _check_name_is_free(state: ChainState, draft: EntryDraft) -> None:
     """
     name, role = str(draft.body["name"]), draft.body["role"]
     for actor in state.actors.values():
-        same = actors.same_person_key(actor.person.name) == actors.same_person_key(name)
+        same = actors.person_name_normalised_for_comparison(
+            actor.person.name
+        ) == actors.person_name_normalised_for_comparison(name)
         if same and actor.person.role == role and actor.revoked_in is None:
             raise ActorError(
                 "name",
@@ -558,7 +562,7 @@ def _check_name_is_free(state: ChainState, draft: EntryDraft) -> None:
             )
 
 
-def _raise_write_fault(state: ChainState, actor: actors.Actor, draft: EntryDraft) -> None:
+def _check_may_write_draft(state: ChainState, actor: actors.Actor, draft: EntryDraft) -> None:
     digest = draft_digest(draft) if draft.kind.startswith(OWN_PREFIX) else ""
     fault = state.write_fault(actor.actor_id, draft.kind, draft.body, digest)
     if fault is not None:
@@ -612,7 +616,7 @@ def _append_signed_entries(
     _save_ledger_entry_rows(tx, head, rows, _batch_signature_row(head, rows, by))
     for index, draft in enumerate(drafts, head.size):
         if draft.kind in (actors.ENROL, actors.REVOKE):
-            actors.save_ledger_actor(tx, index, draft)
+            actors.apply_actor_draft_to_table(tx, index, draft)
     # Walked as any reader will: what would not verify is refused here, and not kept.
     verified_head_after_writing(tx, by)
     return entries

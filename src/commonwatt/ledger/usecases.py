@@ -32,7 +32,7 @@ from commonwatt.ledger.actors import (
     revocation_draft,
 )
 from commonwatt.ledger.clock import Instant
-from commonwatt.ledger.keys import key_password, load_public_key, public_key_pem
+from commonwatt.ledger.keys import load_public_key, public_key_pem, read_key_password
 from commonwatt.ledger.permissions import WritePermissions, parse_permissions, shipped_permissions
 from commonwatt.ledger.store import (
     draft_digest,
@@ -91,7 +91,7 @@ def make_key_pair(key_file: Path, *, locked: bool = True) -> dict[str, Any]:
     Raises:
         ActorError: A password is wanted and there is none, or a file is there already.
     """
-    password = key_password(key_file, twice=True) if locked else None
+    password = read_key_password(key_file, twice=True) if locked else None
     if locked and not password:
         raise ActorError(
             str(key_file),
@@ -144,7 +144,7 @@ def _enrol_public_key(
     ledger_location: str, by: Key, public_key: bytes, person: Person, now: Instant
 ) -> dict[str, Any]:
     drafts = [enrolment_draft(person, public_key)]
-    agreed = _write_own_entries(ledger_location, by, lambda _ledger: drafts, now)
+    agreed = _write_or_agree_to_own_entries(ledger_location, by, lambda _ledger: drafts, now)
     if agreed["waits_for_second"]:
         return asdict(person) | {"actor_id": actor_id_of(public_key)} | agreed
     return _actor_dict_in(ledger_location, actor_id_of(public_key)) | agreed
@@ -155,7 +155,9 @@ def revoke_ledger_actor(
 ) -> dict[str, Any]:
     """Revoke a key."""
     drafts = [revocation_draft(actor_id, reason)]
-    agreed = _write_own_entries(ledger_location, Key.load(by_file), lambda _ledger: drafts, now)
+    agreed = _write_or_agree_to_own_entries(
+        ledger_location, Key.load(by_file), lambda _ledger: drafts, now
+    )
     return _actor_dict_in(ledger_location, actor_id) | agreed
 
 
@@ -171,7 +173,9 @@ def rotate_ledger_actor(
             person = find_ledger_actor(connection, actor_id).person
         return [revocation_draft(actor_id, reason), enrolment_draft(person, public_key)]
 
-    agreed = _write_own_entries(ledger_location, Key.load(by_file), drafts_of_rotation, now)
+    agreed = _write_or_agree_to_own_entries(
+        ledger_location, Key.load(by_file), drafts_of_rotation, now
+    )
     of = actor_id if agreed["waits_for_second"] else actor_id_of(public_key)
     return _actor_dict_in(ledger_location, of) | agreed | {"replaces": actor_id}
 
@@ -184,7 +188,7 @@ def _actor_dict_in(ledger_location: str, actor_id: str) -> dict[str, Any]:
     return with_ledger(ledger_location, actor_dict_of)
 
 
-def _write_own_entries(
+def _write_or_agree_to_own_entries(
     ledger_location: str, by: Key, drafts_of: Callable[[Ledger], list[EntryDraft]], now: Instant
 ) -> dict[str, Any]:
     """Write entries about the chain, or the agreement of the first of two of the committee."""
@@ -224,7 +228,9 @@ def set_ledger_permissions(
     """
     table = _load_permissions(table_file) if table_file else shipped_permissions()
     drafts = [permissions_draft(table)]
-    agreed = _write_own_entries(ledger_location, Key.load(by_file), lambda _ledger: drafts, now)
+    agreed = _write_or_agree_to_own_entries(
+        ledger_location, Key.load(by_file), lambda _ledger: drafts, now
+    )
     return ledger_permissions_at(ledger_location) | agreed
 
 
@@ -250,7 +256,7 @@ def correct_ledger_clock(
     return with_ledger(ledger_location, correct)
 
 
-def ledger_witness_rows(ledger_location: str) -> dict[str, Any]:
+def ledger_size_and_witness_reports(ledger_location: str) -> dict[str, Any]:
     """Return what each witness knows of a ledger, which none of them contradicts."""
 
     def witness_rows_of(ledger: Ledger) -> dict[str, Any]:
@@ -276,8 +282,8 @@ def change_ledger_witnesses(
         left = [name for name in dict.fromkeys(names) if name not in remove]
         return [witnesses_draft(left, reason)]
 
-    agreed = _write_own_entries(ledger_location, Key.load(by_file), witness_drafts, now)
-    return ledger_witness_rows(ledger_location) | agreed
+    agreed = _write_or_agree_to_own_entries(ledger_location, Key.load(by_file), witness_drafts, now)
+    return ledger_size_and_witness_reports(ledger_location) | agreed
 
 
 def accept_loss_of_entries(
@@ -342,7 +348,7 @@ def ledger_entries_and_actors(
     return with_ledger(ledger_location, entries_and_actors_of)
 
 
-def merkle_proof_of_ledger_entry(
+def ledger_inclusion_or_consistency_proof(
     ledger_location: str, index: int | None, since: int | None
 ) -> dict[str, Any]:
     """Return the proof that an entry is in, or that the ledger of `since` entries only grew.

@@ -42,7 +42,7 @@ from commonwatt.ledger.witness import (
     WitnessFolder,
     WitnessPlace,
     WitnessReport,
-    check_witness_notes,
+    checked_witness_reports,
     named_witness_places,
     witness_names_of_environment,
 )
@@ -187,27 +187,35 @@ def verified_head_after_writing(connection: sa.Connection, signer: Signer) -> Ve
         return verified_head(connection)
 
 
-def written_in_transaction(connection: sa.Connection) -> tuple[VerifiedHead, Signer] | None:
+def head_and_last_signer_if_written(
+    connection: sa.Connection,
+) -> tuple[VerifiedHead, Signer] | None:
     """Return the head and the last signer if this transaction wrote entries."""
     seen = _seen_in(connection)
     return (seen.head, seen.signer) if seen and seen.signer is not None else None
 
 
-def remember_committed(engine: sa.Engine, head: VerifiedHead, signer: Signer) -> None:
+def remember_head_and_push_checkpoint(
+    engine: sa.Engine, head: VerifiedHead, signer: Signer
+) -> None:
     """Take a head whose transaction was committed, and push its checkpoint to the witnesses."""
     memory = memory_of_engine(engine)
     with memory.lock:
         memory.remember(head)
-        if memory.kept is not None and not memory.kept.ledger_here():
+        if memory.kept is not None and not memory.kept.first_link_last_seen_here():
             memory.kept.begin(head.first_link)
         memory.keep()
         places = memory.witness_places(head)
     if places:
         root = head.merkle_root()
-        push_checkpoint(sign_ledger_checkpoint(head.origin, head.size, root, signer), places)
+        push_checkpoint_and_list_unreachable(
+            sign_ledger_checkpoint(head.origin, head.size, root, signer), places
+        )
 
 
-def push_checkpoint(checkpoint: Checkpoint, places: list[WitnessPlace]) -> list[str]:
+def push_checkpoint_and_list_unreachable(
+    checkpoint: Checkpoint, places: list[WitnessPlace]
+) -> list[str]:
     """Hand a checkpoint to each place; return those that could not be reached."""
     away: list[str] = []
     for place in places:
@@ -255,7 +263,7 @@ def witness_reports(connection: sa.Connection) -> list[WitnessReport]:
     """
     head = verified_head(connection)
     places = memory_of_engine(connection.engine).witness_places(head)
-    return check_witness_notes(connection, head, places, goes_further_now)
+    return checked_witness_reports(connection, head, places, database_holds_as_many_entries_now)
 
 
 def _seen_in(connection: sa.Connection) -> _SeenInTransaction | None:
@@ -276,7 +284,9 @@ def _base_head(connection: sa.Connection, memory: LedgerMemory, stored: ChainHea
     if not memory.heads:
         return head_of_nothing(stored.origin)
     newest = memory.heads[-1]
-    if newest.size > stored.size and not goes_further_now(connection, newest.size):
+    if newest.size > stored.size and not database_holds_as_many_entries_now(
+        connection, newest.size
+    ):
         raise _shorter_chain_error(stored.size, newest.size)
     fitting = [head for head in memory.heads if head.size <= stored.size]
     return fitting[-1] if fitting else head_of_nothing(stored.origin)
@@ -293,7 +303,7 @@ def _kept_head(
     if head is None:
         return None
     if head.size > stored.size:
-        if goes_further_now(connection, head.size):
+        if database_holds_as_many_entries_now(connection, head.size):
             return None
         raise _shorter_chain_error(stored.size, head.size)
     return replace(head, state=_folded_state(connection, head))
@@ -301,7 +311,7 @@ def _kept_head(
 
 def _check_same_ledger_here(connection: sa.Connection, kept: KeptState) -> None:
     """Raise if another ledger stands where one was seen before."""
-    known = kept.ledger_here()
+    known = kept.first_link_last_seen_here()
     table = schema.entries
     first = connection.execute(sa.select(table.c.link).where(table.c.position == 0)).scalar()
     if known and (first is None or bytes(first).hex() != known):
@@ -346,7 +356,7 @@ def _instant_of(connection: sa.Connection, base: VerifiedHead, index: int) -> st
     return str(row.at)
 
 
-def goes_further_now(connection: sa.Connection, size: int) -> bool:
+def database_holds_as_many_entries_now(connection: sa.Connection, size: int) -> bool:
     """Return whether the database holds `size` entries, though this transaction sees fewer.
 
     Another process may have written, and told a witness, after this transaction began.
@@ -427,7 +437,7 @@ def _check_witnesses_now_and_then(
     if memory.heads and memory.heads[-1].size > head.size:
         return
     places = memory.witness_places(head)
-    check_witness_notes(connection, head, places, goes_further_now)
+    checked_witness_reports(connection, head, places, database_holds_as_many_entries_now)
     memory.witnesses_at_s = now_s
 
 
@@ -451,12 +461,12 @@ __all__ = [
     "actors_do_not_follow_error",
     "begin_ledger_here",
     "edited_row_error",
+    "head_and_last_signer_if_written",
     "loss_accepted",
     "memory_of_engine",
-    "push_checkpoint",
-    "remember_committed",
+    "push_checkpoint_and_list_unreachable",
+    "remember_head_and_push_checkpoint",
     "verified_head",
     "verified_head_after_writing",
     "witness_reports",
-    "written_in_transaction",
 ]

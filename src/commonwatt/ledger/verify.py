@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 import commonwatt.ledger.schema as schema
 from commonwatt.core.messages import Message
-from commonwatt.ledger.checkpoints import Checkpoint, checkpoint_signed_by, parse_checkpoint_note
+from commonwatt.ledger.checkpoints import Checkpoint, is_checkpoint_signed_by, parse_checkpoint_note
 from commonwatt.ledger.clock import check_last_instant
 from commonwatt.ledger.errors import TamperedError
 from commonwatt.ledger.head import ChainHead, read_chain_head
@@ -26,7 +26,7 @@ from commonwatt.ledger.walk import (
     ChainWalk,
     MerkleAccumulator,
     head_of_nothing,
-    stored_instant_of,
+    stored_instant_reader,
     walk_chain,
 )
 
@@ -80,7 +80,7 @@ def verify_ledger(ledger: ReadableChain, *, pinned: Checkpoint | None = None) ->
     with ledger.reading() as connection:
         head = read_chain_head(connection)
         start = head_of_nothing(head.origin)
-        walk = ChainWalk(start=start, instant_of=stored_instant_of(connection))
+        walk = ChainWalk(start=start, instant_of=stored_instant_reader(connection))
         checkpoints = _checked_ledger_checkpoints(connection, pinned)
         _walk_with_checkpoints(connection, walk, checkpoints)
         _check_chain_head(head, walk)
@@ -137,7 +137,7 @@ def _check_checkpoint_signers(checkpoints: list[Checkpoint], walk: ChainWalk) ->
         if checkpoint.size > walk.tree.size:
             raise walk.tampered_error(Message("fewer entries than a checkpoint says"))
         keys = [actor.public_key for actor in walk.state.actors.values()]
-        if not any(checkpoint_signed_by(checkpoint, key) for key in keys):
+        if not any(is_checkpoint_signed_by(checkpoint, key) for key in keys):
             raise walk.tampered_error(Message("a checkpoint that nobody enrolled has signed"))
 
 

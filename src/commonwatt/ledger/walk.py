@@ -305,7 +305,7 @@ def walk_chain(
         raise walk.tampered_error(Message("an entry that nobody signed"))
 
 
-def stored_instant_of(connection: sa.Connection) -> Callable[[int], str]:
+def stored_instant_reader(connection: sa.Connection) -> Callable[[int], str]:
     """Return what tells the instant of an entry of the chain that `connection` sees."""
 
     def instant_of(index: int) -> str:

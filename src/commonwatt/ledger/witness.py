@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
-from commonwatt.ledger.checkpoints import Checkpoint, checkpoint_signed_by, parse_checkpoint_note
+from commonwatt.ledger.checkpoints import Checkpoint, is_checkpoint_signed_by, parse_checkpoint_note
 from commonwatt.ledger.errors import LedgerError, TamperedError
 from commonwatt.ledger.inclusion import root_at_size
 from commonwatt.ledger.walk import VerifiedHead
@@ -176,7 +176,7 @@ class WitnessReport:
     reached: bool
 
 
-def check_witness_notes(
+def checked_witness_reports(
     connection: sa.Connection,
     head: VerifiedHead,
     places: Sequence[WitnessPlace],
@@ -235,7 +235,7 @@ def _check_witness_checkpoint(
             where, Message("another past of the first {known} entries than the ledger has", gaps)
         )
     keys = [actor.public_key for actor in head.state.actors.values()]
-    if not any(checkpoint_signed_by(checkpoint, key) for key in keys):
+    if not any(is_checkpoint_signed_by(checkpoint, key) for key in keys):
         raise _witness_error(where, Message("a checkpoint that nobody enrolled has signed"))
 
 

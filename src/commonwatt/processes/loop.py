@@ -9,7 +9,12 @@ from threading import Event, Thread
 from typing import IO, Final
 
 from commonwatt.core.errors import CommonwattError, ProcessError
-from commonwatt.core.faults import FAULT_MESSAGES, MachineFault, machine_fault, machine_fault_error
+from commonwatt.core.faults import (
+    FAULT_MESSAGES,
+    MachineFault,
+    logged_machine_fault_error,
+    machine_fault,
+)
 from commonwatt.core.files import try_lock
 from commonwatt.core.log import LogCode, LogEvent, log_bug, log_event
 
@@ -99,7 +104,7 @@ class ProcessWatchLoop:
 def log_process_loop_failure(loop: LogCode, error: Exception) -> None:
     """Leave one line about a step that failed: of the machine, of a kind we know, or a bug."""
     if machine_fault(error) is not None:
-        machine_fault_error(error)
+        logged_machine_fault_error(error)
     elif isinstance(error, CommonwattError):
         log_event(LogEvent.LOOP_FAILED, loop=loop, error=type(error))
     else:

@@ -76,7 +76,7 @@ def write_report_pdf(page: Path, target: Path) -> None:
     """
     chromium, text = find_chromium(), page.read_text(encoding="utf-8")
     with TemporaryDirectory(prefix="commonwatt-print-") as folder:
-        first = _printed(chromium, text, Path(folder))
+        first = _pdf_printed_by_chromium(chromium, text, Path(folder))
         numbers = page_numbers_by_anchor(first)
         missing = [name for _, name, _ in _FOLIO.findall(text) if name not in numbers]
         # A contents without a number would look like one whose section is not there.
@@ -87,7 +87,7 @@ def write_report_pdf(page: Path, target: Path) -> None:
                 wanted=Message("a PDF that names where each section stands"),
             )
         numbered = report_html_with_page_numbers(text, numbers)
-        save_bytes(_printed(chromium, numbered, Path(folder)), target)
+        save_bytes(_pdf_printed_by_chromium(chromium, numbered, Path(folder)), target)
 
 
 def report_html_with_page_numbers(text: str, numbers: Mapping[str, int]) -> str:
@@ -103,7 +103,7 @@ def page_numbers_by_anchor(pdf: bytes) -> dict[str, int]:
     """Return on which page, from 1, each anchor of a PDF by Chromium stands; none where unknown."""
     objects = {int(number): body for number, body in _OBJECT.findall(pdf)}
     root = _ROOT.search(pdf)
-    pages = list(_leaves(objects, int(root[1]))) if root else []
+    pages = list(_pdf_page_object_numbers(objects, int(root[1]))) if root else []
     place = {number: index + 1 for index, number in enumerate(pages)}
     return {
         name.decode("utf-8", "replace"): place[int(page)]
@@ -112,15 +112,19 @@ def page_numbers_by_anchor(pdf: bytes) -> dict[str, int]:
     }
 
 
-def _leaves(objects: Mapping[int, bytes], number: int) -> list[int]:
+def _pdf_page_object_numbers(objects: Mapping[int, bytes], number: int) -> list[int]:
     """Return the pages below a node of the tree of pages, in order."""
     kids = _KIDS.search(objects.get(number, b""))
     if kids is None:
         return [number]
-    return [leaf for kid in _REFERENCE.findall(kids[1]) for leaf in _leaves(objects, int(kid))]
+    return [
+        leaf
+        for kid in _REFERENCE.findall(kids[1])
+        for leaf in _pdf_page_object_numbers(objects, int(kid))
+    ]
 
 
-def _printed(chromium: str, text: str, folder: Path) -> bytes:
+def _pdf_printed_by_chromium(chromium: str, text: str, folder: Path) -> bytes:
     page, target = folder / "report.html", folder / "report.pdf"
     page.write_text(text, encoding="utf-8")
     target.unlink(missing_ok=True)

@@ -136,7 +136,7 @@ class StageStore:
             "lineage": {key: _lineage_row(self.lineage_by_key[key]) for key in opened},
         }
         _save_run_stage_to_cache(StageResult(data=data, name=name, key=folder.name), folder)
-        _forget_oldest_run_stages(self.folder)
+        _delete_oldest_cached_run_stages(self.folder)
 
     def _folder_of(self, name: str, inputs: object) -> Path:
         return self.folder / run_stage_cache_key(name, inputs, self._encoded)
@@ -167,7 +167,7 @@ class StageStore:
         if result.is_partial:
             return result
         _save_run_stage_to_cache(result, folder)
-        _forget_oldest_run_stages(self.folder)
+        _delete_oldest_cached_run_stages(self.folder)
         # Read back, so that a first run and a cached one hand on the very same bytes.
         return _load_cached_run_stage(folder, compute_tables_again) or result
 
@@ -284,7 +284,7 @@ def _save_run_stage_to_cache(stage: StageResult, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _forget_oldest_run_stages(folder: Path) -> None:
+def _delete_oldest_cached_run_stages(folder: Path) -> None:
     # A quarter at once: to ask every folder for its age after each stage takes longer than most
     # stages.
     if len(os.listdir(folder)) <= MOST_STAGES:

@@ -388,10 +388,10 @@ def _delete_abandoned_run_draft_folder(folder: Path) -> None:
 
 def _is_orphaned_draft(folder: Path) -> bool:
     # A draft whose lease was taken since the leases were read is young, and stays.
-    return folder.name.startswith(_DRAFT) and time.time() - _last_touched_s(folder) > _ORPHAN_S
+    return folder.name.startswith(_DRAFT) and time.time() - _last_touched_at_s(folder) > _ORPHAN_S
 
 
-def _last_touched_s(folder: Path) -> float:
+def _last_touched_at_s(folder: Path) -> float:
     latest = 0.0
     for path in (folder, *folder.rglob("*")):
         try:

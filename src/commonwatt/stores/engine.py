@@ -21,8 +21,8 @@ from sqlalchemy.pool import NullPool, StaticPool
 from commonwatt.core.faults import (
     FAULT_MESSAGES,
     MachineFault,
-    log_machine_fault,
-    place_of_fault,
+    logged_machine_fault,
+    path_named_by_error_or_causes,
 )
 from commonwatt.core.messages import Message
 from commonwatt.stores.errors import StoreBusyError, StoreError
@@ -92,18 +92,18 @@ def database_faults_as_store_errors(where: str | Path | sa.URL) -> Generator[Non
     try:
         yield
     except SQLAlchemyError as error:
-        raise database_error_of_fault(error, database_location_text(where)) from error
+        raise logged_database_error(error, database_location_text(where)) from error
 
 
-def database_error_of_fault(error: SQLAlchemyError, where: str = "") -> StoreError:
+def logged_database_error(error: SQLAlchemyError, where: str = "") -> StoreError:
     """Return the error that a person is told when the database fails; the machine's are logged.
 
     Args:
         error: What SQLAlchemy raised.
         where: The database in the user's words; by default the one that failed.
     """
-    where = where or place_of_fault(error) or "database"
-    match log_machine_fault(error):
+    where = where or path_named_by_error_or_causes(error) or "database"
+    match logged_machine_fault(error):
         case MachineFault.LOCKED:
             return StoreBusyError(
                 where,

@@ -109,7 +109,7 @@ def _migrate_postgresql(engine: sa.Engine) -> list[StoreMigration]:
     deadline = database_busy_deadline_s()
     # The server lists a client for a moment after it has gone. Each look is a transaction of its
     # own, because one transaction sees one list.
-    while _other_postgresql_sessions(engine) and time.monotonic() < deadline:
+    while _other_postgresql_session_count(engine) and time.monotonic() < deadline:
         time.sleep(0.1)
     with database_write_transaction(engine) as connection:
         lock_database_schema(connection)
@@ -123,7 +123,7 @@ def _migrate_postgresql(engine: sa.Engine) -> list[StoreMigration]:
         return _migrate_stores(connection)
 
 
-def _other_postgresql_sessions(engine: sa.Engine) -> int:
+def _other_postgresql_session_count(engine: sa.Engine) -> int:
     with database_read_transaction(engine) as connection:
         return connection.execute(sa.text(_OTHER_SESSIONS)).scalar_one()
 

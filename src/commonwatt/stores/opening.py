@@ -45,7 +45,7 @@ def prepare_store(
             migrated here and now.
         StoreBusyError: It must be migrated, and another process has it open.
     """
-    versions = check_database_versions(engine)
+    versions = store_versions_after_migrating(engine)
     if schema.name in versions:
         return
     with database_write_transaction(engine) as connection:
@@ -56,7 +56,7 @@ def prepare_store(
             record_store_revision(connection, schema)
 
 
-def check_database_versions(engine: sa.Engine) -> Mapping[str, StoreVersion]:
+def store_versions_after_migrating(engine: sa.Engine) -> Mapping[str, StoreVersion]:
     """Return the stores in a database by name, each of them at this program's step.
 
     All stores of the database are asked, not only the caller's: whoever opens a ledger reads

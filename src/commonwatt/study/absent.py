@@ -100,7 +100,7 @@ def absent_part_lines(parts: Sequence[AbsentPart], language: str) -> list[tuple[
     return [("; ".join(titles), sentence) for sentence, titles in names.items()]
 
 
-def parts_of_answer(parts: Sequence[AbsentPart]) -> list[AbsentPart]:
+def absent_parts_needed_for_answer(parts: Sequence[AbsentPart]) -> list[AbsentPart]:
     """Return the absent parts without which a study's answer is not whole.
 
     Which site runs what, hour by hour, is none of them: price, choice and debt hold without it.

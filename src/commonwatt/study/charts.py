@@ -72,11 +72,11 @@ def study_alternatives_cost_chart() -> Chart:
                 high="cost_p95_usd_per_gpu_hour",
             )
         ],
-        finding=cheapest_alternative,
+        finding=cheapest_alternative_message,
     )
 
 
-def cheapest_alternative(alternatives: pl.DataFrame, language: str) -> Message | None:
+def cheapest_alternative_message(alternatives: pl.DataFrame, language: str) -> Message | None:
     """Return which alternative is cheapest, before which other."""
     if alternatives.height < 2:
         return None

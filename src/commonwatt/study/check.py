@@ -35,8 +35,8 @@ from commonwatt.study.formulas.evaluate import (
 )
 from commonwatt.study.formulas.extents import (
     study_figure_basis_message,
+    study_figure_extent_and_basis_text,
     study_figure_extent_message,
-    study_figure_face_text,
 )
 from commonwatt.study.formulas.identities import study_table_law_differences
 from commonwatt.study.tables import BASIS, BASIS_SITES
@@ -289,7 +289,7 @@ def _study_report_page_figure_faults(
         )
     for at, text in _FACT_FACE.findall(page_html):
         if at in by_anchor:
-            face = study_figure_face_text(by_anchor[at], tables, language)
+            face = study_figure_extent_and_basis_text(by_anchor[at], tables, language)
             if html.unescape(text) != face:
                 yield _study_page_figure_mismatch(by_anchor[at].name, text, face)
     # In Chinese a label takes words of the programme file, which a run names by its digest and does
@@ -313,7 +313,7 @@ def _figure_origin_faults(
     shown = measure_value_text(value, use.formula.form, language, currency=currency)
     wanted = [
         f": {shown}</a>",
-        f"<dd>{study_figure_face_text(use, tables, language)}</dd>",
+        f"<dd>{study_figure_extent_and_basis_text(use, tables, language)}</dd>",
         f"<dd>{use.formula.sentence.translate(language)}</dd>",
         f"<code>{use.expression}</code>",
     ]

@@ -134,7 +134,7 @@ class FigureNode:
     extent: Message | None = None
     inputs: list[str] = field(default_factory=list[str])
 
-    def face_text(self, language: str = "en") -> str:
+    def extent_and_basis_text(self, language: str = "en") -> str:
         """Return scale, period and basis, as they stand beside the value; nothing for an input."""
         if self.use is None or self.extent is None:
             return ""
@@ -233,7 +233,7 @@ def study_programme_figure_origins(
             group=_figure_group(node).translate(language),
             label=labels[node.name],
             shown=node.shown_text(language),
-            face=node.face_text(language),
+            face=node.extent_and_basis_text(language),
             formula=node.formula_sentence(language),
             expression=node.use.expression if node.use else "",
             source="; ".join(t for t in (node.source, node.dated, node.confidence) if t),

@@ -9,7 +9,7 @@ from typing import Any
 from commonwatt.core.messages import Message
 from commonwatt.runs import StageResult, StageStore
 from commonwatt.siting.domain.cells import PRICE_YEAR
-from commonwatt.study.absent import AbsentPart, absent_part_lines, parts_of_answer
+from commonwatt.study.absent import AbsentPart, absent_part_lines, absent_parts_needed_for_answer
 from commonwatt.study.alternatives import (
     Alternative,
     Comparison,
@@ -96,7 +96,7 @@ def study_page_one_summary(
         days=_arrival_window_days(choices.first.fleet),
         scale=funding.scale if funding is not None else 1.0,
         currency=result.funding.data["currency"] if result.funding is not None else "",
-        absent=absent_part_lines(parts_of_answer(absent), language),
+        absent=absent_part_lines(absent_parts_needed_for_answer(absent), language),
     )
 
 

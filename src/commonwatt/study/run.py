@@ -88,7 +88,7 @@ from commonwatt.study.stages.fleet import (
 from commonwatt.study.tables import BASIS
 from commonwatt.study.what_if import (
     study_what_if_section,
-    what_if_figure_change_rows,
+    what_if_figure_rows_before_and_after,
     what_if_tables,
 )
 
@@ -197,7 +197,7 @@ def _new_study_answer(
     rows: list[dict[str, Any]] = []
     if programme.changes:
         before = _quoted_figures_before(order.written, stages, report_progress)
-        rows = what_if_figure_change_rows(before.facts, findings.facts)
+        rows = what_if_figure_rows_before_and_after(before.facts, findings.facts)
         warnings = [*warnings, *before.warnings]
     else:
         save_quoted_figures(programme, findings.quoted_figures(), stages, since=0)

@@ -2,13 +2,13 @@
 
 `run` leads; `cost`, `placement` and `funding` are the joints between wings, each from
 the measured output of the one before: use and energy give the cost and the placement,
-the cost gives the capital, the capital gives the debt path. `start_programme` writes a
+the cost gives the capital, the capital gives the debt path. `write_first_programme` writes a
 first programme to run.
 """
 
 from commonwatt.study.programme.annotated import annotated_programme_template
 from commonwatt.study.run import StudyRun, run_study
-from commonwatt.study.starting import ProgrammeStart, StartedProgramme, start_programme
+from commonwatt.study.starting import ProgrammeStart, StartedProgramme, write_first_programme
 
 __all__ = [
     "ProgrammeStart",
@@ -16,5 +16,5 @@ __all__ = [
     "StudyRun",
     "annotated_programme_template",
     "run_study",
-    "start_programme",
+    "write_first_programme",
 ]

@@ -14,10 +14,13 @@ from commonwatt.study.measures import WHAT_IF
 Row = dict[str, Any]
 
 
-def what_if_figure_change_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Row]:
+def what_if_figure_rows_before_and_after(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> list[Row]:
     """Return one row for each figure that both or either have, in the order of `after`.
 
-    >>> what_if_figure_change_rows({"a": 2.0, "b": {"x": 1}}, {"a": 3.0, "b": {"x": 1}})[0]
+    >>> before, after = {"a": 2.0, "b": {"x": 1}}, {"a": 3.0, "b": {"x": 1}}
+    >>> what_if_figure_rows_before_and_after(before, after)[0]
     {'figure': 'a', 'before': '2', 'after': '3', 'change_share': 0.5, 'changed': True}
     """
     old, new = dict(_flattened_study_facts(before)), dict(_flattened_study_facts(after))

@@ -28,7 +28,7 @@ from commonwatt.core.errors import (
     StorageError,
     UsageError,
 )
-from commonwatt.core.faults import machine_fault_error
+from commonwatt.core.faults import logged_machine_fault_error
 from commonwatt.core.log import LogEvent, log_bug, log_event, open_log_with_default_file
 from commonwatt.core.messages import Message
 from commonwatt.stores.errors import StoreError
@@ -261,7 +261,7 @@ def _invalid_request_response(request: Request, error: Exception) -> Response:
 def _machine_fault_response(request: Request, error: Exception) -> Response:
     """Say that the machine or the database failed; what is a fault of ours is raised on."""
     # A visitor learns of a full disk that it is one, and not where: paths are the server's own.
-    fault_error = machine_fault_error(error, "console")
+    fault_error = logged_machine_fault_error(error, "console")
     if fault_error is None:
         raise error
     return _commonwatt_error_response(request, fault_error)
@@ -269,7 +269,7 @@ def _machine_fault_response(request: Request, error: Exception) -> Response:
 
 def _bug_error_response(request: Request, error: Exception) -> Response:
     """Say what failed; what happened is in the server's log, not on the page."""
-    bug = machine_fault_error(error, "console") or _bug_error(request, error)
+    bug = logged_machine_fault_error(error, "console") or _bug_error(request, error)
     answer = _commonwatt_error_response(request, bug)
     # Starlette answers an unforeseen error outside all middleware, so the headers that protect must
     # be set here.

@@ -50,7 +50,7 @@ class EntryWriter:
         """Put on record, in the caller's transaction, what happened at the console."""
         # Two requests may reach the lock in the other order than they came, and the ledger refuses
         # to go back in time.
-        at = console_entry_time_after_last(tx, at)
+        at = console_entry_time_locking_chain_head(tx, at)
         draft = EntryDraft(kind=f"console.{kind}", subject=subject, body=body)
         return self.ledger.append(tx, [draft], by=self.key, at=at)[0]
 
@@ -62,13 +62,13 @@ class EntryWriter:
         # was lost could never sign.
         key.save(self._console_account_key_path(actor_id))
         person = Person(name=account, role=role, organisation=ORGANISATION, device="console")
-        at = console_entry_time_after_last(tx, at)
+        at = console_entry_time_locking_chain_head(tx, at)
         self.ledger.enrol(tx, person, key.public_key, by=self.key, at=at)
         return actor_id
 
     def revoke(self, tx: sa.Connection, actor_id: str, reason: str, *, at: datetime) -> None:
         """Revoke an account's key for a role."""
-        at = console_entry_time_after_last(tx, at)
+        at = console_entry_time_locking_chain_head(tx, at)
         self.ledger.revoke(tx, actor_id, reason=reason, by=self.key, at=at)
 
     def key_of(self, actor_id: str) -> Key:
@@ -114,7 +114,7 @@ def open_console_entry_writer(ledger: Ledger, folder: Path, *, now: datetime) ->
     return EntryWriter(ledger=ledger, key=key, folder=folder)
 
 
-def console_entry_time_after_last(tx: sa.Connection, at: datetime) -> datetime:
+def console_entry_time_locking_chain_head(tx: sa.Connection, at: datetime) -> datetime:
     """Return `at`, or the last entry's instant where another request was quicker."""
     last = lock_chain_head(tx).at
     return max(at, datetime.strptime(last, "%Y-%m-%dT%H:%M:%S.%f%z")) if last else at

@@ -78,13 +78,15 @@ class RequestGuardMiddleware:
             return
         headers = Headers(scope=scope)
         scope = self._scope_without_proxies(scope, headers)
-        send = self._send_with_security_headers(scope, send)
-        refusal = self._refusal_response(scope, headers) or await self._rate_refusal(scope, headers)
+        send = self._sender_adding_security_headers(scope, send)
+        refusal = self._refusal_response(
+            scope, headers
+        ) or await self._refusal_after_counting_request(scope, headers)
         if refusal:
             log_event(LogEvent.CONSOLE_REQUEST_REFUSED, status=refusal.status_code)
             await refusal(scope, receive, send)
             return
-        await self._app(scope, _receive_with_body_limit(receive), send)
+        await self._app(scope, _receiver_with_body_limit(receive), send)
 
     def _scope_without_proxies(self, scope: Scope, headers: Headers) -> Scope:
         """Return a request as it would be if no proxy stood before the console."""
@@ -107,7 +109,9 @@ class RequestGuardMiddleware:
             return _refusal_in_kind(headers, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body", wanted)
         return None
 
-    async def _rate_refusal(self, scope: Scope, headers: Headers) -> Response | None:
+    async def _refusal_after_counting_request(
+        self, scope: Scope, headers: Headers
+    ) -> Response | None:
         """Return what is answered to a visitor who asks too often.
 
         Who shows an account is counted by it, so that a hospital behind one address does
@@ -127,7 +131,7 @@ class RequestGuardMiddleware:
                 # Whoever answers asks the same again; the database is read once a request.
                 scope[VISITOR] = visitor
         key = request_rate_key(scope, visitor.name if visitor else "")
-        if not self._rates.exceeds_limit_with_request(key):
+        if not self._rates.count_request_and_tell_if_over_limit(key):
             return None
         wait_s = self._rates.seconds_to_next_minute()
         error = TooManyRequestsError(
@@ -142,7 +146,7 @@ class RequestGuardMiddleware:
         text = error.translate(requested_language(Request(scope)))
         return PlainTextResponse(f"{text}\n", 429, retry)
 
-    def _send_with_security_headers(self, scope: Scope, send: Send) -> Send:
+    def _sender_adding_security_headers(self, scope: Scope, send: Send) -> Send:
         async def send_security_headers(message: AsgiMessage) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -224,7 +228,7 @@ def request_rate_key(scope: Scope, account: str) -> str:
     return f"address/{network_of_address(client[0] if client else '')}"
 
 
-def _receive_with_body_limit(receive: Receive) -> Receive:
+def _receiver_with_body_limit(receive: Receive) -> Receive:
     """Cut off a body that grows beyond any form without having said its length."""
     total = 0
 

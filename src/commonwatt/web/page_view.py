@@ -17,7 +17,7 @@ from commonwatt.catalogue.measures import (
     measure_label_message,
     measure_label_text,
     measure_value_text,
-    shown_measure_unit,
+    shown_measure_unit_text,
 )
 from commonwatt.core.messages import Message
 from commonwatt.report.charts.specification import Chart
@@ -68,7 +68,7 @@ class ColumnHeading:
         """Return the unit that stands under the label."""
         if self.of is None:
             return self.unit
-        return shown_measure_unit(self.of, language, currency=self.currency)
+        return shown_measure_unit_text(self.of, language, currency=self.currency)
 
 
 def console_column_headings_of(

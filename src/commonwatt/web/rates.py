@@ -41,8 +41,8 @@ class RequestRates:
 
     >>> rates = RequestRates(2, clock=lambda: 0.0)
     >>> (
-    ...     [rates.exceeds_limit_with_request("a") for _ in range(3)],
-    ...     rates.exceeds_limit_with_request("b"),
+    ...     [rates.count_request_and_tell_if_over_limit("a") for _ in range(3)],
+    ...     rates.count_request_and_tell_if_over_limit("b"),
     ... )
     ([False, False, True], False)
     """
@@ -60,7 +60,7 @@ class RequestRates:
         os.ftruncate(self._fd, _BYTES)
         self._counts = mmap.mmap(self._fd, _BYTES)
 
-    def exceeds_limit_with_request(self, visitor: str) -> bool:
+    def count_request_and_tell_if_over_limit(self, visitor: str) -> bool:
         """Count a request and return whether it is one too many."""
         if self._most <= 0:
             return False
@@ -72,7 +72,10 @@ class RequestRates:
             try:
                 self._begin_minute(int(self._clock() // 60))
                 return (
-                    min(self._count_with_this_request(row, at) for row, at in enumerate(places))
+                    min(
+                        self._count_after_adding_this_request(row, at)
+                        for row, at in enumerate(places)
+                    )
                     > self._most
                 )
             finally:
@@ -87,7 +90,7 @@ class RequestRates:
             self._counts[:] = bytes(_BYTES)
             _MINUTE.pack_into(self._counts, 0, minute)
 
-    def _count_with_this_request(self, row: int, place: int) -> int:
+    def _count_after_adding_this_request(self, row: int, place: int) -> int:
         """Count one more at a place and return the count."""
         at = _MINUTE.size + (row * _PLACES + place % _PLACES) * _COUNT.size
         count = min(_COUNT.unpack_from(self._counts, at)[0] + 1, _MOST_COUNT)

@@ -86,7 +86,7 @@ def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Sett
     return settings
 
 
-def start_notes(settings: Settings) -> list[Message]:
+def console_start_warnings(settings: Settings) -> list[Message]:
     """Return what whoever starts the console with these settings should know."""
     notes: list[Message] = []
     if settings.oidc_issuer and not (settings.oidc_groups or settings.oidc_domains):
@@ -143,7 +143,7 @@ def _console_address(given: str) -> str:
         )
     # A proxy may take the path off or leave it on; below a path that the console has itself, the
     # two could not be told apart.
-    if root_path.partition("/")[2].partition("/")[0] in console_root_names():
+    if root_path.partition("/")[2].partition("/")[0] in console_first_path_segments():
         raise UsageError(
             "--address",
             found=given,
@@ -157,7 +157,7 @@ def _console_address(given: str) -> str:
     return f"{parts.scheme}://{place}{root_path}"
 
 
-def console_root_names() -> frozenset[str]:
+def console_first_path_segments() -> frozenset[str]:
     """Return the first part of every path that the console has."""
     from commonwatt.web.registry import PAGES
 
@@ -177,7 +177,7 @@ def _check_proxy_network(text: str) -> None:
 
 def prepare_console_link(settings: Settings) -> str:
     """Open everything once, before any worker does; return the one link to print."""
-    from commonwatt.web.auth.accounts import has_any_account, make_welcome_link
+    from commonwatt.web.auth.accounts import has_any_account, make_welcome_link_secret
     from commonwatt.web.services import open_console_services
 
     now = datetime.now(UTC)
@@ -186,7 +186,7 @@ def prepare_console_link(settings: Settings) -> str:
         _start_sample_study_task(services, now)
         if has_any_account(services):
             return settings.address
-        return f"{settings.address}/welcome/{make_welcome_link(services, '', now=now)}"
+        return f"{settings.address}/welcome/{make_welcome_link_secret(services, '', now=now)}"
     finally:
         # Each worker opens connections of its own; one shared between two processes would mix up
         # their answers.

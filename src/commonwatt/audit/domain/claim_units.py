@@ -46,10 +46,10 @@ def are_claim_units_comparable(unit: Unit, target: Unit) -> bool:
     )
 
 
-def claim_unit_with_missing_denominator(unit: Unit, target: Unit) -> Unit | None:
+def claim_unit_with_implied_denominator(unit: Unit, target: Unit) -> Unit | None:
     """Return `unit` with one denominator that people leave out, or None where none fits.
 
-    >>> yearly = claim_unit_with_missing_denominator(parse_unit("TWh"), parse_unit("TWh/year"))
+    >>> yearly = claim_unit_with_implied_denominator(parse_unit("TWh"), parse_unit("TWh/year"))
     >>> yearly is not None and are_claim_units_comparable(yearly, parse_unit("TWh/year"))
     True
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from commonwatt.audit.domain.claim_units import (
     are_claim_units_comparable,
-    claim_unit_with_missing_denominator,
+    claim_unit_with_implied_denominator,
 )
 from commonwatt.audit.domain.intervals import ClaimInterval, interval_hull
 from commonwatt.audit.domain.periods import ClaimPeriod
@@ -89,7 +89,7 @@ class ReferenceLibrary:
             if not length:
                 continue
             exact = are_claim_units_comparable(unit, each.unit)
-            fits = exact or claim_unit_with_missing_denominator(unit, each.unit) is not None
+            fits = exact or claim_unit_with_implied_denominator(unit, each.unit) is not None
             # The longest phrase wins, unless the unit settles it: "power" is a price per kWh or a
             # draw in kW, and only the unit tells.
             score = length + (20 if exact and unit.text else 10 if fits else 0)
@@ -107,7 +107,9 @@ class ReferenceLibrary:
         """Return the quantity of that id."""
         return next(each for each in self.quantities if each.id == quantity)
 
-    def references_for_region(self, quantity: str, region: str) -> list[ReferenceValue]:
+    def references_of_region_members_or_parent(
+        self, quantity: str, region: str
+    ) -> list[ReferenceValue]:
         """Return references for a region: its own, its members' hull, or its parent's."""
         direct = [each for each in self.by_quantity.get(quantity, []) if each.region == region]
         if direct:
@@ -122,11 +124,13 @@ class ReferenceLibrary:
         # A province without a figure of its own is held against its country's, and the finding says
         # so by the reference's name.
         parent = self.regions.parents.get(region, "")
-        return self.references_for_region(quantity, parent) if parent else []
+        return self.references_of_region_members_or_parent(quantity, parent) if parent else []
 
-    def highest_in_country(self, quantity: str, region: str) -> ReferenceValue | None:
+    def highest_reference_in_outermost_region(
+        self, quantity: str, region: str
+    ) -> ReferenceValue | None:
         """Return the highest reference anywhere in the country of `region`."""
-        country = self.regions.country_of_claim_region(region)
+        country = self.regions.outermost_claim_region(region)
         inside = [
             reference
             for reference in self.by_quantity.get(quantity, [])
@@ -170,17 +174,19 @@ def claim_interval_in_unit(
 ) -> ClaimInterval:
     """Return an interval in another unit; money goes at the rate of the nearest year known."""
     if not are_claim_units_comparable(unit, into):
-        unit = claim_unit_with_missing_denominator(unit, into) or unit
+        unit = claim_unit_with_implied_denominator(unit, into) or unit
     factor = unit.factor / into.factor
     if unit.currency and unit.currency != into.currency:
         # By way of the dollar, in which the rates are kept.
-        factor *= claim_currency_units_per_usd(
+        factor *= claim_currency_units_per_usd_nearest_year(
             money, into.currency, year
-        ) / claim_currency_units_per_usd(money, unit.currency, year)
+        ) / claim_currency_units_per_usd_nearest_year(money, unit.currency, year)
     return value.scaled(factor)
 
 
-def claim_currency_units_per_usd(money: CurrencyTable, currency: str, year: int) -> float:
+def claim_currency_units_per_usd_nearest_year(
+    money: CurrencyTable, currency: str, year: int
+) -> float:
     """Return units of a currency per US dollar in the known year nearest to `year`.
 
     The nearest year and no error, because a claim of this year is read before this year's mean

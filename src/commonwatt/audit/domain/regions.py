@@ -28,7 +28,7 @@ class RegionTable:
     names: Mapping[str, str]
     hubs: Mapping[str, str]
 
-    def region_named(self, text: str) -> str | None:
+    def region_named_or_longest_mentioned(self, text: str) -> str | None:
         """Return the region that `text` names, or the longest name that it mentions."""
         plain = " ".join(text.lower().replace("-", " ").split())
         if plain in self.names:
@@ -43,7 +43,7 @@ class RegionTable:
         above = self.parents.get(region, "")
         return bool(above) and (above == of or self.is_claim_region_within(above, of))
 
-    def country_of_claim_region(self, region: str) -> str:
+    def outermost_claim_region(self, region: str) -> str:
         """Return the region around all others that hold `region`."""
         while self.parents.get(region):
             region = self.parents[region]
@@ -51,7 +51,7 @@ class RegionTable:
 
     def currency_of_claim_region(self, text: str) -> str:
         """Return the money of the region that `text` names, or "" where none is known."""
-        region = self.region_named(text) or ""
+        region = self.region_named_or_longest_mentioned(text) or ""
         while region and region not in MONEY_OF:
             region = self.parents.get(region, "")
         return MONEY_OF.get(region, "")

@@ -107,7 +107,11 @@ def audit(claims: Sequence[PublishedClaim], library: ReferenceLibrary) -> list[A
 
 def interpret_claim(claim: PublishedClaim, library: ReferenceLibrary) -> InterpretedClaim:
     """Return the claim with its quantity, regions and value in common units."""
-    regions = tuple(name for part in claim.regions if (name := library.regions.region_named(part)))
+    regions = tuple(
+        name
+        for part in claim.regions
+        if (name := library.regions.region_named_or_longest_mentioned(part))
+    )
     unit = claim.unit
     compared = len(claim.regions) == 2 and unit is not None and not unit.dims
     words = f"{claim.quantity} | {claim.quote}"
@@ -182,9 +186,13 @@ def _references_for_claim(
 ) -> list[ReferenceValue]:
     assert read.quantity is not None
     if not read.is_comparison:
-        return library.references_for_region(read.quantity.id, read.regions[0])
-    first_references = library.references_for_region(read.quantity.id, read.regions[0])
-    second_references = library.references_for_region(read.quantity.id, read.regions[1])
+        return library.references_of_region_members_or_parent(read.quantity.id, read.regions[0])
+    first_references = library.references_of_region_members_or_parent(
+        read.quantity.id, read.regions[0]
+    )
+    second_references = library.references_of_region_members_or_parent(
+        read.quantity.id, read.regions[1]
+    )
     ratios: list[ReferenceValue] = []
     for first in first_references:
         for second in second_references:
@@ -360,7 +368,7 @@ def _mistaken_claim_quantity_finding(
         for other in family:
             if other == read.quantity.id:
                 continue
-            for each in library.references_for_region(other, read.regions[0]):
+            for each in library.references_of_region_members_or_parent(other, read.regions[0]):
                 # Tighter than elsewhere: a figure borrowed from a neighbour is quoted, not rounded.
                 if value.overlaps(each.value.widened(0.01)):
                     text = Message(
@@ -388,7 +396,7 @@ def _wrong_factor_claim_finding(
         text = Message("Does not meet {value}, not even in sign.", {"value": str(reference.value)})
         return _claim_reference_finding(FindingKind.FACTOR, text, value, reference)
     size = factor if factor >= 1 else 1 / factor
-    slip = _claim_power_of_ten_divisor(value, reference, factor)
+    slip = _claim_power_of_ten_divisor_or_zero(value, reference, factor)
     unit = "" if read.is_comparison else read.quantity.unit.text
     values = {"size": rounded_claim_factor_text(size), "value": f"{reference.value} {unit}".strip()}
     text = _claim_too_far_message(factor, values)
@@ -405,7 +413,9 @@ def _wrong_factor_claim_finding(
     # A region without a reference may be dearer than its country's figure; the dearest known one
     # bounds that.
     top = (
-        None if has_own_reference else library.highest_in_country(read.quantity.id, read.regions[0])
+        None
+        if has_own_reference
+        else library.highest_reference_in_outermost_region(read.quantity.id, read.regions[0])
     )
     dearest = f"; dearest in the country: {top.region} {top.value}" if top else ""
     arithmetic = f"{finding.arithmetic}; {value.centre:.4g} / {reference.centre:.4g} = {factor:.3g}"
@@ -432,7 +442,7 @@ def _claim_unit_slip_message(factor: float, values: dict[str, str]) -> Message:
     )
 
 
-def _claim_power_of_ten_divisor(
+def _claim_power_of_ten_divisor_or_zero(
     value: ClaimInterval, reference: ReferenceValue, factor: float
 ) -> float:
     """Return the power of ten by which the claim must be divided to land, or 0."""

@@ -10,7 +10,7 @@ from commonwatt.audit.domain.claims import claim_ids_in_relation
 from commonwatt.audit.domain.intervals import ClaimInterval
 from commonwatt.audit.domain.library import (
     ReferenceLibrary,
-    claim_currency_units_per_usd,
+    claim_currency_units_per_usd_nearest_year,
     has_rate_for_claim_currency,
 )
 from commonwatt.audit.domain.periods import PeriodKind
@@ -80,7 +80,7 @@ def _claim_values_in_usd(
             continue
         year = int(read.period.start) if read.period else 2025
         money = (
-            claim_currency_units_per_usd(library.money, unit.currency, year)
+            claim_currency_units_per_usd_nearest_year(library.money, unit.currency, year)
             if unit.currency
             else 1.0
         )
@@ -280,7 +280,7 @@ def _misdated_debt_ratio_findings(
         return []
     gdps = [
         each
-        for each in library.references_for_region("gdp", stock.regions[0])
+        for each in library.references_of_region_members_or_parent("gdp", stock.regions[0])
         if each.period.overlap_years(stock.period) > 0
     ]
     if not gdps:

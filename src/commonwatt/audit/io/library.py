@@ -115,7 +115,7 @@ def _references_from_cost_model(site: str) -> list[ReferenceValue]:
     spread = draw_gpu_hour_costs(cells, draws=4000, seed=1)
     source = "Commonwatt cost model with its shipped cells"
     ends = [
-        _audit_energy_usd_and_cost_shares(
+        _energy_usd_per_gpu_hour_and_cost_shares(
             cells.median_cost_inputs(), cells["tariff_usd_per_kwh"].value.cost_input_quantile(q)
         )
         for q in (0.05, 0.5, 0.95)
@@ -132,7 +132,7 @@ def _references_from_cost_model(site: str) -> list[ReferenceValue]:
     ]
 
 
-def _audit_energy_usd_and_cost_shares(
+def _energy_usd_per_gpu_hour_and_cost_shares(
     medians: CostInputs, tariff: float
 ) -> tuple[float, float, float]:
     """Return energy cost of a GPU-hour, its share of running cost, and of plant cost."""

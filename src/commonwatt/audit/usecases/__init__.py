@@ -10,7 +10,7 @@ from commonwatt.audit.engines.findings import ClaimFinding, FindingKind
 from commonwatt.audit.engines.judge import AuditedClaim, audit
 from commonwatt.audit.io.claims import load_claims, parse_claims
 from commonwatt.audit.io.library import load_reference_library
-from commonwatt.audit.usecases.table import audit_finding_rows, audit_text
+from commonwatt.audit.usecases.table import audit_finding_frame, audit_text
 
 __all__ = [
     "AuditedClaim",
@@ -18,7 +18,7 @@ __all__ = [
     "FindingKind",
     "PublishedClaim",
     "audit",
-    "audit_finding_rows",
+    "audit_finding_frame",
     "audit_text",
     "load_claims",
     "load_reference_library",

@@ -16,7 +16,7 @@ from commonwatt.catalogue.measures import measure_cell_text
 from commonwatt.core.messages import Message, translate
 
 
-def audit_finding_rows(audited: Sequence[AuditedClaim], language: str = "en") -> pl.DataFrame:
+def audit_finding_frame(audited: Sequence[AuditedClaim], language: str = "en") -> pl.DataFrame:
     """Return one row per finding."""
     return AUDIT.frame_from_rows(
         _claim_finding_row(each, finding, language) for each in audited for finding in each.findings

@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
-from commonwatt.catalogue.units.parse import parse_unit, read_unit
+from commonwatt.catalogue.units.parse import parse_unit, parse_unit_raising_unit_fault
 from commonwatt.catalogue.units.text import (
     LONGEST,
     plain_unit_text,
@@ -53,7 +53,9 @@ def parse_quantity(
     try:
         # A cell of a spreadsheet may be a number already.
         if not isinstance(text, str):
-            unit = read_unit(_default_unit_of_unitless_quantity(bare, shown, into), home)
+            unit = parse_unit_raising_unit_fault(
+                _default_unit_of_unitless_quantity(bare, shown, into), home
+            )
             return _converted_unit_value(_quantity_number_as_float(text), unit, into)
         simple = _SIMPLE.fullmatch(text)
         digits, power, spelled = (
@@ -61,7 +63,9 @@ def parse_quantity(
             if simple
             else _quantity_digits_power_and_unit_text(text)
         )
-        unit = read_unit(spelled or _default_unit_of_unitless_quantity(bare, shown, into), home)
+        unit = parse_unit_raising_unit_fault(
+            spelled or _default_unit_of_unitless_quantity(bare, shown, into), home
+        )
         return _exactly_converted_value(digits, power, unit, into)
     except UnitFault as fault:
         raise fault.error_at(where, shown) from None

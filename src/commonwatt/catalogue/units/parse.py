@@ -49,7 +49,7 @@ _TOKEN: Final = re.compile(
 
 
 @lru_cache(maxsize=4096)
-def read_unit(text: str, home: str) -> Unit:
+def parse_unit_raising_unit_fault(text: str, home: str) -> Unit:
     """Return the unit that `text` names, or raise a `UnitFault`."""
     # Before any pattern is tried: some of them would take long over a page of text.
     if len(text) > LONGEST:
@@ -86,7 +86,7 @@ def parse_unit(text: str, *, home: str = "", where: str = "") -> Unit:
     Fraction(100000000, 1)
     """
     try:
-        return read_unit(text, home)
+        return parse_unit_raising_unit_fault(text, home)
     except UnitFault as fault:
         raise fault.error_at(where, text) from None
 
@@ -261,12 +261,12 @@ class _Reader:
             raise _unknown_unit_fault(self._tokens[self._place][1])
         return out
 
-    def _next_unit_token(self) -> tuple[str, str]:
+    def _peek_unit_token(self) -> tuple[str, str]:
         return self._tokens[self._place] if self._place < len(self._tokens) else ("end", "")
 
     def _read_unit_fraction(self) -> _Whole:
         out, sign = _Whole([], Fraction(1), Fraction(1)), 1
-        if self._next_unit_token()[0] == "over":
+        if self._peek_unit_token()[0] == "over":
             sign, self._place = -1, self._place + 1
         while True:
             term = self._read_unit_term(is_under=sign < 0)
@@ -276,15 +276,15 @@ class _Reader:
                 out.number *= term.number
             else:
                 out.number /= term.scale * term.number
-            if self._next_unit_token()[0] != "over":
+            if self._peek_unit_token()[0] != "over":
                 return out
             sign, self._place = -1, self._place + 1
 
     def _read_unit_term(self, *, is_under: bool) -> _Term:
         term = _Term()
         start = self._place
-        while self._next_unit_token()[0] not in {"over", "close", "end"}:
-            kind, word = self._next_unit_token()
+        while self._peek_unit_token()[0] not in {"over", "close", "end"}:
+            kind, word = self._peek_unit_token()
             self._place += 1
             if kind == "open":
                 self._read_unit_in_brackets(term)
@@ -308,7 +308,7 @@ class _Reader:
         if self._depth > 5:
             raise _unknown_unit_fault("(")
         inner = self._read_unit_fraction()
-        if self._next_unit_token()[0] != "close":
+        if self._peek_unit_token()[0] != "close":
             raise _unknown_unit_fault("(")
         self._place, self._depth = self._place + 1, self._depth - 1
         term.parts += inner.parts

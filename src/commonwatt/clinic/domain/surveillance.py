@@ -103,8 +103,8 @@ def surveillance_plan_of_deployment(monitor: Mapping[str, Any], where: str) -> S
     if "every_days" in monitor and _DAYS_BETWEEN_RUNS[0](monitor["every_days"]) is None:
         raise MonitorError(f"{where}, monitor.every_days", wanted=_DAYS_BETWEEN_RUNS[1])
     plan = SurveillancePlan(
-        groups=_groups_of_plan(monitor.get("by", {}), where),
-        columns=_columns_of_plan(monitor.get("columns", {}), where),
+        groups=_checked_stream_values_by_column(monitor.get("by", {}), where),
+        columns=_checked_column_names_by_role(monitor.get("columns", {}), where),
     )
     for name, (parse, wanted) in _PARSERS.items():
         if name in monitor:
@@ -188,7 +188,7 @@ def _check_action_on_alarm(monitor: Mapping[str, Any], where: str) -> None:
         )
 
 
-def _groups_of_plan(by: Any, where: str) -> dict[str, tuple[str, ...]]:
+def _checked_stream_values_by_column(by: Any, where: str) -> dict[str, tuple[str, ...]]:
     wanted = Message("for each column the list of values that are streams of their own")
     if not isinstance(by, dict):
         raise MonitorError(f"{where}, monitor.by", wanted=wanted)
@@ -202,7 +202,7 @@ def _groups_of_plan(by: Any, where: str) -> dict[str, tuple[str, ...]]:
     return groups
 
 
-def _columns_of_plan(columns: Any, where: str) -> dict[str, str]:
+def _checked_column_names_by_role(columns: Any, where: str) -> dict[str, str]:
     wanted = Message("names of columns for {values}", {"values": ", ".join(COLUMN_ROLES)})
     if not isinstance(columns, dict):
         raise MonitorError(f"{where}, monitor.columns", wanted=wanted)
@@ -212,7 +212,7 @@ def _columns_of_plan(columns: Any, where: str) -> dict[str, str]:
     return {role: str(name) for role, name in named.items()}
 
 
-def _number_in(low: float, high: float) -> Any:
+def _number_in_range_parser(low: float, high: float) -> Any:
     def parse(value: Any) -> float | None:
         # `true` is a number in Python, and NaN compares false with everything.
         good = isinstance(value, int | float) and not isinstance(value, bool)
@@ -221,7 +221,7 @@ def _number_in(low: float, high: float) -> Any:
     return parse
 
 
-def _whole_number_in(low: int, high: int) -> Any:
+def _whole_number_in_range_parser(low: int, high: int) -> Any:
     def parse(value: Any) -> int | None:
         good = isinstance(value, int) and not isinstance(value, bool)
         return value if good and low <= value <= high else None
@@ -230,7 +230,7 @@ def _whole_number_in(low: int, high: int) -> Any:
 
 
 _DAYS_BETWEEN_RUNS: Final[tuple[Any, Message]] = (
-    _whole_number_in(1, LONGEST_WAIT_DAYS),
+    _whole_number_in_range_parser(1, LONGEST_WAIT_DAYS),
     Message("a whole number of days from 1 to 366"),
 )
 
@@ -253,13 +253,16 @@ _SENSIBLE: Final[Mapping[str, tuple[float, float, Message]]] = {
 """The limits of a new plan, and why."""
 
 _PARSERS: Final[Mapping[str, tuple[Any, Message]]] = {
-    "band": (_number_in(0, 10), Message("a number from 0 to 10")),
-    "alpha": (_number_in(1e-9, 1 - 1e-9), Message("a number between 0 and 1")),
-    "horizon_rows": (_whole_number_in(1, 10**12), Message("a whole number of rows, at least 1")),
-    "middle": (_number_in(-20, 20), Message("a number from -20 to 20")),
-    "day_effect_sd": (_number_in(0, 1), Message("a number from 0 to 1")),
+    "band": (_number_in_range_parser(0, 10), Message("a number from 0 to 10")),
+    "alpha": (_number_in_range_parser(1e-9, 1 - 1e-9), Message("a number between 0 and 1")),
+    "horizon_rows": (
+        _whole_number_in_range_parser(1, 10**12),
+        Message("a whole number of rows, at least 1"),
+    ),
+    "middle": (_number_in_range_parser(-20, 20), Message("a number from -20 to 20")),
+    "day_effect_sd": (_number_in_range_parser(0, 1), Message("a number from 0 to 1")),
     "maturity_days": (
-        _whole_number_in(0, LONGEST_WAIT_DAYS),
+        _whole_number_in_range_parser(0, LONGEST_WAIT_DAYS),
         Message("a whole number of days from 0 to 366"),
     ),
     "zone": (parse_zone, Message("the name of a zone, as Asia/Hong_Kong")),

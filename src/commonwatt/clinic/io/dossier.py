@@ -165,7 +165,7 @@ def _dossier_deployment_row(
         # Live is what was moved there; whether it may advise, the gate's table says.
         gaps = {"status": status, "rule": rule}
         status = Message("{status}, and the gate refuses it: {rule}", gaps).translate(language)
-    lacking = f"{len(registry.undisclosed_encounters(record.name)):,}"
+    lacking = f"{len(registry.encounters_shown_advice_undisclosed(record.name)):,}"
     return [record.name, record.body["institution"], status, by, lacking, decisions or ABSENT]
 
 

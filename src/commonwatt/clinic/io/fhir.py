@@ -195,7 +195,7 @@ class _FhirElementRule:
     fits: Callable[[Any], bool]
 
 
-def _clinic_fhir_code_check(*codes: str) -> Callable[[Any], bool]:
+def _clinic_fhir_code_predicate(*codes: str) -> Callable[[Any], bool]:
     return lambda value: value in codes
 
 
@@ -211,10 +211,10 @@ def _is_clinic_fhir_object(value: Any) -> bool:
     return isinstance(value, dict) and bool(cast("dict[str, Any]", value))
 
 
-_NAMES: Final = _clinic_fhir_code_check(
+_NAMES: Final = _clinic_fhir_code_predicate(
     "registered-name", "user-friendly-name", "patient-reported-name"
 )
-_R4B_NAME_TYPES: Final = _clinic_fhir_code_check(
+_R4B_NAME_TYPES: Final = _clinic_fhir_code_predicate(
     "udi-label-name", "user-friendly-name", "patient-reported-name", "manufacturer-name",
     "model-name", "other",
 )  # fmt: skip
@@ -228,7 +228,7 @@ _R4B_RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
         _FhirElementRule("identifier.value", 1, _is_nonblank_clinic_fhir_text),
         _FhirElementRule(
             "status", 0,
-            _clinic_fhir_code_check("active", "inactive", "entered-in-error", "unknown"),
+            _clinic_fhir_code_predicate("active", "inactive", "entered-in-error", "unknown"),
         ),
         _FhirElementRule("manufacturer", 0, _is_nonblank_clinic_fhir_text),
         _FhirElementRule("deviceName.name", 1, _is_nonblank_clinic_fhir_text),
@@ -238,14 +238,14 @@ _R4B_RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
     ),
     "Group": (
         _FhirElementRule(
-            "type", 1, _clinic_fhir_code_check(
+            "type", 1, _clinic_fhir_code_predicate(
                 "person", "animal", "practitioner", "device", "medication", "substance"
             )
         ),
         _FhirElementRule("actual", 1, lambda value: isinstance(value, bool)),
     ),
     "AdverseEvent": (
-        _FhirElementRule("actuality", 1, _clinic_fhir_code_check("actual", "potential")),
+        _FhirElementRule("actuality", 1, _clinic_fhir_code_predicate("actual", "potential")),
         _FhirElementRule("subject", 1, _is_clinic_fhir_object),
         _FhirElementRule("subject.reference", 1, _is_nonblank_clinic_fhir_text),
         _FhirElementRule("recordedDate", 0, _is_clinic_fhir_instant),
@@ -263,7 +263,7 @@ _R5_RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
     "Device": (
         _FhirElementRule("identifier.value", 1, _is_nonblank_clinic_fhir_text),
         _FhirElementRule(
-            "status", 0, _clinic_fhir_code_check("active", "inactive", "entered-in-error")
+            "status", 0, _clinic_fhir_code_predicate("active", "inactive", "entered-in-error")
         ),
         _FhirElementRule("manufacturer", 0, _is_nonblank_clinic_fhir_text),
         _FhirElementRule("name.value", 0, _is_nonblank_clinic_fhir_text),
@@ -275,7 +275,7 @@ _R5_RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
         _FhirElementRule(
             "type",
             1,
-            _clinic_fhir_code_check(
+            _clinic_fhir_code_predicate(
                 "person",
                 "animal",
                 "practitioner",
@@ -288,15 +288,17 @@ _R5_RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
                 "specimen",
             ),
         ),
-        _FhirElementRule("membership", 1, _clinic_fhir_code_check("definitional", "enumerated")),
+        _FhirElementRule(
+            "membership", 1, _clinic_fhir_code_predicate("definitional", "enumerated")
+        ),
     ),
     "AdverseEvent": (
         _FhirElementRule(
             "status",
             1,
-            _clinic_fhir_code_check("in-progress", "completed", "entered-in-error", "unknown"),
+            _clinic_fhir_code_predicate("in-progress", "completed", "entered-in-error", "unknown"),
         ),
-        _FhirElementRule("actuality", 1, _clinic_fhir_code_check("actual", "potential")),
+        _FhirElementRule("actuality", 1, _clinic_fhir_code_predicate("actual", "potential")),
         _FhirElementRule("subject", 1, _is_clinic_fhir_object),
         _FhirElementRule("subject.reference", 1, _is_nonblank_clinic_fhir_text),
         _FhirElementRule("recordedDate", 0, _is_clinic_fhir_instant),

@@ -106,7 +106,7 @@ def put_monitor_state_in_force(path: Path) -> None:
     sync_folder(path.parent)
 
 
-def changed_day(known: pl.DataFrame, given: pl.DataFrame) -> date | None:
+def first_changed_day_or_none(known: pl.DataFrame, given: pl.DataFrame) -> date | None:
     """Return the first day whose cells differ between two frames; `None` if none does."""
     sides: Sequence[pl.DataFrame] = (known, given)
     apart = pl.concat(

@@ -129,7 +129,7 @@ def read_scored_patients(path: Path, columns: PatientColumns) -> tuple[pl.DataFr
     """
     _check_one_role_a_column(path, columns)
     frame = _read_text_columns(path, columns)
-    frame, repeated = _rows_once_by_key(path, frame, columns)
+    frame, repeated = _unique_rows_and_dropped_count(path, frame, columns)
     labels = _labels_of_text(path, frame, columns.label)
     missing = {name: int(frame[name].null_count()) for name in columns.names}
     missing[columns.label] = int(labels.null_count())
@@ -137,7 +137,7 @@ def read_scored_patients(path: Path, columns: PatientColumns) -> tuple[pl.DataFr
     times, zoned = dict[str, int](), dict[str, int]()
     for target, name in (("day", columns.day), ("known_on", columns.known_on)):
         if name:
-            dates[target], times[name], zoned[name] = _dates_of_text(
+            dates[target], times[name], zoned[name] = _days_and_time_of_day_count(
                 path, frame, name, columns.zone
             )
     read = frame.select(
@@ -194,7 +194,7 @@ def _read_text_columns(path: Path, columns: PatientColumns) -> pl.DataFrame:
     return text.select(map(missing_as_null, columns.names)).with_row_index(_ROW, offset=1)
 
 
-def _rows_once_by_key(
+def _unique_rows_and_dropped_count(
     path: Path, frame: pl.DataFrame, columns: PatientColumns
 ) -> tuple[pl.DataFrame, int]:
     if not columns.row_key:
@@ -260,7 +260,7 @@ def _labels_of_text(path: Path, frame: pl.DataFrame, name: str) -> pl.Series:
     )
 
 
-def _dates_of_text(
+def _days_and_time_of_day_count(
     path: Path, frame: pl.DataFrame, name: str, zone: str
 ) -> tuple[pl.Series, int, int]:
     """Return the days of a column, and how many cells had a time of day, and a zone."""

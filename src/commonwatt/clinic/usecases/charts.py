@@ -86,7 +86,7 @@ def monitor_evidence_chart(models: Sequence[str], alarm_days: Sequence[float] = 
         least=1e-6,
         limit=ChartLimit(1.0, Message("limit of the alarm")),
         verticals=_alarms(alarm_days),
-        finding=_models_in_alarm,
+        finding=_models_in_alarm_message,
     )
 
 
@@ -94,7 +94,7 @@ def _alarms(days: Sequence[float]) -> ChartVerticals | None:
     return ChartVerticals(sorted(days), Message("day of an alarm")) if days else None
 
 
-def _models_in_alarm(evidence: pl.DataFrame, language: str) -> Message:
+def _models_in_alarm_message(evidence: pl.DataFrame, language: str) -> Message:
     del language
     highest = evidence.group_by("model", maintain_order=True).agg(pl.col("over_limit").max())
     rung = highest.filter(pl.col("over_limit") >= 1.0)["model"].to_list()
@@ -132,7 +132,7 @@ def institution_funnel_chart(models: Sequence[str]) -> Chart:
         x_logarithmic=True,
         curves=[ChartCurve(name, is_dashed=name.endswith("_95")) for name in _LIMITS],
         prepare=_institutions_with_limits,
-        finding=_institutions_beyond_limits,
+        finding=_institutions_beyond_limits_message,
     )
 
 
@@ -159,7 +159,7 @@ def _institutions_with_limits(institutions: pl.DataFrame, language: str) -> pl.D
     )
 
 
-def _institutions_beyond_limits(institutions: pl.DataFrame, language: str) -> Message:
+def _institutions_beyond_limits_message(institutions: pl.DataFrame, language: str) -> Message:
     del language
     named = institutions["named"].drop_nulls().unique(maintain_order=True).to_list()
     if not named:
@@ -214,13 +214,13 @@ def patient_subgroup_charts() -> list[Chart]:
             series=[ChartSeries("estimate", _INTERVAL, low="low", high="high")],
             measure=measure,
             absent=Message("too few to say"),
-            prepare=_rows_of_metric(metric),
+            prepare=_rows_of_metric_selector(metric),
         )
         for metric, measure in (("auc", AUC), ("o_over_e", OBSERVED_OVER_EXPECTED))
     ]
 
 
-def _rows_of_metric(metric: str) -> Any:
+def _rows_of_metric_selector(metric: str) -> Any:
     def rows_of_metric(estimates: pl.DataFrame, language: str) -> pl.DataFrame:
         del language
         return estimates.filter(pl.col("metric") == metric)
@@ -242,11 +242,11 @@ def clinician_against_model_chart() -> Chart:
         x="voice",
         series=[ChartSeries("estimate", _INTERVAL, low="low", high="high")],
         measure=AUC,
-        finding=_best_voice,
+        finding=_highest_auc_message_or_none,
     )
 
 
-def _best_voice(voices: pl.DataFrame, language: str) -> Message | None:
+def _highest_auc_message_or_none(voices: pl.DataFrame, language: str) -> Message | None:
     best = leading_row(voices, "estimate", is_most=True)
     if best is None:
         return None

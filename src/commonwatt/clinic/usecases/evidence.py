@@ -15,7 +15,7 @@ from commonwatt.clinic.engines.evidence import (
     compare_clinician_and_model,
     evaluate_score_sketch,
     model_net_benefit,
-    recalibrate_model_scores,
+    score_recalibration_of_group,
     sketch_model_scores,
 )
 from commonwatt.clinic.io.patient_table import UNKNOWN, PatientColumns, read_scored_patients
@@ -73,12 +73,12 @@ def _recalibration_dict(sketch: ScoreSketch) -> dict[str, float] | None:
     The other figures stand without it, and one that is undefined refuses none of them.
     """
     try:
-        return asdict(recalibrate_model_scores(sketch))
+        return asdict(score_recalibration_of_group(sketch))
     except EvidenceError:
         return None
 
 
-def model_evidence_figures(
+def subgroup_and_funnel_svg_by_file_name(
     path: Path, estimates: pl.DataFrame, *, score: str, label: str, institution: str, language: str
 ) -> dict[str, str]:
     """Return the panel of subgroups and, where there is a column of institutions, their funnel.
@@ -87,10 +87,10 @@ def model_evidence_figures(
         EvidenceError: The table lacks a column.
     """
     from commonwatt.clinic.usecases.charts import institution_funnel_chart, patient_subgroup_charts
-    from commonwatt.report.charts import chart_panels_svg_file, chart_points, chart_svg_file
+    from commonwatt.report.charts import chart_panels_svg_document, chart_points, chart_svg_document
 
     figures = {
-        "subgroups.svg": chart_panels_svg_file(
+        "subgroups.svg": chart_panels_svg_document(
             [chart_points(chart, estimates, language) for chart in patient_subgroup_charts()],
             translate("How well the model does in each group, with intervals", language),
             translate(
@@ -108,7 +108,7 @@ def model_evidence_figures(
             .with_columns(o_over_e=pl.col("observed") / pl.col("expected"), model=pl.lit(path.stem))
             .sort("institution")
         )
-        figures["funnel.svg"] = chart_svg_file(
+        figures["funnel.svg"] = chart_svg_document(
             institution_funnel_chart([path.stem]), points, language
         )
     return figures
@@ -140,7 +140,7 @@ def clinician_against_model_result(
     )
 
 
-def read_patient_table(path: Path, columns: list[str]) -> pl.DataFrame:
+def read_patient_rows_with_score_and_label(path: Path, columns: list[str]) -> pl.DataFrame:
     """Return some columns of a CSV or Parquet file, without rows that lack score or label.
 
     Raises:

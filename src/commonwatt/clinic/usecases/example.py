@@ -13,7 +13,11 @@ import yaml
 
 from commonwatt.clinic.domain.rules import ProductRuling, classify_product, load_rule_book
 from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, sketch_model_scores
-from commonwatt.clinic.engines.monitor import MonitorPlan, MonitorResult, monitor_daily_score_counts
+from commonwatt.clinic.engines.monitor import (
+    MonitorPlan,
+    MonitorResult,
+    monitor_result_of_daily_counts,
+)
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.core.shipped import DATA
 
@@ -138,7 +142,7 @@ def _example_monitored_model(
             [(day, day.institution) for day in rows], len(file["institutions"])
         ),
         groups=_merged_score_sketch([(day, day.group) for day in rows], len(file["groups"])),
-        monitor_result=monitor_daily_score_counts(counts, plan),
+        monitor_result=monitor_result_of_daily_counts(counts, plan),
         path=_monitor_evidence_over_limit_by_day(counts, plan),
     )
 
@@ -148,7 +152,9 @@ def _monitor_evidence_over_limit_by_day(
 ) -> tuple[float, ...]:
     """Return the highest that the evidence has stood, over its limit, as days pass."""
     ends = range(PATH_STEP_DAYS, len(counts) + 1, PATH_STEP_DAYS)
-    return tuple(float(monitor_daily_score_counts(counts[:end], plan).statistic[0]) for end in ends)
+    return tuple(
+        float(monitor_result_of_daily_counts(counts[:end], plan).statistic[0]) for end in ends
+    )
 
 
 def _draw_daily_patient_rows(

@@ -23,7 +23,7 @@ from commonwatt.clinic.engines.gateway.models import (
     load_logistic_model,
     load_medical_model_function,
 )
-from commonwatt.clinic.usecases.evidence import read_patient_table
+from commonwatt.clinic.usecases.evidence import read_patient_rows_with_score_and_label
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import named_random_stream
@@ -69,7 +69,7 @@ def explain_model_on_table(
 def _patient_rows_and_labels(
     path: Path, names: list[str], label: str
 ) -> tuple[F64, npt.NDArray[np.int8]]:
-    frame = read_patient_table(path, [*names, label]).drop_nulls()
+    frame = read_patient_rows_with_score_and_label(path, [*names, label]).drop_nulls()
     try:
         numbers = frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
         return numbers, frame[label].cast(pl.Int8).to_numpy()

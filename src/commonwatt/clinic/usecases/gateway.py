@@ -145,13 +145,13 @@ class HooksAddress:
             # Tried here, as the server's own failure would be a traceback after it said that it
             # serves.
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(self.tls_cert, self.tls_key, password=_no_password)
+            context.load_cert_chain(self.tls_cert, self.tls_key, password=_refuse_encrypted_key)
         except (OSError, ValueError):
             wanted = Message("a certificate in PEM and its key, without a password")
             raise InputError(str(self.tls_cert), wanted=wanted) from None
 
 
-def _no_password() -> str:
+def _refuse_encrypted_key() -> str:
     # Without it OpenSSL would ask on the terminal, where nobody may be.
     raise ValueError("the key is encrypted")
 
@@ -262,7 +262,7 @@ def request_model_advice(
     return asdict(verdict) | {"words": dict(verdict.words)}
 
 
-def disclose_to_patient(
+def record_patient_told_of_model(
     ledger_location: str,
     key_file: Path,
     institution_file: Path,
@@ -293,14 +293,14 @@ def disclose_to_patient(
     key = Key.load(key_file)
     ledger = Ledger.open(ledger_location, create=False)
     try:
-        return disclose_on_ledger(
+        return record_patient_told_on_open_ledger(
             ledger, institution_file, secret_file, deployment, encounter, language, by=key, at=now
         )
     finally:
         ledger.engine.dispose()
 
 
-def disclose_on_ledger(
+def record_patient_told_on_open_ledger(
     ledger: Ledger, institution_file: Path, secret_file: Path, deployment: str, encounter: str,
     language: str, *, by: Signer, at: datetime,
 ) -> dict[str, Any]:  # fmt: skip
@@ -339,7 +339,7 @@ def signed_human_step(
     return sign_human_step(plan, step, call, answer, Key.load(key_file), at=now).as_dict()
 
 
-def guide_rows(guides: GuideLibrary) -> dict[str, Any]:
+def guides_and_unavailable_files_dict(guides: GuideLibrary) -> dict[str, Any]:
     """Return what each guide asks of an encounter, and which files are no guides."""
     return {
         "guides": [

@@ -21,7 +21,9 @@ from commonwatt.clinic.io.imports import (
 )
 
 
-def import_device_records(paths: Sequence[Path], on: date) -> tuple[dict[str, Any], pl.DataFrame]:
+def device_records_summary_and_card_table(
+    paths: Sequence[Path], on: date
+) -> tuple[dict[str, Any], pl.DataFrame]:
     """Return what some public records hold; the kind of each is read off its name.
 
     Args:

@@ -20,9 +20,9 @@ from commonwatt.clinic.engines.language import (
     RecordingModel,
     TextModel,
     examine_clinic_language_model,
+    learning_and_held_out_notes,
     load_medec_clinic_notes,
     make_clinic_model_canaries,
-    split_notes_by_case,
 )
 from commonwatt.clinic.engines.language.baseline import NgramBaseline
 from commonwatt.clinic.engines.language.canaries import (
@@ -76,7 +76,7 @@ def language_examination_of_notes(
         EvidenceError: Notes, canaries or answers cannot be read, or the model does not answer.
         UsageError: Not exactly one way to the model is given.
     """
-    learnt, held = split_notes_by_case(load_medec_clinic_notes(path), held_out)
+    learnt, held = learning_and_held_out_notes(load_medec_clinic_notes(path), held_out)
     model = RecordingModel(_open_clinic_language_model(access, learnt, seed))
     planted = load_clinical_canaries(canaries) if canaries else []
     examination = examine_clinic_language_model(model, held[:first], canaries=planted, seed=seed)
@@ -131,7 +131,7 @@ def _open_clinic_language_model(
     return ChatModel(url=access.url, model=access.model or "model", token=token, seed=seed)
 
 
-def clinical_canary_texts(secret_file: Path, count: int) -> tuple[str, str]:
+def canary_key_json_and_planted_lines(secret_file: Path, count: int) -> tuple[str, str]:
     """Return the key of some canaries, and the lines to be planted.
 
     Raises:

@@ -20,20 +20,20 @@ from commonwatt.clinic.domain.surveillance import (
     OTHER_GROUP,
     SurveillancePlan,
 )
-from commonwatt.clinic.engines.evidence import ScoreSketch, recalibrate_model_scores
+from commonwatt.clinic.engines.evidence import ScoreSketch, score_recalibration_of_group
 from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc_with_interval
 from commonwatt.clinic.engines.monitor import (
     DailyScoreCells,
     MonitorPlan,
     MonitorResult,
     label_free_auc,
-    monitor_daily_score_cells,
+    monitor_result_of_daily_cells,
 )
 from commonwatt.clinic.engines.monitor.cells import (
     cell_frame,
     daily_cells_of_frame,
     days_without_rows,
-    groups_of_table,
+    group_values_by_column,
 )
 from commonwatt.clinic.engines.monitor.labelfree import ASSUMPTION
 from commonwatt.clinic.engines.monitor.maturity import MatureRows, mature_rows
@@ -85,7 +85,7 @@ class MonitoredTable:
     through: date
 
 
-def monitor_verdicts_by_stream(path: Path, options: MonitorOptions) -> dict[str, Any]:
+def monitor_answer_of_table(path: Path, options: MonitorOptions) -> dict[str, Any]:
     """Return the verdict on each stream: all rows, and each value of each group.
 
     Raises:
@@ -107,7 +107,7 @@ def monitored_table(
     through = options.as_of - timedelta(days=1) if options.as_of else _last_day(frame)
     mature = mature_rows(frame, maturity_days=by_table.maturity_days, through=through)
     if plan is None:
-        groups = groups_of_table(mature.frame, options.columns.by)
+        groups = group_values_by_column(mature.frame, options.columns.by)
         by_table = _plan_with_table_horizon(by_table, mature.frame, options, groups)
     return MonitoredTable(
         plan=by_table,
@@ -202,7 +202,7 @@ def monitor_result_of_cells(
 ) -> tuple[list[date], DailyScoreCells, MonitorResult]:
     """Return the days on which rows counted, their cells, and what the monitor says of them."""
     days, daily = daily_cells_of_frame(cells, len(plan.stream_names))
-    return days, daily, monitor_daily_score_cells(daily, statistic_plan(plan))
+    return days, daily, monitor_result_of_daily_cells(daily, statistic_plan(plan))
 
 
 def statistic_plan(plan: SurveillancePlan) -> MonitorPlan:
@@ -227,7 +227,7 @@ def _plan_of_table(frame: pl.DataFrame, options: MonitorOptions) -> Surveillance
         zone=columns.zone,
         # Where outcomes have a date of their own, they come late; a month is what hospitals need.
         maturity_days=30 if columns.known_on else 0,
-        middle=_middle_of_first_days(frame),
+        middle=_mean_score_logit_of_first_week(frame),
     )  # fmt: skip
     given = {
         name: getattr(options, name)
@@ -237,7 +237,7 @@ def _plan_of_table(frame: pl.DataFrame, options: MonitorOptions) -> Surveillance
     return replace(plan, **given)
 
 
-def _middle_of_first_days(frame: pl.DataFrame) -> float:
+def _mean_score_logit_of_first_week(frame: pl.DataFrame) -> float:
     """Return the logit of the mean score of the first week.
 
     Of the scores and not of the outcomes, and of the first week only: whatever moved with
@@ -289,7 +289,7 @@ def realised_and_label_free_model_auc(counts: npt.NDArray[np.int64]) -> dict[str
     if few or np.count_nonzero(before.sum(axis=0)) < 2:
         return None
     none = np.zeros((1, 2), np.int64)
-    line = recalibrate_model_scores(
+    line = score_recalibration_of_group(
         ScoreSketch(counts=before[None], above=none, score_sum=none[:, 0], threshold=0.5)
     )
     return {

@@ -16,12 +16,12 @@ from commonwatt.clinic.engines.evidence.sketch import model_score_bin_middle_log
 from commonwatt.clinic.engines.monitor import (
     DailyScoreCells,
     MonitorPlan,
-    monitor_daily_score_cells,
+    monitor_result_of_daily_cells,
 )
 from commonwatt.clinic.engines.monitor.cells import daily_cells_of_frame
 from commonwatt.clinic.usecases.charts import model_over_time_chart, monitor_evidence_chart
 from commonwatt.clinic.usecases.monitor import MonitorOptions, monitored_table, statistic_plan
-from commonwatt.report.charts import chart_svg_file
+from commonwatt.report.charts import chart_svg_document
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -63,10 +63,10 @@ def monitor_figures(
     with_ratio = charted.filter(pl.col("o_over_e").is_not_null())
     models = charted["model"].unique(maintain_order=True).to_list()
     return points, {
-        "over-time.svg": chart_svg_file(
+        "over-time.svg": chart_svg_document(
             model_over_time_chart(models, alarm_days), with_ratio, language
         ),
-        "evidence.svg": chart_svg_file(
+        "evidence.svg": chart_svg_document(
             monitor_evidence_chart(models, alarm_days), charted, language
         ),
     }
@@ -90,7 +90,8 @@ def _monitor_figure_columns_by_stretch(
             columns[name].append(values)
     joined = {name: np.concatenate(values) for name, values in columns.items()}
     path = np.stack(
-        [monitor_daily_score_cells(cells.first_days(end), plan).statistic for end in ends], axis=1
+        [monitor_result_of_daily_cells(cells.first_days(end), plan).statistic for end in ends],
+        axis=1,
     )
     return {
         "model": [name for _, name in streams for _ in ends],

@@ -9,8 +9,8 @@ from commonwatt.clinic.domain.registry.state import MONITOR_RUN, Registry, Regis
 from commonwatt.clinic.io.dossier import dossier_html
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.clinic.usecases.queries import (
-    enrolled_people,
     open_reporting_duties,
+    person_description_by_actor_id,
     replay_clinic_registry,
     reporting_duty_dict,
 )
@@ -136,5 +136,8 @@ def report_model_incident(
 def version_dossier_html(ledger: Ledger, version: str, language: str) -> str:
     """Return everything on record about a version, as one page."""
     return dossier_html(
-        RegistryWriter(ledger).registry, version, language=language, people=enrolled_people(ledger)
+        RegistryWriter(ledger).registry,
+        version,
+        language=language,
+        people=person_description_by_actor_id(ledger),
     )

@@ -128,7 +128,9 @@ def product_ruling_rows(
     ]
 
 
-def undisclosed_encounter_names(ledger_location: str, deployment: str) -> dict[str, Any]:
+def advised_or_refused_undisclosed_encounters(
+    ledger_location: str, deployment: str
+) -> dict[str, Any]:
     """Return encounters advised on without a disclosure, and those refused for the lack of one."""
 
     def undisclosed_in_ledger(ledger: Ledger) -> dict[str, Any]:
@@ -140,7 +142,10 @@ def undisclosed_encounter_names(ledger_location: str, deployment: str) -> dict[s
             if entry.body["rule"] == "gate.not-disclosed"
             and entry.body.get("deployment") == deployment
         }
-        return {"advised": registry.undisclosed_encounters(deployment), "refused": sorted(refused)}
+        return {
+            "advised": registry.encounters_shown_advice_undisclosed(deployment),
+            "refused": sorted(refused),
+        }
 
     return with_ledger(ledger_location, undisclosed_in_ledger)
 
@@ -154,7 +159,7 @@ def unsigned_advice_names(ledger_location: str, deployment: str) -> list[str]:
 
     def unsigned_advice_in_registry(registry: Registry) -> list[str]:
         registry.registered_record(deployment, "deployment")
-        return registry.unsigned_advice(deployment)
+        return registry.names_of_advice_awaiting_decision(deployment)
 
     return _query_clinic_registry(
         ledger_location, ("deployment", "advice", "decision"), unsigned_advice_in_registry
@@ -181,7 +186,9 @@ def _clinician_model_auc_comparison(registry: Registry, deployment: str) -> dict
         compare_clinician_and_model,  # brings SciPy and numba
     )
 
-    rows = np.array(registry.forecasts_with_outcome(deployment), np.float64).reshape(-1, 3)
+    rows = np.array(
+        registry.lottery_score_estimate_and_outcome_rows(deployment), np.float64
+    ).reshape(-1, 3)
     try:
         return asdict(
             compare_clinician_and_model(rows[:, 0], rows[:, 1], rows[:, 2].astype(np.int8))
@@ -294,7 +301,7 @@ def _query_clinic_registry(
     )
 
 
-def enrolled_people(ledger: Ledger) -> dict[str, str]:
+def person_description_by_actor_id(ledger: Ledger) -> dict[str, str]:
     """Return name, role and organisation of each actor, as the signed enrolments say."""
     return {
         actor.actor_id: f"{actor.person.name} ({actor.person.role}, {actor.person.organisation})"

@@ -16,7 +16,7 @@ from commonwatt.clinic.io.fhir import FhirRelease, fhir_bundle, fhir_faults
 from commonwatt.clinic.io.guides import GuideLibrary, load_guide_library
 from commonwatt.clinic.io.pdf import dossier_pdf
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
-from commonwatt.clinic.usecases.queries import enrolled_people, open_reporting_duties
+from commonwatt.clinic.usecases.queries import open_reporting_duties, person_description_by_actor_id
 from commonwatt.core.errors import IdentityError, UsageError
 from commonwatt.core.files import save_bytes
 from commonwatt.core.hashes import file_sha256
@@ -336,7 +336,7 @@ def version_dossier_and_fhir(
             writer.registry,
             version,
             language=language,
-            people=enrolled_people(writer.ledger),
+            people=person_description_by_actor_id(writer.ledger),
             duties=owed,
         )
         return page, {each: fhir_bundle(writer.registry, version, each) for each in FhirRelease}

@@ -13,13 +13,13 @@ from commonwatt.clinic.domain.rules import (
     RegulatoryRule,
     RegulatoryRuleBook,
     ReportingPeriod,
-    check_rule_book,
     classify_product,
     load_rule_book,
     product_class_cells_changed_by_rule_date,
+    rule_book_findings,
 )
 from commonwatt.clinic.domain.rules.book import site_rule_folders
-from commonwatt.clinic.domain.rules.cases import rule_case_holds
+from commonwatt.clinic.domain.rules.cases import outcome_turns_on_rule_case
 from commonwatt.clinic.domain.rules.parse import RulePlace
 from commonwatt.clinic.domain.rules.unread import UnreadFact
 from commonwatt.clinic.domain.tables import (
@@ -152,7 +152,7 @@ def reporting_period_dict(period: ReportingPeriod) -> dict[str, Any]:
     }
 
 
-def rule_place_rows(folders: RuleFolders = SHIPPED) -> dict[str, Any]:
+def rule_places_and_file_faults_dict(folders: RuleFolders = SHIPPED) -> dict[str, Any]:
     """Return whose rules there are, on how much primary text they rest, and faulty files."""
     book = folders.load()
     primary = sum(rule.source.checked == "primary" for rule in book.rules)
@@ -164,7 +164,9 @@ def rule_place_rows(folders: RuleFolders = SHIPPED) -> dict[str, Any]:
     }
 
 
-def counted_failing_cases(places: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def place_rows_with_failing_case_counts(
+    places: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
     """Return the rows of a listing with the number of failing cases in place of their names."""
     return [{**place, "failing_cases": len(place["failing_cases"])} for place in places]
 
@@ -184,7 +186,9 @@ def _rule_place_row(book: RegulatoryRuleBook, place: RulePlace) -> dict[str, Any
         "unconfirmed": sum(rule.source.checked == "unconfirmed" for rule in place.rules),
         "proposed": sum(rule.status == "proposed" for rule in place.rules),
         # Rules that decide nothing in their own case, or have none.
-        "failing_cases": [r.rule_id for r in place.rules if not rule_case_holds(book, r)],
+        "failing_cases": [
+            r.rule_id for r in place.rules if not outcome_turns_on_rule_case(book, r)
+        ],
         "file": str(place.path),
     }
 
@@ -197,7 +201,7 @@ def regulatory_rule_book_finding_tables(
     Raises:
         RulesError: A folder or a fact is at fault.
     """
-    findings = check_rule_book(folders.load(), days, others=others)
+    findings = rule_book_findings(folders.load(), days, others=others)
     return {
         "gaps": GAPS.checked_frame(findings.gaps),
         "contradictions": CONTRADICTIONS.checked_frame(findings.contradictions),

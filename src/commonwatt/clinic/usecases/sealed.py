@@ -18,7 +18,7 @@ from commonwatt.clinic.engines.evidence.sealed import (
     SealedCase,
     SealTerms,
     SignedStatement,
-    confirm_sealed_report,
+    check_report_belongs_to_seal,
     examine_on_sealed_cases,
     is_revealed_case_in_sealed_set,
     load_revealed_case,
@@ -49,7 +49,9 @@ from commonwatt.ledger.actors import find_ledger_actor
 _HERE = ("127.0.0.1", "::1", "localhost")
 
 
-def seal_cases_file(items: Path, secret: Path, key_file: Path, terms: SealTerms) -> SignedStatement:
+def seal_of_cases_file(
+    items: Path, secret: Path, key_file: Path, terms: SealTerms
+) -> SignedStatement:
     """Return the seal over the items in a file.
 
     Raises:
@@ -235,7 +237,7 @@ def sealed_report_confirmation(
         load_signed_model_evidence_statement(report),
         load_signed_model_evidence_statement(sealed),
     )
-    confirm_sealed_report(statement, seal_statement)
+    check_report_belongs_to_seal(statement, seal_statement)
     for path in revealed_files:
         if not is_revealed_case_in_sealed_set(load_revealed_case(path), seal_statement):
             raise EvidenceError(str(path), found=Message("not an item of the sealed set"))

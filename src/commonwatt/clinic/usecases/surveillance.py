@@ -31,7 +31,7 @@ from commonwatt.clinic.domain.surveillance import (
 )
 from commonwatt.clinic.io.monitor_state import (
     MonitorState,
-    changed_day,
+    first_changed_day_or_none,
     load_monitor_state,
     put_monitor_state_in_force,
     save_monitor_state_draft,
@@ -86,7 +86,7 @@ def run_deployment_monitor(
     def run_with_writer(writer: RegistryWriter) -> dict[str, Any]:
         record = writer.registry.registered_record(of.deployment, "deployment")
         plan = surveillance_plan_of_deployment(record.body["monitor"], of.deployment)
-        chosen = options_by_plan(options, plan, of.deployment)
+        chosen = monitor_options_fixed_by_plan(options, plan, of.deployment)
         chosen = replace(chosen, as_of=_day_of_run(chosen.as_of, plan, now))
         table = monitored_table(path, chosen, plan)
         last = _last_run_by_monitor(writer, of.deployment)
@@ -140,7 +140,7 @@ def default_state_file(ledger_location: str, deployment: str) -> Path:
     return folder / f"{deployment.removeprefix('deployment/')}.json"
 
 
-def options_by_plan(
+def monitor_options_fixed_by_plan(
     options: MonitorOptions, plan: SurveillancePlan, deployment: str
 ) -> MonitorOptions:
     """Return the options with what the plan fixes.
@@ -250,7 +250,7 @@ def _state_with_new_days(
     known = before.cells
     if isinstance(first, date):
         repeated = given.filter(pl.col("day") <= before.through)
-        apart = changed_day(
+        apart = first_changed_day_or_none(
             known.filter(pl.col("day").is_between(first, given["day"].max())), repeated
         )
         _check_first_day_for_patients(known, first, plan, path)
@@ -354,7 +354,7 @@ def _record_run(
             if stream["alarm_on"] is None or stream["stream"] in rung:
                 continue
             name = f"{stem}-alarm-{registry.entries_applied}"
-            response = writer.record_monitor_alarm(
+            response = writer.record_alarm_and_act_by_plan(
                 tx, run.deployment, name, by=by, at=now,
                 details=run.details | {"stream": stream["stream"]},
             )  # fmt: skip

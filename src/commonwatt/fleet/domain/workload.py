@@ -77,7 +77,7 @@ class Workload:
         # jobs.
         return self.gpus.astype(np.int64) * self.gpu_milli
 
-    def take_jobs(self, job_rows: npt.NDArray[np.intp]) -> Workload:
+    def workload_of_job_rows(self, job_rows: npt.NDArray[np.intp]) -> Workload:
         """Return the jobs of `job_rows`, in that order."""
         # The names stay whole: an index must mean the same tenant in a part of the jobs as in all
         # of them.
@@ -126,7 +126,7 @@ def workload_from_columns(
     } | columns
     unsorted = Workload(**all_columns)  # type: ignore[arg-type]  # keywords are checked by the class
     # Stable, because ties keep the order of the file, and on every machine the same one.
-    return unsorted.take_jobs(np.argsort(submit, kind="stable"))
+    return unsorted.workload_of_job_rows(np.argsort(submit, kind="stable"))
 
 
 def _job_times_ms(job_times_s: npt.ArrayLike) -> I64:

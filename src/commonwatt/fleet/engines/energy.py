@@ -51,7 +51,7 @@ class SiteEnergy:
     hour_kwh: F64
 
 
-def energy_by_site(
+def site_energies_in_site_order(
     result: SimulationResult, fleet: Fleet, *, from_ms: int, until_ms: int
 ) -> list[SiteEnergy]:
     """Return what each site drew between two instants, in the order of the sites.

@@ -150,7 +150,9 @@ def explain_job_wait(
     """
     job = _job_number_in_workload(workload, job_id)
     nodes = _nodes_permitted_to_job(workload, fleet, job, pool)
-    during = _segments_overlapping(result, int(workload.submit_ms[job]), int(result.end_ms[job]))
+    during = _result_with_segments_overlapping(
+        result, int(workload.submit_ms[job]), int(result.end_ms[job])
+    )
     wait = _JobWait(during, workload, fleet, policy, job, nodes, quotas)
     counterfactual = _Counterfactual(workload, fleet, policy, job, pool, seed, runtime, quotas)
     return Explanation(
@@ -172,7 +174,7 @@ def _job_number_in_workload(workload: Workload, job_id: str) -> int:
     return int(matches[0])
 
 
-def _segments_overlapping(
+def _result_with_segments_overlapping(
     result: SimulationResult, from_ms: int, until_ms: int
 ) -> SimulationResult:
     """Return `result` with only the segments that overlap a stretch; -1 is its end."""
@@ -268,7 +270,7 @@ class _JobWait:
             return QueueReason.NEVER_FITS, job_free
         if self._ran_before(at_ms):
             return QueueReason.PREEMPTED, job_free
-        if self._is_job_over_tenant_quota(at_ms):
+        if self._would_job_exceed_tenant_quota(at_ms):
             return QueueReason.QUOTA_USED, job_free
         if job_free < self.workload.gpu_demand_milli_by_job()[self.job]:
             return QueueReason.TOO_FEW_FREE, job_free
@@ -292,7 +294,7 @@ class _JobWait:
         segments = self.result.segments
         return bool(((segments.job == self.job) & (segments.end_ms <= at_ms)).any())
 
-    def _is_job_over_tenant_quota(self, at_ms: int) -> bool:
+    def _would_job_exceed_tenant_quota(self, at_ms: int) -> bool:
         if self.quotas is None or self.policy.borrow:
             return False
         tenant = int(self.workload.tenant[self.job])

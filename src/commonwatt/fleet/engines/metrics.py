@@ -15,7 +15,7 @@ import numpy as np
 from commonwatt.fleet.domain.machines import Fleet
 from commonwatt.fleet.domain.result import JobState, SimulationResult
 from commonwatt.fleet.domain.workload import I64, Bools, Workload
-from commonwatt.fleet.engines.energy import energy_by_site
+from commonwatt.fleet.engines.energy import site_energies_in_site_order
 from commonwatt.fleet.engines.timeline import StepSeries, Timeline, timeline_of_gpus_and_queue
 
 
@@ -248,7 +248,7 @@ def _step_series_level_at(step_series: StepSeries, at_ms: I64) -> I64:
 def _gpu_use_by_site(
     result: SimulationResult, fleet: Fleet, window: tuple[int, int], end: int
 ) -> dict[str, SiteUse]:
-    used = energy_by_site(result, fleet, from_ms=window[0], until_ms=end)
+    used = site_energies_in_site_order(result, fleet, from_ms=window[0], until_ms=end)
     segments = result.segments
     first_site = np.where(segments.node >= 0, fleet.site[segments.node], -1)
     uses: dict[str, SiteUse] = {}

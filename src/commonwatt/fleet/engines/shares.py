@@ -12,7 +12,7 @@ from commonwatt.fleet.domain.machines import Fleet, uniform_fleet
 from commonwatt.fleet.domain.workload import I64, Workload
 
 
-def nodes_of_tenants_by_load(workload: Workload, nodes: int, gpus_per_node: int) -> I64:
+def node_count_by_tenant_for_load(workload: Workload, nodes: int, gpus_per_node: int) -> I64:
     """Return the nodes of each tenant, shape (tenants,).
 
     Load is GPUs × run time. No tenant gets fewer nodes than its widest gang needs;
@@ -26,12 +26,12 @@ def nodes_of_tenants_by_load(workload: Workload, nodes: int, gpus_per_node: int)
     >>> tenant, names = np.array([0, 1, 1], np.int32), ("a", "b")
     >>> columns = ([0, 0, 0], [1, 9, 9], [16, 8, 8])
     >>> jobs = workload_from_columns(*columns, tenant=tenant, tenant_names=names)
-    >>> nodes_of_tenants_by_load(jobs, 5, 8)
+    >>> node_count_by_tenant_for_load(jobs, 5, 8)
     array([2, 3])
     """
     load, least = (
-        _gpu_load_by_tenant(workload),
-        _nodes_of_widest_gang_by_tenant(workload, gpus_per_node),
+        _requested_gpu_ms_by_tenant(workload),
+        _node_count_of_widest_gang_by_tenant(workload, gpus_per_node),
     )
     if least.sum() > nodes:
         wanted = Message("at least {count} nodes", {"count": str(int(least.sum()))})
@@ -44,30 +44,30 @@ def nodes_of_tenants_by_load(workload: Workload, nodes: int, gpus_per_node: int)
         share = np.where(fixed, 0, load) * left / max(float(load[~fixed].sum()), 1e-300)
         small = ~fixed & (share < least)
         if not small.any():
-            return np.where(fixed, least, _fleet_whole_nodes_by_share(share, left))
+            return np.where(fixed, least, _whole_node_counts_by_tenant_share(share, left))
         fixed |= small
 
 
 def fleet_split_by_tenant(workload: Workload, nodes: int, gpus_per_node: int) -> Fleet:
-    """Return equal nodes, each of one tenant, by `nodes_of_tenants_by_load`."""
-    count = nodes_of_tenants_by_load(workload, nodes, gpus_per_node)
+    """Return equal nodes, each of one tenant, by `node_count_by_tenant_for_load`."""
+    count = node_count_by_tenant_for_load(workload, nodes, gpus_per_node)
     tenant = np.repeat(np.arange(len(count), dtype=np.int32), count)
     return replace(uniform_fleet(nodes, gpus_per_node), tenant=tenant)
 
 
-def _gpu_load_by_tenant(workload: Workload) -> I64:
+def _requested_gpu_ms_by_tenant(workload: Workload) -> I64:
     load = np.zeros(len(workload.tenant_names), np.int64)
     np.add.at(load, workload.tenant, workload.gpus * workload.runtime_ms)
     return load
 
 
-def _nodes_of_widest_gang_by_tenant(workload: Workload, gpus_per_node: int) -> I64:
+def _node_count_of_widest_gang_by_tenant(workload: Workload, gpus_per_node: int) -> I64:
     widest = np.zeros(len(workload.tenant_names), np.int64)
     np.maximum.at(widest, workload.tenant, workload.gpus.astype(np.int64))
     return -(-widest // gpus_per_node)
 
 
-def _fleet_whole_nodes_by_share(
+def _whole_node_counts_by_tenant_share(
     tenant_share: np.ndarray[tuple[int], np.dtype[np.float64]], total_nodes: int
 ) -> I64:
     floor = np.floor(tenant_share).astype(np.int64)

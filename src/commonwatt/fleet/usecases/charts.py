@@ -44,7 +44,7 @@ def gpu_use_chart(sites: Sequence[str]) -> Chart:
         # A bin holds one value until the next; slopes would draw use that never was.
         step=True,
         prepare=_with_available_gpus_of_all_sites,
-        finding=_busiest_site,
+        finding=_busiest_site_message,
     )
 
 
@@ -53,7 +53,7 @@ def _with_available_gpus_of_all_sites(gpu_use: pl.DataFrame, language: str) -> p
     return gpu_use.with_columns(pl.col("available_gpus").sum().over("day").alias(_ALL_SITES))
 
 
-def _busiest_site(gpu_use: pl.DataFrame, language: str) -> Message | None:
+def _busiest_site_message(gpu_use: pl.DataFrame, language: str) -> Message | None:
     most = largest_part(gpu_use, "site", "allocated_gpus")
     if most is None:
         return None
@@ -76,11 +76,11 @@ def queue_chart() -> Chart:
         x_label=_DAYS,
         series=[_series_of(QUEUE.column(name)) for name in ("waiting_jobs", "waiting_gpus")],
         step=True,
-        finding=_longest_queue,
+        finding=_longest_queue_message,
     )
 
 
-def _longest_queue(queue: pl.DataFrame, language: str) -> Message:
+def _longest_queue_message(queue: pl.DataFrame, language: str) -> Message:
     at = queue.sort("waiting_jobs", descending=True, maintain_order=True).row(0, named=True)
     return Message(
         # The table has the mean of each interval, and more may wait at one moment of it.
@@ -107,11 +107,11 @@ def queue_delay_by_tenant_chart() -> Chart:
             )
         ],
         measure=TableColumn.of(QUEUE_DELAY, unit="h"),
-        finding=_tenant_that_waits_longest,
+        finding=_longest_waiting_tenant_message,
     )
 
 
-def _tenant_that_waits_longest(tenants: pl.DataFrame, language: str) -> Message | None:
+def _longest_waiting_tenant_message(tenants: pl.DataFrame, language: str) -> Message | None:
     most = leading_row(tenants, "mean_h", is_most=True)
     if most is None:
         return None
@@ -134,11 +134,11 @@ def gpu_energy_by_site_chart() -> Chart:
         series=[
             _series_of(SITES.column(name)) for name in ("busy_mwh", "idle_mwh", "overhead_mwh")
         ],
-        finding=_energy_share_of_held_gpus,
+        finding=_energy_share_of_held_gpus_message,
     )
 
 
-def _energy_share_of_held_gpus(energy: pl.DataFrame, language: str) -> Message | None:
+def _energy_share_of_held_gpus_message(energy: pl.DataFrame, language: str) -> Message | None:
     busy, idle, overhead = (
         float(energy[f"{part}_mwh"].sum()) for part in ("busy", "idle", "overhead")
     )
@@ -170,11 +170,11 @@ def queue_delay_by_policy_chart() -> Chart:
         logarithmic=True,
         # A logarithmic axis has no nought: a second stands in for less, and the axis says so.
         least=1.0,
-        finding=_policy_with_shortest_wait,
+        finding=_shortest_wait_policy_message,
     )
 
 
-def _policy_with_shortest_wait(policies: pl.DataFrame, language: str) -> Message | None:
+def _shortest_wait_policy_message(policies: pl.DataFrame, language: str) -> Message | None:
     best = leading_row(policies, "mean_queue_delay_s", is_most=False)
     if best is None:
         return None

@@ -10,7 +10,7 @@ import polars as pl
 
 from commonwatt.fleet.domain.tables import QUEUE, SITES, TENANTS, USE
 from commonwatt.fleet.domain.workload import I64
-from commonwatt.fleet.engines.energy import energy_by_site
+from commonwatt.fleet.engines.energy import site_energies_in_site_order
 from commonwatt.fleet.engines.timeline import gpu_milli_held_series, timeline_of_gpus_and_queue
 from commonwatt.fleet.usecases.simulate import FleetRun
 
@@ -77,7 +77,7 @@ def site_energy_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
     fleet = run.inputs.fleet
     first = int(run.inputs.workload.submit_ms[0])
     until = first + round(run.metrics.makespan_s * 1000)
-    used = energy_by_site(run.result, fleet, from_ms=first, until_ms=until)
+    used = site_energies_in_site_order(run.result, fleet, from_ms=first, until_ms=until)
     rows = list(run.metrics.by_site.values())
     idle = [_simulated_idle_gpu_kwh_of_site(run, i, until - first) for i in range(len(rows))]
     return SITES.build_frame(

@@ -210,7 +210,7 @@ def _warm_up_simulator(
     quotas: Mapping[str, float] | None,
 ) -> None:
     # The same policy and fleet, because each combination of types is compiled by itself.
-    two_jobs = inputs.workload.take_jobs(np.arange(min(2, len(inputs.workload))))
+    two_jobs = inputs.workload.workload_of_job_rows(np.arange(min(2, len(inputs.workload))))
     simulate_schedule(
         two_jobs, inputs.fleet, policy, pool=inputs.pool, seed=seed, runtime=runtime, quotas=quotas
     )

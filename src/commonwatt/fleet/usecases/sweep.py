@@ -78,7 +78,7 @@ def run_sweep_point(options: FleetSimulationOptions, point: Mapping[str, str]) -
     """Return the figures of one point."""
     policy = parse_scheduling_policy_word(point.get("policy", "fifo"))
     seed = _fleet_sweep_axis_whole_number("seed", point.get("seed", "0"))
-    inputs = _fleet_sweep_inputs_read_once(_fleet_inputs_of_sweep_point(options, point))
+    inputs = _fleet_sweep_inputs_read_once(_simulation_options_of_sweep_point(options, point))
     if "load" in point:
         figures = run_arrived_load_packing(
             inputs, policy, load=_fleet_sweep_axis_positive_number("load", point["load"]), seed=seed
@@ -97,7 +97,7 @@ def _fleet_sweep_inputs_read_once(options: FleetSimulationOptions) -> FleetInput
     return load_fleet_inputs(options)
 
 
-def _fleet_inputs_of_sweep_point(
+def _simulation_options_of_sweep_point(
     options: FleetSimulationOptions, point: Mapping[str, str]
 ) -> FleetSimulationOptions:
     per_node = point.get("gpus-per-node")

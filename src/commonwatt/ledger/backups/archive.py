@@ -100,7 +100,7 @@ def copy_sqlite_database_for_backup(source: Path, copy: Path) -> None:
         )
 
 
-def create_private_backup_file(path: Path) -> int:
+def open_new_private_backup_file_fd(path: Path) -> int:
     """Return the descriptor of a new file that only its owner can read."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
@@ -115,7 +115,7 @@ class ArchiveWriter:
         self.path = path
         self._draft = path.with_name(f".{path.name}.draft")
         self._draft.unlink(missing_ok=True)
-        self._file = os.fdopen(create_private_backup_file(self._draft), "wb")
+        self._file = os.fdopen(open_new_private_backup_file_fd(self._draft), "wb")
         self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)
         self.files: list[ArchivedFile] = []
 
@@ -233,7 +233,7 @@ def _unpack_backup_member_with_sha256(
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     try:
-        fd = create_private_backup_file(path)
+        fd = open_new_private_backup_file_fd(path)
     except FileExistsError:
         raise _foreign_member_error(archive) from None  # two members of one name
     with os.fdopen(fd, "wb") as file:

@@ -232,7 +232,7 @@ def _listing_of_home_to_back_up(home: Path) -> _HomeListing:
         folders[:] = sorted(
             name
             for name in folders
-            if not _is_folder_excluded_from_backup(home, here / name, listing)
+            if not _exclude_linked_or_draft_folder(home, here / name, listing)
         )
         if here != home:
             mode = stat.S_IMODE(here.stat().st_mode)
@@ -245,7 +245,7 @@ def _listing_of_home_to_back_up(home: Path) -> _HomeListing:
     return listing
 
 
-def _is_folder_excluded_from_backup(home: Path, folder: Path, listing: _HomeListing) -> bool:
+def _exclude_linked_or_draft_folder(home: Path, folder: Path, listing: _HomeListing) -> bool:
     if folder.is_symlink():
         listing.left_out[folder.relative_to(home).as_posix()] = "link"
     elif _is_draft_excluded_from_backup(folder.name):

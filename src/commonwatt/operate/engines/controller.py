@@ -68,7 +68,7 @@ from commonwatt.operate.engines.snapshot import (
     node_allocations_of_gang,
     queue_snapshot,
     scheduling_decision_by_names,
-    take_gpus_for_controller_start,
+    take_room_for_start_if_it_fits,
 )
 from commonwatt.operate.io.store import ControllerStore
 
@@ -127,7 +127,10 @@ class Controller:
         """Take up where the last controller stopped; return what became of its open intents."""
         # Memory is rebuilt from the store and never from the backend alone: only the store
         # knows what was warned, refused or served before.
-        self.jobs, self.open_starts = self.store.job_records(), self.store.open_starts_by_job()
+        self.jobs, self.open_starts = (
+            self.store.job_records(),
+            self.store.open_start_number_by_job(),
+        )
         self.tick_number = self.store.last_tick_number()
         open_intents = [intent for intent, _ in self.store.intents(IntentState.OPEN)]
         if not open_intents:
@@ -136,7 +139,9 @@ class Controller:
         # All open intents are judged by one observation, taken after the last controller is
         # gone: a second one could see the effect of an intent that the first had just done
         # again.
-        settled = [self._settled_intent(intent, observation) for intent in open_intents]
+        settled = [
+            self._settle_intent_performing_if_unseen(intent, observation) for intent in open_intents
+        ]
         self.store.set_intent_states(settled)
         return [(intent, state) for intent, state, _ in settled]
 
@@ -160,7 +165,7 @@ class Controller:
         self._submit_filler_job(observation)
         return tick
 
-    def _settled_intent(
+    def _settle_intent_performing_if_unseen(
         self, intent: Intent, observation: ClusterObservation
     ) -> tuple[Intent, IntentState, str]:
         if is_intent_seen_on_cluster(intent, observation):
@@ -299,7 +304,7 @@ class Controller:
         for name in dict.fromkeys(victims):
             if observation.jobs[name].phase not in PHASES_ON_NODES:
                 continue  # started and stopped within one decision
-            intent = self._next_stop_intent(name, observation)
+            intent = self._next_stop_intent_noting_warning(name, observation)
             if intent is not None and name not in named:
                 intents.append(intent)
         if snapshot is not None:
@@ -341,7 +346,9 @@ class Controller:
                 )
         return intents
 
-    def _next_stop_intent(self, name: str, observation: ClusterObservation) -> Intent | None:
+    def _next_stop_intent_noting_warning(
+        self, name: str, observation: ClusterObservation
+    ) -> Intent | None:
         """Return the next step in stopping a job: a warning, then after its grace the end."""
         job, row = observation.jobs[name], self.jobs[name]
         # What has not begun has nothing to save, so a warning would only delay those who wait.
@@ -362,7 +369,7 @@ class Controller:
         for job, pieces in decision.starts.items():
             # A decision may count on what its victims will free. Those starts wait for a later
             # tick, because places of a job in its grace are still held.
-            if take_gpus_for_controller_start(pieces, capacity):
+            if take_room_for_start_if_it_fits(pieces, capacity):
                 name = snapshot.names[job]
                 starts = self.jobs[name].starts + 1
                 intents.append(
@@ -392,7 +399,7 @@ class Controller:
         record: tuple[int, dict[str, object], str] | None,
     ) -> None:
         at_s = tick.observation.at_s
-        offered = self._offered_job_records(intents, at_s)
+        offered = self._mark_and_list_offered_job_records(intents, at_s)
         # One record a job: what an intent changes comes after what was observed of it, and the
         # later one holds.
         changes.job_records = _latest_job_records([*changes.job_records, *offered])
@@ -408,7 +415,9 @@ class Controller:
         if numbered:
             self._perform_intents(numbered, tick)
 
-    def _offered_job_records(self, intents: list[Intent], at_s: float) -> list[JobRecord]:
+    def _mark_and_list_offered_job_records(
+        self, intents: list[Intent], at_s: float
+    ) -> list[JobRecord]:
         """Return the rows of jobs that intents concern, as they are remembered now."""
         rows: list[JobRecord] = []
         for intent in intents:

@@ -60,10 +60,10 @@ def meter_jobs(
     return metered
 
 
-def gpu_use_s(use: GpuUse, now_s: float) -> float:
+def gpu_seconds_of_use(use: GpuUse, now_s: float) -> float:
     """Return the GPU time of a use until `now_s` [GPU-s].
 
-    >>> gpu_use_s(GpuUse(job_id="j", starts=1, node="n", site="s", gpu_type="a", gpus=4,
+    >>> gpu_seconds_of_use(GpuUse(job_id="j", starts=1, node="n", site="s", gpu_type="a", gpus=4,
     ...           gpu_milli=500, from_s=10, until_s=20), 99)
     20.0
     """
@@ -134,7 +134,7 @@ def _metered_job(
         # A site that the settings do not know is priced at the defaults and not left out: use
         # without a price would vanish from the sums.
         site = settings.sites.get(use.site, SiteSettings())
-        seconds = gpu_use_s(use, now_s)
+        seconds = gpu_seconds_of_use(use, now_s)
         kwh = (
             seconds
             / 3600
@@ -178,7 +178,7 @@ def _check_metered_gpu_totals(
 ) -> None:
     by_node: dict[str, float] = {}
     for use in uses:
-        by_node[use.node] = by_node.get(use.node, 0.0) + gpu_use_s(use, now_s)
+        by_node[use.node] = by_node.get(use.node, 0.0) + gpu_seconds_of_use(use, now_s)
     by_job_s, by_node_s = sum(row.gpu_s for row in metered), sum(by_node.values())
     # Relative, because float sums in two orders differ in the last digits; a lost use differs
     # by far more.

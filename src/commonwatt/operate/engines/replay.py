@@ -66,7 +66,7 @@ def compare_live_with_simulated(
     return agreement
 
 
-def expected_job_starts_s(captured: Capture) -> dict[str, float]:
+def expected_job_start_instants_s(captured: Capture) -> dict[str, float]:
     """Return when each waiting job will start if nothing new comes [s since 1970].
 
     Run times are the estimates, so that a start is as a rule earlier than told.

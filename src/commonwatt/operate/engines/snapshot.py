@@ -136,7 +136,7 @@ def node_allocations_of_gang(
     )
 
 
-def take_gpus_for_controller_start(
+def take_room_for_start_if_it_fits(
     pieces: tuple[GangPiece, ...], free_capacity: FreeCapacity
 ) -> bool:
     """Return whether `pieces` find their room in `free_capacity`, which is then taken."""
@@ -270,7 +270,7 @@ def _queue_with_captured_nodes_barred(idle: QueueState, captured: Capture) -> Qu
     """Return `idle` with nodes out of use, or kept for a service, barred to whom they are."""
     up = np.array([node.state == NodeState.UP for node in captured.nodes], np.bool_)
     klass, eligible = node_eligibility_by_job_class(idle.workload, idle.fleet)
-    barred = _jobs_barred_by_reservations(captured)
+    barred = _reservation_bar_flags_by_job(captured)
     if barred.any():
         # Jobs of one class that no reservation tells apart stay one class: eligibility is a
         # table of classes by nodes, and one of jobs by nodes would not fit a large queue.
@@ -283,7 +283,7 @@ def _queue_with_captured_nodes_barred(idle: QueueState, captured: Capture) -> Qu
     return replace(idle, klass=klass, nodes=nodes)
 
 
-def _jobs_barred_by_reservations(captured: Capture) -> I64:
+def _reservation_bar_flags_by_job(captured: Capture) -> I64:
     """Return whether each reservation bars each job, shape (jobs, reservations)."""
     rows = [
         [

@@ -51,7 +51,7 @@ class ControllerStore:
             rows = tx.execute(sa.select(schema.jobs)).mappings().all()
         return {row["job_id"]: _job_record_of_row(row) for row in rows}
 
-    def open_starts_by_job(self) -> dict[str, int]:
+    def open_start_number_by_job(self) -> dict[str, int]:
         """Return the start whose use is open, by job."""
         where = schema.uses.c.until_s.is_(None)
         with self.ledger.reading() as tx:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from commonwatt.core.errors import CommonwattError
-from commonwatt.core.identifiers import IdentifierKind, check_identifier
+from commonwatt.core.identifiers import IdentifierKind, valid_identifier
 from commonwatt.operate.domain.actions import (
     ClusterAction,
     Intent,
@@ -74,7 +74,7 @@ def submit_job_to_cluster(
     Raises:
         IdentifierError: No tenant may be called so.
     """
-    check_identifier(IdentifierKind.TENANT, request.tenant, "tenant")
+    valid_identifier(IdentifierKind.TENANT, request.tenant, "tenant")
     # The instant of submission is ours where the caller gave none: queue delay counts from here
     # and not from when the backend first noticed.
     stamped_request = replace(request, submitted_at_s=request.submitted_at_s or now_s)

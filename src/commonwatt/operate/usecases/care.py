@@ -85,7 +85,7 @@ def run_node_care(
         for number in range(observations):
             batch = [*table_samples, *_scraped_telemetry_samples(settings, clock())]
             findings = rules.observe_telemetry(
-                [*batch, *peers.suspect_node_samples(batch, backend.observe())]
+                [*batch, *peers.take_samples_and_score_suspect_nodes(batch, backend.observe())]
             )
             # Once only: the table stands for telemetry that has just come in, and would count
             # again at every observation.
@@ -180,13 +180,15 @@ def _open_care_journal(home: ControllerHome, role: str, clock: Clock) -> Generat
     """Give the journal of a home, signed in `role`; its key is enrolled at first use."""
     ledger = Ledger.open(home.folder / DATABASE, origin="operate")
     try:
-        key = _enrolled_care_key(ledger, home.folder, role, _care_entry_instant(clock()))
+        key = _care_key_enrolled_at_first_use(
+            ledger, home.folder, role, _care_entry_instant(clock())
+        )
         yield LedgerJournal(ledger, key, lambda: _care_entry_instant(clock()))
     finally:
         ledger.engine.dispose()
 
 
-def _enrolled_care_key(ledger: Ledger, folder: Path, role: str, at: datetime) -> Key:
+def _care_key_enrolled_at_first_use(ledger: Ledger, folder: Path, role: str, at: datetime) -> Key:
     key, _ = load_or_make_signing_key(folder / f"{role}.pem")
     actor_ids = {actor.actor_id for actor in ledger.actors()}
     if actor_id_of(key.public_key) not in actor_ids:

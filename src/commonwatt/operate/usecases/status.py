@@ -31,7 +31,7 @@ from commonwatt.operate.engines.meter import (
 from commonwatt.operate.engines.replay import (
     NO_DECISION,
     compare_live_with_simulated,
-    expected_job_starts_s,
+    expected_job_start_instants_s,
     simulated_cluster_decision,
 )
 from commonwatt.operate.engines.snapshot import (
@@ -49,7 +49,7 @@ def controller_status(home: ControllerHome) -> dict[str, Any]:
         observation = backend.observe()
         captured = _captured_cluster_state(home, store, observation)
     why = _wait_reasons_by_job(captured)
-    starts = expected_job_starts_s(captured) if why else {}
+    starts = expected_job_start_instants_s(captured) if why else {}
     jobs = [
         _cluster_job_row(job) | _job_wait_columns(job, why, starts, observation.at_s)
         for job in observation.jobs.values()
@@ -89,7 +89,7 @@ def decision_and_expected_starts_of_capture(path: Path) -> dict[str, Any]:
         if len(snapshot.state.waiting)
         else NO_DECISION
     )
-    starts = expected_job_starts_s(captured)
+    starts = expected_job_start_instants_s(captured)
     return {
         "decision": scheduling_decision_by_names(simulated, snapshot),
         "live": scheduling_decision_by_names(live, snapshot)

@@ -16,9 +16,9 @@ from commonwatt.report.charts.specification import (
 from commonwatt.report.charts.svg import (
     chart_html,
     chart_panels_html,
-    chart_panels_svg_file,
+    chart_panels_svg_document,
     chart_styles,
-    chart_svg_file,
+    chart_svg_document,
 )
 
 __all__ = [
@@ -31,8 +31,8 @@ __all__ = [
     "ChartVerticals",
     "chart_html",
     "chart_panels_html",
-    "chart_panels_svg_file",
+    "chart_panels_svg_document",
     "chart_points",
     "chart_styles",
-    "chart_svg_file",
+    "chart_svg_document",
 ]

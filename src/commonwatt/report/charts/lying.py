@@ -52,7 +52,9 @@ class NamedRows:
     names: str
 
 
-def lying_chart(points: ChartPoints, width: float, top: float) -> tuple[str, float]:
+def sideways_chart_svg_and_bottom(
+    points: ChartPoints, width: float, top: float
+) -> tuple[str, float]:
     """Return the drawing of a chart of bars, ranges or points below `top`, and its height."""
     rows = named_rows(points.x, width, top + 4)
     values = _drawn_values(points)
@@ -168,7 +170,7 @@ def _range_with_mark(
     return drawn
 
 
-def map_chart(points: ChartPoints, width: float, top: float) -> tuple[str, float]:
+def map_chart_svg_and_bottom(points: ChartPoints, width: float, top: float) -> tuple[str, float]:
     """Return the drawing of a map of two names below `top`, and its height."""
     head, head_height = svg_text_block(EDGE, top, points.y_label, width - 2 * EDGE)
     rows = named_rows(points.rows, width, top + head_height + 4)
@@ -195,7 +197,7 @@ def map_chart(points: ChartPoints, width: float, top: float) -> tuple[str, float
         anchor="middle",
     )  # fmt: skip
     at = rows.bottom + below_height + foot_height + 11
-    key, key_height = _heat_key(points, cells, reach, width, at)
+    key, key_height = _heat_key_svg_and_height(points, cells, reach, width, at)
     return head + rows.names + drawn + below + foot + key, at + key_height + 6
 
 
@@ -211,7 +213,7 @@ def _heat_class(value: float, middle: float | None, reach: float) -> str:
     return f"heat h{level}{colour}"
 
 
-def _heat_key(
+def _heat_key_svg_and_height(
     points: ChartPoints,
     cells: Sequence[tuple[int, int, float]],
     reach: float,

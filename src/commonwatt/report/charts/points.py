@@ -10,8 +10,8 @@ import numpy as np
 from commonwatt.catalogue.measures import (
     measure_cell_text,
     measure_heading,
-    measure_shown_value,
-    shown_measure_unit,
+    measure_value_in_heading_unit,
+    shown_measure_unit_text,
 )
 from commonwatt.core.messages import Message, translated_text
 from commonwatt.report.charts.reduce import F64, reduce_chart_series
@@ -212,7 +212,7 @@ def _heading_and_caption(chart: Chart, frame: pl.DataFrame, language: str) -> tu
 def _chart_unit_label(chart: Chart, language: str) -> str:
     if chart.measure is None:
         return chart.unit
-    unit = shown_measure_unit(chart.measure, language, currency=chart.currency)
+    unit = shown_measure_unit_text(chart.measure, language, currency=chart.currency)
     return "%" if _is_chart_in_percent(chart) else unit
 
 
@@ -248,7 +248,7 @@ def _values_axis_label(chart: Chart, measure: Measure | TableColumn, language: s
 def _shown(chart: Chart, value: float, language: str) -> float:
     if chart.measure is None or _is_chart_in_percent(chart):
         return value
-    return measure_shown_value(value, chart.measure, language, currency=chart.currency)
+    return measure_value_in_heading_unit(value, chart.measure, language, currency=chart.currency)
 
 
 def _frame_in_shown_unit(chart: Chart, frame: pl.DataFrame, language: str) -> pl.DataFrame:
@@ -275,12 +275,12 @@ def _is_chart_in_percent(chart: Chart) -> bool:
     # Axes write a share in percent themselves, so that a script and the server agree on its ticks.
     if chart.measure is None:
         return chart.unit == "%"
-    return shown_measure_unit(chart.measure, currency=chart.currency).startswith("%")
+    return shown_measure_unit_text(chart.measure, currency=chart.currency).startswith("%")
 
 
 def _set_line_points(points: ChartPoints, chart: Chart, frame: pl.DataFrame, language: str) -> None:
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
-    x = _longest_x(chart, frame, every)
+    x = _all_x_places_rising(chart, frame, every)
     lines = [
         _values_at_places(x, _rows_of_series(frame, each), chart.x, each.column) for each in every
     ]
@@ -299,7 +299,7 @@ def _set_line_points(points: ChartPoints, chart: Chart, frame: pl.DataFrame, lan
     points.x, points.series = _rounded_values(x), series
 
 
-def _longest_x(chart: Chart, frame: pl.DataFrame, every: list[ChartSeries]) -> F64:
+def _all_x_places_rising(chart: Chart, frame: pl.DataFrame, every: list[ChartSeries]) -> F64:
     """Return all places that any series has, rising."""
     if all(each.where is None for each in every):
         return _column_numbers(frame[chart.x])

@@ -14,12 +14,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from commonwatt.report.charts.axes import EDGE, LINE_HEIGHT, TYPE_SIZE, svg_text_block
-from commonwatt.report.charts.lying import lying_chart, map_chart
+from commonwatt.report.charts.lying import map_chart_svg_and_bottom, sideways_chart_svg_and_bottom
 from commonwatt.report.charts.marks import svg_box, svg_mark
 from commonwatt.report.charts.points import ALONG_X, ChartPoints, chart_points, thinned_points
 from commonwatt.report.charts.specification import Chart, ChartForm
 from commonwatt.report.charts.text_width import text_width
-from commonwatt.report.charts.upright import upright_chart
+from commonwatt.report.charts.upright import upright_chart_svg_and_bottom
 
 if TYPE_CHECKING:
     import polars as pl
@@ -47,13 +47,13 @@ def chart_panels_html(panels: Sequence[ChartPoints], heading: str, caption: str)
     return _both_widths(list(panels), heading, caption)
 
 
-def chart_svg_file(chart: Chart, frame: pl.DataFrame, language: str) -> str:
+def chart_svg_document(chart: Chart, frame: pl.DataFrame, language: str) -> str:
     """Return a chart as an SVG file, with its heading and its styles in it."""
     points = chart_points(chart, frame, language)
-    return chart_panels_svg_file([points], points.heading, points.caption)
+    return chart_panels_svg_document([points], points.heading, points.caption)
 
 
-def chart_panels_svg_file(panels: Sequence[ChartPoints], heading: str, caption: str) -> str:
+def chart_panels_svg_document(panels: Sequence[ChartPoints], heading: str, caption: str) -> str:
     """Return several small charts as one SVG file."""
     head, head_height = svg_text_block(EDGE, 4, heading, WIDE - 2 * EDGE, kind="heading")
     body, height = _panels(panels, WIDE, head_height + 8)
@@ -140,11 +140,11 @@ def _drawing(points: ChartPoints, width: float, top: float) -> tuple[str, float]
     legend, legend_height = _legend(points, width, top)
     top += legend_height
     if points.form is ChartForm.HEAT:
-        drawn, height = map_chart(points, width, top)
+        drawn, height = map_chart_svg_and_bottom(points, width, top)
     elif points.form in ALONG_X:
-        drawn, height = lying_chart(points, width, top)
+        drawn, height = sideways_chart_svg_and_bottom(points, width, top)
     else:
-        drawn, height = upright_chart(points, width, top)
+        drawn, height = upright_chart_svg_and_bottom(points, width, top)
     return legend + drawn, round(height, 1)
 
 

@@ -54,7 +54,9 @@ class UprightPlot:
     height: float
 
 
-def upright_chart(points: ChartPoints, width: float, top: float) -> tuple[str, float]:
+def upright_chart_svg_and_bottom(
+    points: ChartPoints, width: float, top: float
+) -> tuple[str, float]:
     """Return the drawing of an upright chart below `top`, and its height."""
     plot = _plot_with_axes(points, width, top)
     body = _DRAWERS[points.form](points, plot)

@@ -45,7 +45,7 @@ class TableImportReport:
         return dict(sorted(broken, key=itemgetter(1), reverse=True))
 
 
-def check_import_counts_add_up(report: TableImportReport) -> TableImportReport:
+def import_report_whose_counts_add_up(report: TableImportReport) -> TableImportReport:
     """Return `report`, whose records are all kept or quarantined, each once.
 
     Raises:

@@ -40,7 +40,7 @@ from commonwatt.sandbox.engines.airlock.training import ProjectTrainingDeclarati
 from commonwatt.sandbox.engines.isolation.node import prove_node
 from commonwatt.sandbox.engines.privacy.measures import NoisyAnswer, noisy_count_query
 from commonwatt.sandbox.engines.risk.report import RiskReport
-from commonwatt.sandbox.engines.synthetic.domains import load_synthetic_tables_by_name
+from commonwatt.sandbox.engines.synthetic.domains import load_synthetic_table_plans_by_name
 from commonwatt.sandbox.io.imports.dataset import Dataset, import_fhir
 from commonwatt.sandbox.io.store.opt_outs import ConsentScope
 from commonwatt.sandbox.io.store.people_tables import people_in_tables
@@ -136,7 +136,9 @@ def run_example(folder: Path, *, now: datetime) -> SandboxExample:
         for request in (_example_count_job(), _example_model_job()):
             job = project.submit(node, request, by=keys[1], at=next(clock))
             jobs.append(job)
-            released |= _release_outputs(project, job, keys, clock, folder / "released")
+            released |= _approve_and_release_outputs_by_name(
+                project, job, keys, clock, folder / "released"
+            )
     models, entries = project.status()["models"], ledger.head().size
     # The folder is deleted right after, and a pooled connection would hold its database open.
     ledger.engine.dispose()
@@ -240,7 +242,7 @@ def _query_and_synthesize(
     me = actor_id_of(researcher.public_key)
     # Every cost is taken from the project's budget and from the person's.
     for person in ("", me):
-        project.grant_privacy_budget(_BUDGET, person=person, by=custodian, at=next(clock))
+        project.set_privacy_budget(_BUDGET, person=person, by=custodian, at=next(clock))
     project.set_preapproved_release(_SYNTHETIC_COST, by=custodian, at=next(clock))
 
     def count_patients_with_noise(signed: Dataset, excluded: frozenset[str]) -> NoisyAnswer:
@@ -260,7 +262,7 @@ def _query_and_synthesize(
     assert query_result.answer is not None  # the pre-approved cost covers it
     # The made-up rows are drawn with a fixed seed, and the noise beneath them still comes from
     # the machine: only what needs no secrecy is repeatable.
-    domains = load_synthetic_tables_by_name()
+    domains = load_synthetic_table_plans_by_name()
     tables = {name: domains[name] for name in _TABLES}
     files = project.synthesize(
         "safe", tables, _SYNTHETIC_COST, to, seed=1, by=researcher, at=next(clock)
@@ -297,7 +299,7 @@ def _example_model_job() -> JobSubmission:
     )
 
 
-def _release_outputs(
+def _approve_and_release_outputs_by_name(
     project: Project, job: SubmissionResult, keys: list[Key], clock: _ExampleClock, to: Path
 ) -> dict[str, bytes]:
     """Let both checkers approve what waits, and release it."""

@@ -18,11 +18,11 @@ from commonwatt.sandbox.domain.lifecycle import RecallReason
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
 from commonwatt.sandbox.engines.airlock.training import ProjectTrainingDeclaration, TrainingFeature
 from commonwatt.sandbox.engines.attacks.judge import run_attacks
-from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
+from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom_and_count_blanked_lines
 from commonwatt.sandbox.engines.isolation.handover import RemoteJobRunner
 from commonwatt.sandbox.engines.isolation.node import prove_node
 from commonwatt.sandbox.engines.privacy import account, measures
-from commonwatt.sandbox.engines.synthetic.domains import load_synthetic_tables_by_name
+from commonwatt.sandbox.engines.synthetic.domains import load_synthetic_table_plans_by_name
 from commonwatt.sandbox.io.imports.dataset import Dataset, load_dataset
 from commonwatt.sandbox.io.imports.genomes import FORM as GENOMIC
 from commonwatt.sandbox.io.imports.sources import ImportSources, import_dataset_as
@@ -41,7 +41,7 @@ from commonwatt.sandbox.usecases.projects.project import JobSubmission, Project,
 T = TypeVar("T")
 
 
-def in_project(context: ProjectContext, use: Callable[[Project], T]) -> T:
+def with_project_of_context(context: ProjectContext, use: Callable[[Project], T]) -> T:
     """Return what `use` makes of the project."""
     folder = context.projects_folder / context.project
     return with_ledger(context.ledger, lambda ledger: use(Project(ledger, folder, context.project)))
@@ -64,18 +64,20 @@ def import_project_dataset(
     """Import sources in one of the `FORMS` as the dataset `name`; report on every rule."""
 
     def import_into_project(project: Project) -> Dataset:
-        clean = partial(deidentify_dicom, key=project.key)
+        clean = partial(deidentify_dicom_and_count_blanked_lines, key=project.key)
         import_sources = ImportSources(paths=sources, clean=clean, schema=schema)
         read = partial(import_dataset_as, form, import_sources, name=name)
         return project.import_dataset(read, by=context.key, at=context.now)
 
-    dataset = in_project(context, import_into_project)
+    dataset = with_project_of_context(context, import_into_project)
     return {"dataset": name, "rows": dataset.rows, "set_aside": dataset.quarantined,
             "derived": dataset.derived, "sealed": dataset.sealed,
             "rules": dataset.rules}  # fmt: skip
 
 
-def assess_deidentified_dataset(context: ProjectContext, source: str, name: str) -> dict[str, Any]:
+def deidentify_dataset_and_report_risk(
+    context: ProjectContext, source: str, name: str
+) -> dict[str, Any]:
     """De-identify a dataset and return the report that the custodian signs.
 
     Of genomes only counts of alleles are made.
@@ -87,12 +89,12 @@ def assess_deidentified_dataset(context: ProjectContext, source: str, name: str)
         _, report = make(source, name, by=context.key, at=context.now)
         return asdict(report) | {"report_sha256": report.sha256}
 
-    return in_project(context, deidentify_and_assess_dataset)
+    return with_project_of_context(context, deidentify_and_assess_dataset)
 
 
 def sign_risk_report(context: ProjectContext, name: str, sha256: str) -> dict[str, Any]:
     """Sign a dataset's risk report."""
-    in_project(
+    with_project_of_context(
         context, lambda project: project.sign_risk(name, sha256, by=context.key, at=context.now)
     )
     return {"dataset": name, "signed_sha256": sha256}
@@ -111,7 +113,7 @@ def submit_isolated_job(
     request = load_isolated_job_submission(job_file)
     # Proved at every start: a kernel, a setting or a package may have changed since the last job.
     node = prove_node(node_folder) if cluster is None else cluster
-    submission = in_project(
+    submission = with_project_of_context(
         context, lambda project: project.submit(node, request, by=context.key, at=context.now)
     )
     return {
@@ -194,7 +196,7 @@ def _parse_training_feature(declared: str | Mapping[str, Any]) -> TrainingFeatur
 
 def close_project(context: ProjectContext) -> dict[str, Any]:
     """Close a project."""
-    in_project(context, lambda project: project.close(by=context.key, at=context.now))
+    with_project_of_context(context, lambda project: project.close(by=context.key, at=context.now))
     return {"room": context.project, "state": "closed"}
 
 
@@ -206,7 +208,7 @@ def delete_project_data(context: ProjectContext, dataset: str | None) -> dict[st
             return project.delete_project(by=context.key, at=context.now)
         return project.delete_dataset(dataset, by=context.key, at=context.now)
 
-    return {"deleted": dataset or context.project} | in_project(
+    return {"deleted": dataset or context.project} | with_project_of_context(
         context, delete_dataset_or_project
     ).as_ledger_body()
 
@@ -220,7 +222,7 @@ def record_person_opt_out(
         project.opt_out(person, ConsentScope(scope), out=out, by=context.key, at=context.now)
         return [model for model in project.status()["models"] if model["opted_out_since"]]
 
-    models = in_project(context, opt_out_and_list_models)
+    models = with_project_of_context(context, opt_out_and_list_models)
     return {"scope": scope, "out": out, "models_to_train_again": [m["output"] for m in models]}
 
 
@@ -234,12 +236,12 @@ def erase_person_from_project(
             project, person, delete_copies=delete_copies, by=context.key, at=context.now
         )
 
-    return erasure_json(in_project(context, erase))
+    return erasure_json(with_project_of_context(context, erase))
 
 
 def set_preapproved_release(context: ProjectContext, largest_epsilon: float) -> dict[str, Any]:
     """Set up to which cost answers are released unseen."""
-    in_project(
+    with_project_of_context(
         context,
         lambda project: project.set_preapproved_release(
             largest_epsilon, by=context.key, at=context.now
@@ -260,9 +262,9 @@ def synthesize_project_tables(
 ) -> dict[str, Any]:
     """Write synthetic data of a dataset's tables into a folder."""
     domains_by_table = (
-        load_synthetic_tables_by_name(domains, rows=rows)
+        load_synthetic_table_plans_by_name(domains, rows=rows)
         if domains
-        else load_synthetic_tables_by_name(rows=rows)
+        else load_synthetic_table_plans_by_name(rows=rows)
     )
     table_names = tables or ("Patient",)
     if missing := sorted(set(table_names) - set(domains_by_table)):
@@ -275,7 +277,7 @@ def synthesize_project_tables(
     # No secret: privacy comes from the noise of the histograms, and the seed only draws rows from
     # them.
     seed = int(context.now.timestamp())
-    paths = in_project(
+    paths = with_project_of_context(
         context,
         lambda project: project.synthesize(
             dataset, synthetic_tables, epsilon, to, seed=seed, by=context.key, at=context.now
@@ -287,7 +289,7 @@ def synthesize_project_tables(
 def project_activity(context: ProjectContext, keep_days: int) -> dict[str, Any]:
     """Return the auditor's view of a project."""
     limits = ActivityThresholds(keep_days=keep_days)
-    return in_project(
+    return with_project_of_context(
         context,
         lambda project: activity_report(
             project.ledger, project.folder, project.name, context.now, limits
@@ -297,14 +299,14 @@ def project_activity(context: ProjectContext, keep_days: int) -> dict[str, Any]:
 
 def reviewed_output_bytes(context: ProjectContext, output: str) -> bytes:
     """Return the bytes that a checker reviews."""
-    return in_project(context, lambda project: project.stored_output_bytes(output))
+    return with_project_of_context(context, lambda project: project.stored_output_bytes(output))
 
 
 def vote_on_project_output(
     context: ProjectContext, output: str, *, approve: bool
 ) -> dict[str, Any]:
     """Vote on an output."""
-    state = in_project(
+    state = with_project_of_context(
         context,
         lambda project: project.vote(output, approve=approve, by=context.key, at=context.now),
     )
@@ -313,7 +315,7 @@ def vote_on_project_output(
 
 def release_project_output(context: ProjectContext, output: str, to: Path) -> dict[str, Any]:
     """Release an approved output into a folder."""
-    path = in_project(
+    path = with_project_of_context(
         context, lambda project: project.release(output, to, by=context.key, at=context.now)
     )
     return {"output": output, "file": str(path)}
@@ -321,7 +323,7 @@ def release_project_output(context: ProjectContext, output: str, to: Path) -> di
 
 def recall_project_output(context: ProjectContext, output: str, reason: str) -> dict[str, Any]:
     """Take an approved output back before it leaves."""
-    state = in_project(
+    state = with_project_of_context(
         context,
         lambda project: project.recall_output(
             output, RecallReason(reason), by=context.key, at=context.now
@@ -339,23 +341,23 @@ def project_privacy_budget(context: ProjectContext, person: str) -> dict[str, An
         return {"limit_epsilon": balance.limit, "spent_epsilon": balance.spent,
                 "left_epsilon": balance.epsilon_left}  # fmt: skip
 
-    return in_project(context, read_privacy_budget)
+    return with_project_of_context(context, read_privacy_budget)
 
 
-def grant_project_privacy_budget(
+def set_project_privacy_budget(
     context: ProjectContext, epsilon: float, person: str
 ) -> dict[str, Any]:
     """Set a budget."""
-    in_project(
+    with_project_of_context(
         context,
-        lambda project: project.grant_privacy_budget(
+        lambda project: project.set_privacy_budget(
             epsilon, person=person, by=context.key, at=context.now
         ),
     )
     return project_privacy_budget(context, person)
 
 
-def noisy_people_count(
+def spend_budget_on_noisy_people_count(
     context: ProjectContext, dataset: str, table: str, epsilon: float
 ) -> dict[str, Any]:
     """Ask for a noisy count of the people in a table, paid for with `epsilon`."""
@@ -383,7 +385,7 @@ def noisy_people_count(
             "noise_scale": query_result.answer.scale,
         }
 
-    return in_project(context, query_people_with_noise)
+    return with_project_of_context(context, query_people_with_noise)
 
 
 def attack_isolation(folder: Path) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def site_hourly_pue(temp_c: F64, rh_pct: F64, cooling: Cooling) -> F64:
     return np.where(np.isfinite(pue), pue, mean)
 
 
-def site_delivered_tariff(
+def site_equivalent_tariff_and_pue(
     price_usd_per_mwh: F64, pue: F64, adder_usd_per_kwh: float
 ) -> tuple[float, float]:
     """Return tariff and PUE that cost the same as the hours do [USD/kWh, ratio].
@@ -102,7 +102,8 @@ def site_delivered_tariff(
     The PUE is the plain mean; the tariff is weighted by it, so that their product
     is the mean cost of one kWh of IT.
 
-    >>> tariff, pue = site_delivered_tariff(np.array([50.0, 100.0]), np.array([1.1, 1.3]), 0.02)
+    >>> price, pue = np.array([50.0, 100.0]), np.array([1.1, 1.3])
+    >>> tariff, pue = site_equivalent_tariff_and_pue(price, pue, 0.02)
     >>> round(tariff, 5), round(pue, 5)
     (0.09708, 1.2)
     """

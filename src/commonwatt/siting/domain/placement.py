@@ -85,7 +85,7 @@ class PlacementProblem:
         """Return whether a size has a step or a site an opening cost."""
         return bool((self.unit > 0).any() or (self.open_usd > 0).any())
 
-    def unserved_load_penalty_usd(self) -> float:
+    def unserved_penalty_usd_per_gpu_hour(self) -> float:
         """Return a cost of unserved load above that of a GPU for it alone [USD/GPU-hour].
 
         Any penalty leaves the bounds of `decompose` true; this one is dear enough that

@@ -12,12 +12,12 @@ from commonwatt.catalogue.measures import (
     measure_cell_text,
     measure_heading,
     measure_label_message,
-    measure_shown_value,
+    measure_value_in_heading_unit,
     measure_value_text,
 )
 from commonwatt.catalogue.shared import GPU_HOUR_COST, UTILISATION
 from commonwatt.core.messages import Message, translate
-from commonwatt.report.charts import Chart, ChartForm, ChartSeries, chart_svg_file
+from commonwatt.report.charts import Chart, ChartForm, ChartSeries, chart_svg_document
 from commonwatt.report.charts.findings import largest_part
 from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.siting.domain.measures import COST_RATIO, HARDWARE_PRICE, PLAN_HOUR, POOL_LOAD
@@ -28,20 +28,22 @@ WIDEST_INPUTS = 12
 HOURS_DRAWN = 336  # two weeks; a year has more hours than the chart has pixels
 
 
-def site_cost_svg_files_by_name(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
+def site_cost_svg_texts_by_file_name(
+    answer: Mapping[str, Any], language: str = "en"
+) -> dict[str, str]:
     """Return the charts of `siting cost` as SVG files by name."""
     parts, sites = (pl.DataFrame(answer[name]) for name in ("parts", "sites"))
     files = {
-        "cost_by_site.svg": chart_svg_file(
+        "cost_by_site.svg": chart_svg_document(
             gpu_hour_cost_stack_chart(parts["part"].unique(maintain_order=True).to_list()),
             parts,
             language,
         ),
-        "cost_bands.svg": chart_svg_file(gpu_hour_cost_band_chart(), sites, language),
+        "cost_bands.svg": chart_svg_document(gpu_hour_cost_band_chart(), sites, language),
     }
     for site in sites["site"].to_list():
         bars = pl.DataFrame([row for row in answer["tornado"] if row["site"] == site])
-        files[f"tornado_{site}.svg"] = chart_svg_file(
+        files[f"tornado_{site}.svg"] = chart_svg_document(
             siting_cost_tornado_chart(site), bars, language
         )
     return files
@@ -67,11 +69,11 @@ def gpu_hour_cost_stack_chart(parts: Sequence[str]) -> Chart:
             ChartSeries("usd_per_gpu_hour", Message(part), where=("part", part)) for part in ordered
         ],
         measure=GPU_HOUR_COST,
-        finding=_largest_part_of_cost,
+        finding=_largest_part_of_cost_message,
     )
 
 
-def _largest_part_of_cost(parts: pl.DataFrame, language: str) -> Message | None:
+def _largest_part_of_cost_message(parts: pl.DataFrame, language: str) -> Message | None:
     # Of each site by itself: costs of a GPU-hour of several add up to nothing that anybody pays,
     # as one site serves more hours than another.
     largest: dict[str, tuple[str, float]] = {}
@@ -121,11 +123,11 @@ def gpu_hour_cost_band_chart() -> Chart:
             )
         ],
         measure=GPU_HOUR_COST,
-        finding=_cheapest_site,
+        finding=_cheapest_site_message,
     )
 
 
-def _cheapest_site(sites: pl.DataFrame, language: str) -> Message | None:
+def _cheapest_site_message(sites: pl.DataFrame, language: str) -> Message | None:
     if sites.height < 2:
         return None
     first, second = (
@@ -161,7 +163,7 @@ def siting_cost_tornado_chart(site: str) -> Chart:
         series=[ChartSeries("", BAND_90.label, low="low", high="high")],
         measure=GPU_HOUR_COST,
         prepare=_widest_cost_ranges,
-        finding=_widest_cost_input,
+        finding=_widest_cost_input_message,
     )
 
 
@@ -180,7 +182,7 @@ def _widest_cost_ranges(swings: pl.DataFrame, language: str) -> pl.DataFrame:
     )
 
 
-def _widest_cost_input(widest: pl.DataFrame, language: str) -> Message:
+def _widest_cost_input_message(widest: pl.DataFrame, language: str) -> Message:
     first = widest.row(0, named=True)
     values = {
         "input": first["input"],
@@ -193,7 +195,7 @@ def _widest_cost_input(widest: pl.DataFrame, language: str) -> Message:
 def break_even_map_chart(first_site: str, second_site: str) -> Chart:
     """Return where `first_site` is cheaper than `second_site`, by use and chip price."""
 
-    def where_first_site_is_cheaper(ratios: pl.DataFrame, language: str) -> Message:
+    def cheaper_cases_of_first_site_message(ratios: pl.DataFrame, language: str) -> Message:
         del language
         values = {
             "site": first_site,
@@ -220,14 +222,14 @@ def break_even_map_chart(first_site: str, second_site: str) -> Chart:
         measure=COST_RATIO,
         middle=1.0,
         prepare=_named_break_even_cells,
-        finding=where_first_site_is_cheaper,
+        finding=cheaper_cases_of_first_site_message,
     )
 
 
 def _named_break_even_cells(ratios: pl.DataFrame, language: str) -> pl.DataFrame:
     # Steps of a float end in 0.30000000000000004, which an axis of names would show in full.
     uses = [
-        f"{measure_shown_value(value, UTILISATION, language):.4g}"
+        f"{measure_value_in_heading_unit(value, UTILISATION, language):.4g}"
         for value in ratios["utilisation_share"]
     ]
     prices = [
@@ -245,11 +247,13 @@ def _named_break_even_cells(ratios: pl.DataFrame, language: str) -> pl.DataFrame
     )
 
 
-def placement_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
+def placement_svg_texts_by_file_name(
+    answer: Mapping[str, Any], language: str = "en"
+) -> dict[str, str]:
     """Return the charts of `siting place` as SVG files by name."""
     hours = pl.DataFrame(answer["hourly"])
     chart = siting_placement_load_chart(hours["pool"].unique(maintain_order=True).to_list())
-    return {"load_by_hour.svg": chart_svg_file(chart, hours, language)}
+    return {"load_by_hour.svg": chart_svg_document(chart, hours, language)}
 
 
 def siting_placement_load_chart(pools: Sequence[str]) -> Chart:
@@ -270,7 +274,7 @@ def siting_placement_load_chart(pools: Sequence[str]) -> Chart:
         measure=POOL_LOAD,
         step=True,
         prepare=_first_two_weeks,
-        finding=_busiest_pool,
+        finding=_busiest_pool_message,
     )
 
 
@@ -279,7 +283,7 @@ def _first_two_weeks(hours: pl.DataFrame, language: str) -> pl.DataFrame:
     return hours.filter(pl.col("hour") < HOURS_DRAWN)
 
 
-def _busiest_pool(hours: pl.DataFrame, language: str) -> Message | None:
+def _busiest_pool_message(hours: pl.DataFrame, language: str) -> Message | None:
     most = largest_part(hours, "pool", "load_gpus")
     if most is None:
         return None

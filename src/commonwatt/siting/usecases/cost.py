@@ -23,7 +23,7 @@ from commonwatt.siting.domain.cells import (
 from commonwatt.siting.domain.cooling import (
     ADDER_USD_PER_KWH,
     Cooling,
-    site_delivered_tariff,
+    site_equivalent_tariff_and_pue,
     site_hourly_pue,
 )
 from commonwatt.siting.domain.cost_inputs import NAMES
@@ -36,10 +36,10 @@ from commonwatt.siting.engines.cost.chance import (
     site_gpu_hour_costs_by_draw,
 )
 from commonwatt.siting.engines.cost.drivers import (
-    break_even_site_map,
-    break_even_tariff,
+    break_even_tariff_usd_per_kwh,
     break_even_utilisation,
     cost_tornado,
+    site_cost_ratio_matrix,
 )
 from commonwatt.siting.engines.cost.model import (
     cost_per_effective_pflop_hour,
@@ -147,7 +147,9 @@ def site_cells_with_power_market(
         )
     r = market.names.index(region)
     pue = site_hourly_pue(market.temp_c[r], market.rh_pct[r], cooling)
-    tariff, mean = site_delivered_tariff(market.price_usd_per_mwh[r], pue, ADDER_USD_PER_KWH)
+    tariff, mean = site_equivalent_tariff_and_pue(
+        market.price_usd_per_mwh[r], pue, ADDER_USD_PER_KWH
+    )
     values = {
         "tariff_usd_per_kwh": fixed_cost_distribution(tariff),
         "pue_ratio": fixed_cost_distribution(mean),
@@ -395,7 +397,9 @@ def _site_break_even_against_first_rows(chosen: Sequence[SiteCells]) -> list[Row
                 "utilisation_to_match_share": break_even_utilisation(medians, base),
                 "rent_usd_per_gpu_hour": RENT_USD,
                 # On demand: every rented hour is used, whatever the site's own use.
-                "tariff_where_rent_wins_usd_per_kwh": break_even_tariff(medians, RENT_USD),
+                "tariff_where_rent_wins_usd_per_kwh": break_even_tariff_usd_per_kwh(
+                    medians, RENT_USD
+                ),
             }
         )
     return rows
@@ -429,7 +433,7 @@ def break_even_map_rows(first_site: str, second_site: str) -> list[Row]:
     )
     # A little past the last value, because `arange` leaves its end out.
     shares, ratios = np.arange(0.2, 0.901, 0.05), np.arange(0.7, 1.601, 0.05)
-    table = break_even_site_map(a, b, shares, ratios)
+    table = site_cost_ratio_matrix(a, b, shares, ratios)
     return [
         {
             "utilisation_share": round(float(share), 3),

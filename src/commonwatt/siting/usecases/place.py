@@ -34,9 +34,9 @@ from commonwatt.siting.engines.place.explain import (
 )
 from commonwatt.siting.engines.place.rolling import (
     best_region_saving_share,
+    outcome_of_day_ahead_planning,
+    outcome_of_planning_in_hindsight,
     placement_outcome_at_origin,
-    plan_day_ahead,
-    plan_in_hindsight,
     rolling_case_of_market,
 )
 from commonwatt.siting.io.cells import DATA, load_cost_cells
@@ -187,7 +187,7 @@ def build_placement_problem(
     sites, pools = list(market.names), [(s, t) for s in range(len(market.names)) for t in types]
     origin = [_market_region_index(market, str(row["origin"])) for row in classes]
     shape = _hourly_placement_load_shape(choices.first_hour + choices.hours)[choices.first_hour :]
-    power, carbon = _pool_power_cost_and_carbon(window, pools, choices)
+    power, carbon = _pool_usd_and_carbon_kg_per_h100_hour(window, pools, choices)
     # Sizes are priced by the year and hours as they run: a week of a plan pays a week of the pools.
     share = choices.hours / HOURS
     cap = np.inf if choices.carbon_cap_t is None else choices.carbon_cap_t * 1000
@@ -199,7 +199,7 @@ def build_placement_problem(
         demand=np.array([row["gpus"] * shape for row in classes]),
         draw=np.full(len(classes), 1.0),
         run_usd=power,
-        move_usd=_data_transfer_usd_by_pool(classes, origin, pools),
+        move_usd=_transfer_usd_per_gpu_hour_by_class_and_pool(classes, origin, pools),
         carbon_kg=carbon,
         latency_ok=np.array(
             [
@@ -223,7 +223,7 @@ def build_placement_problem(
         ),
         defer_h=np.array([int(row["defer_h"]) for row in classes], dtype=np.int64),
         size_usd=np.array(
-            [placement_pool_fixed_usd_per_year(sites[s], t) * share for s, t in pools]
+            [fixed_usd_per_h100_equivalent_year(sites[s], t) * share for s, t in pools]
         ),
         open_usd=np.full(len(sites), choices.open_usd_per_year * share),
         unit=np.full(len(pools), choices.unit_gpus),
@@ -239,7 +239,7 @@ def _hourly_placement_load_shape(year_hours: int) -> F64:
     return np.resize(shape.astype(np.float64), year_hours)
 
 
-def placement_pool_fixed_usd_per_year(region: str, gpu: Mapping[str, Any]) -> float:
+def fixed_usd_per_h100_equivalent_year(region: str, gpu: Mapping[str, Any]) -> float:
     """Return the yearly cost of one H100-equivalent in a region, energy left out [USD]."""
     cells = site_cells(load_cost_cells(), cost_site_of_region(region))
     parts = levelised_cost_by_part(
@@ -296,7 +296,7 @@ def _is_placement_pool_allowed(allowed_names: str, candidate_name: str) -> bool:
     return not allowed_names or candidate_name in allowed_names.split("|")
 
 
-def _pool_power_cost_and_carbon(
+def _pool_usd_and_carbon_kg_per_h100_hour(
     window: PowerMarket, pools: Sequence[tuple[int, Row]], choices: PlacementOptions
 ) -> tuple[F64, F64]:
     """Return cost and carbon of one H100-equivalent for one hour, each shape (J, T)."""
@@ -313,7 +313,7 @@ def _pool_power_cost_and_carbon(
     return np.array(cost), np.array(carbon)
 
 
-def _data_transfer_usd_by_pool(
+def _transfer_usd_per_gpu_hour_by_class_and_pool(
     classes: Sequence[Row], origin: Sequence[int], pools: Sequence[tuple[int, Row]]
 ) -> F64:
     return np.array(
@@ -389,8 +389,8 @@ def _day_ahead_placement_row(
     case = rolling_case_of_market(market, ms, shape=shape, carbon_usd_per_t=carbon_usd_per_t)
     home, ahead, behind = (
         placement_outcome_at_origin(case),
-        plan_day_ahead(case),
-        plan_in_hindsight(case),
+        outcome_of_day_ahead_planning(case),
+        outcome_of_planning_in_hindsight(case),
     )
     return {
         "latency_limit_ms": ms,

@@ -107,9 +107,11 @@ def study_figure_extent_message(use: FormulaUse, tables: Tables) -> Message:
     extent, _ = FACES[use.formula.name]
     run, variant = use.bound["run"], use.bound.get("variant", "programme")
     values: dict[str, Callable[[], str]] = {
-        "gpus": lambda: f"{_slice_gpus(tables, run, use.bound.get('site')):,.0f}",
+        "gpus": lambda: f"{_gpu_count_of_run_or_site(tables, run, use.bound.get('site')):,.0f}",
         "days": lambda: day_count_text(_days(tables, run, extent)),
-        "whole": lambda: f"{_whole_gpus(tables, variant, use.bound.get('site')):,.0f}",
+        "whole": lambda: (
+            f"{_gpu_count_at_programme_scale(tables, variant, use.bound.get('site')):,.0f}"
+        ),
         "year": lambda: str(tables["basis_accounts"].sort("year")["fiscal_year"][-1]),
         "prices": lambda: str(PRICE_YEAR),
     }
@@ -123,7 +125,7 @@ def study_figure_basis_message(use: FormulaUse) -> Message:
     return BASIS_TEXT[FACES[use.formula.name][1]]
 
 
-def study_figure_face_text(use: FormulaUse, tables: Tables, language: str) -> str:
+def study_figure_extent_and_basis_text(use: FormulaUse, tables: Tables, language: str) -> str:
     """Return scale, period and basis of a figure, as they stand beside its value."""
     extent = study_figure_extent_message(use, tables).translate(language)
     return f"{extent}; {study_figure_basis_message(use).translate(language)}"
@@ -148,12 +150,12 @@ def gpu_count_text(counts: Sequence[float]) -> str:
     return f"{low:,.0f}" if low == high else f"{low:,.0f} – {high:,.0f}"
 
 
-def _slice_gpus(tables: Tables, run: str, site: str | None) -> float:
+def _gpu_count_of_run_or_site(tables: Tables, run: str, site: str | None) -> float:
     nodes = tables["basis_nodes"].filter(run=run)
     return _number((nodes if site is None else nodes.filter(site=site))["gpus"].sum())
 
 
-def _whole_gpus(tables: Tables, variant: str, site: str | None) -> float:
+def _gpu_count_at_programme_scale(tables: Tables, variant: str, site: str | None) -> float:
     costs = tables["basis_costs"].filter(variant=variant)
     rows = costs if site is None else costs.filter(site=site)
     return _number((rows["gpus"] * rows["scale"]).sum())

@@ -74,7 +74,7 @@ def _make_programme_change(document: Document, change_line: str) -> None:
     if not way and isinstance(document.get(last), dict | list):
         raise _change_form_error(change_line)
     _set_programme_value(
-        _walk_to_programme_part(document, way, change_line), last, change[2], change_line
+        _programme_part_made_if_absent(document, way, change_line), last, change[2], change_line
     )
 
 
@@ -96,13 +96,13 @@ def _steps_of_change_path(path: str, change_line: str) -> list[str]:
     return steps
 
 
-def _walk_to_programme_part(document: Document, path: list[str], change_line: str) -> Any:
+def _programme_part_made_if_absent(document: Document, path: list[str], change_line: str) -> Any:
     at: Any = document
     for step in path:
         at = (
             _programme_list_part_by_name_or_index(at, step, change_line)
             if isinstance(at, list)
-            else _programme_table_part(at, step, change_line)
+            else _programme_table_part_made_if_absent(at, step, change_line)
         )
     return at
 
@@ -138,7 +138,7 @@ def _programme_part_name_or_index(part: Any, i: int) -> str:
     return next(iter(_names_of_programme_part(part)), str(i))
 
 
-def _programme_table_part(table_part: Any, step: str, change_line: str) -> Any:
+def _programme_table_part_made_if_absent(table_part: Any, step: str, change_line: str) -> Any:
     if not isinstance(table_part, dict):
         raise ValueError(f"{change_line!r}: there is nothing below, to hold {step!r}")
     # What is absent is made, such as `cells` of a site without any; a key that nobody knows is
@@ -149,7 +149,7 @@ def _programme_table_part(table_part: Any, step: str, change_line: str) -> Any:
 def _only_pool_index_of_programme_site(
     document: Document, path: list[str], change_line: str
 ) -> str:
-    site = _walk_to_programme_part(document, path[:2], change_line)
+    site = _programme_part_made_if_absent(document, path[:2], change_line)
     pools = site.get("pools", [])
     if len(pools) != 1:
         raise ValueError(f"{change_line!r}: name the pool, as in sites.{path[1]}.pools.0.nodes=30")

@@ -31,7 +31,7 @@ class LocalisedText:
         return self.english
 
 
-def read_programme_localised_text(value: object) -> LocalisedText:
+def parse_programme_localised_text(value: object) -> LocalisedText:
     """Return the words of a file: `"Hospitals"`, or `en` and `zh-Hant` as a table.
 
     Raises:
@@ -62,6 +62,6 @@ def _programme_localised_text_table(words: LocalisedText) -> dict[str, str]:
 
 Text = Annotated[
     LocalisedText,
-    BeforeValidator(read_programme_localised_text),
+    BeforeValidator(parse_programme_localised_text),
     PlainSerializer(_programme_localised_text_table),
 ]

@@ -27,7 +27,7 @@ from commonwatt.study.programme.plausible import (
 _NUMBER: Final = re.compile(r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
 
 
-def read_programme_quantity(text: object, unit: str) -> float:
+def parse_programme_quantity(text: object, unit: str) -> float:
     """Return the value of `text` in `unit`.
 
     Raises:
@@ -35,11 +35,11 @@ def read_programme_quantity(text: object, unit: str) -> float:
             be; pydantic adds the path.
 
     >>> (
-    ...     read_programme_quantity("0.12 USD/kWh", "USD/MWh"),
-    ...     read_programme_quantity("12 US cents/kWh", "USD/MWh"),
+    ...     parse_programme_quantity("0.12 USD/kWh", "USD/MWh"),
+    ...     parse_programme_quantity("12 US cents/kWh", "USD/MWh"),
     ... )
     (120.0, 120.0)
-    >>> read_programme_quantity(0.16, "USD/MWh")
+    >>> parse_programme_quantity(0.16, "USD/MWh")
     Traceback (most recent call last):
     ...
     commonwatt.study.programme.faults.ProgrammeValueError: 0.16 has no unit. \
@@ -114,7 +114,7 @@ def programme_schema_field_unit(annotation: object, metadata: Iterable[object] =
 
 
 def _programme_quantity_validator(unit: str) -> BeforeValidator:
-    return BeforeValidator(partial(read_programme_quantity, unit=unit))
+    return BeforeValidator(partial(parse_programme_quantity, unit=unit))
 
 
 Watts = Annotated[

@@ -230,7 +230,7 @@ class Programme:
             remedy=Message("Change the sites of the job, the limits of its tenant, or the nodes."),
         )
 
-    def resident_sites(self, tenant_names: Sequence[str]) -> Bools:
+    def tenant_residency_permissions(self, tenant_names: Sequence[str]) -> Bools:
         """Return where each tenant's data may go, shape (tenants, built sites)."""
         sites = [site.name for site in self.sites]
         parts = self.tenant_parts(tenant_names)
@@ -256,7 +256,9 @@ class Programme:
         Residency and latency are one mask, which the schedule, the alternatives and the
         placement all read: a limit that only one of them kept would be no limit.
         """
-        allowed = self.resident_sites(tenant_names) & self.sites_within_latency(tenant_names)
+        allowed = self.tenant_residency_permissions(tenant_names) & self.sites_within_latency(
+            tenant_names
+        )
         return [
             sum(1 << i for i in np.flatnonzero(row).tolist())
             if part.sites or part.latency is not None
@@ -269,7 +271,7 @@ class Programme:
         label = {tenant.name: tenant.label for tenant in self.file.tenants}
         return [str(label.get(name) or name) for name in tenant_names]
 
-    def unnamed_tenants(self, tenant_names: Sequence[str]) -> list[str]:
+    def tenants_without_jobs(self, tenant_names: Sequence[str]) -> list[str]:
         """Return the tenants of the file that no job of the trace belongs to."""
         return [part.name for part in self.file.tenants if part.name not in tenant_names]
 

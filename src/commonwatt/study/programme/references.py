@@ -42,7 +42,7 @@ class _NameUse:
 def programme_reference_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
     """Return a fault for every name that is declared twice, not declared or not known."""
     faults = [
-        *_names_declared_twice(file),
+        *_name_declared_twice_faults(file),
         *_undeclared_name_faults(file),
         *_unknown_name_faults(file),
         *_region_faults(file.sites),
@@ -51,9 +51,9 @@ def programme_reference_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
     if not faults:
         links = list(_link_faults(file))
         faults += [
-            *_titles_given_twice(file),
-            *_labels_in_two_translations(file),
-            *_taken_alternative_names(file),
+            *_title_given_twice_faults(file),
+            *_label_translation_faults(file),
+            *_taken_alternative_name_faults(file),
             *links,
             *_unbuilt_residency_faults(file),
             *([] if links else _latency_limit_faults(file)),
@@ -80,7 +80,7 @@ def unknown_name_fault(where: str, name: str, known: Iterable[str]) -> Programme
     )
 
 
-def _names_declared_twice(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _name_declared_twice_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     for table in ("gpus", "sites", "tenants"):
         names = [part.name for part in getattr(file, table)]
         for i, name in enumerate(names):
@@ -92,7 +92,7 @@ def _names_declared_twice(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
                 )
 
 
-def _titles_given_twice(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _title_given_twice_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     """Yield a fault for each part that is called like another: a reader could not tell them.
 
     Tables and the headline call a part by its title, and a part without a label has its name
@@ -116,7 +116,10 @@ def _titles_given_twice(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
         for where, title in parts:
             # Two tenants without labels are apart as the trace has them, by case or a blank, too.
             is_free = table != "tenants" or where.endswith("label")
-            texts = {(each, _as_read(t := title.translate(each))): t for each in LANGUAGES}
+            texts = {
+                (each, _text_folded_for_comparison(t := title.translate(each))): t
+                for each in LANGUAGES
+            }
             alike = [
                 (text, seen[key][0])
                 for key, text in texts.items()
@@ -127,7 +130,7 @@ def _titles_given_twice(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
             seen |= {key: (text, is_free) for key, text in texts.items()}
 
 
-def _as_read(text: str) -> str:
+def _text_folded_for_comparison(text: str) -> str:
     """Return a text as two that look alike have it: one form, one case, one blank."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
@@ -144,7 +147,7 @@ def _title_fault(where: str, text: str, other: str) -> ProgrammeFault:
     )
 
 
-def _labels_in_two_translations(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _label_translation_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     """Yield a fault for each label that a table of another kind has with another translation.
 
     A report in Chinese finds the words of a table by their English: of two translations one
@@ -176,7 +179,7 @@ def _labels_of_programme(file: ProgrammeFile) -> Iterator[tuple[str, str, Locali
         yield "alternatives", f"alternatives.{name}.label", part.label
 
 
-def _taken_alternative_names(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _taken_alternative_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     if PROGRAMME in file.alternatives:
         yield ProgrammeFault(
             where=f"alternatives.{PROGRAMME}",

@@ -30,7 +30,7 @@ from commonwatt.core.identifiers import (
     LONGEST_IDENTIFIER,
     SPELLING_WITH_BLANKS,
     IdentifierKind,
-    check_identifier,
+    valid_identifier,
 )
 from commonwatt.core.messages import Message
 from commonwatt.runs.inputs import StatesInputs
@@ -54,7 +54,7 @@ def _programme_identifier(kind: IdentifierKind) -> AfterValidator:
     def checked_identifier(name: str) -> str:
         # As a ValueError and without a place: pydantic names the place, beside those of all others.
         try:
-            return check_identifier(kind, name, "")
+            return valid_identifier(kind, name, "")
         except IdentifierError as error:
             raise ProgrammeValueError(error.found, error.wanted, _NAME_REMEDY) from error
 

@@ -111,7 +111,7 @@ def submitted_programmes(folder: Path) -> list[SubmittedProgramme]:
         return []
     folders = [path for path in folder.iterdir() if _KEY.fullmatch(path.name)]
     folders.sort(key=lambda path: (-path.stat().st_mtime_ns, path.name))
-    return [_kept_programme(path) for path in folders]
+    return [_submitted_programme_in_folder(path) for path in folders]
 
 
 def find_submitted_programme(folder: Path, key: str) -> SubmittedProgramme:
@@ -135,7 +135,7 @@ def find_submitted_programme(folder: Path, key: str) -> SubmittedProgramme:
             found=Message("files that were changed since they were checked"),
             remedy=Message("Hand the programme in again."),
         )
-    return _kept_programme(path)
+    return _submitted_programme_in_folder(path)
 
 
 def submitted_programme_of_inputs(
@@ -257,12 +257,12 @@ def _files_digest(files: Mapping[str, bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _kept_programme(folder: Path) -> SubmittedProgramme:
+def _submitted_programme_in_folder(folder: Path) -> SubmittedProgramme:
     path = folder / f"{folder.name.partition('@')[0]}.toml"
-    return SubmittedProgramme(key=folder.name, path=path, title=_kept_title(path))
+    return SubmittedProgramme(key=folder.name, path=path, title=_submitted_programme_title(path))
 
 
 @lru_cache(maxsize=2 * MOST_PROGRAMMES)
-def _kept_title(path: Path) -> str:
+def _submitted_programme_title(path: Path) -> str:
     # Once a process: under its digest a file never changes, and a list names hundreds.
     return str(read_programme_file(path).title)

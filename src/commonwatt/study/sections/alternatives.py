@@ -22,7 +22,7 @@ from commonwatt.report import (
     report_table_of_rows,
 )
 from commonwatt.study.alternatives import DEBT_FIGURES
-from commonwatt.study.charts import cheapest_alternative, study_alternatives_panel_charts
+from commonwatt.study.charts import cheapest_alternative_message, study_alternatives_panel_charts
 from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN, EFFECT_FIGURES
 from commonwatt.study.sections.summaries import AlternativesSummary, cost_alternatives_the_same
 from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
@@ -60,7 +60,7 @@ def _study_alternatives_figure(rows: list[Row], currency: str, language: str) ->
         frame,
         language,
         title=Message("Trade-offs"),
-        finding=cheapest_alternative(frame, language),
+        finding=cheapest_alternative_message(frame, language),
         caption=Message(
             "Each panel is one criterion on its own scale; shorter is better in all "
             "but utilisation."

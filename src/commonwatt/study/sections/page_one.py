@@ -134,7 +134,7 @@ def _statements(summary: PageOneSummary, language: str) -> list[ReportStatement]
     if len(summary.rows) > 1:
         texts.append(("What would change it", _change(summary, language)))
     if summary.doubt is not None and first.get(COST) is not None:
-        texts.append(("Largest doubt", _doubt(summary, summary.doubt, language)))
+        texts.append(("Largest doubt", _cost_doubt_message(summary, summary.doubt, language)))
     # The first thing to be said of a what-if: its page looks like that of the programme.
     changed = [
         ReportStatement(label=translate("Asked for", language), text="; ".join(summary.changes))
@@ -210,7 +210,7 @@ def _change(summary: PageOneSummary, language: str) -> Message:
     )
 
 
-def _doubt(summary: PageOneSummary, doubt: Row, language: str) -> Message:
+def _cost_doubt_message(summary: PageOneSummary, doubt: Row, language: str) -> Message:
     usd = {
         name: f"{doubt[key]:.2f}" for name, key in (("at", "at_low_usd"), ("top", "at_high_usd"))
     }
@@ -284,15 +284,15 @@ def _cell_figure(summary: PageOneSummary, row: Row, key: str, language: str) -> 
     banded = bool(low) and row.get(low) is not None and row.get(high) is not None
     return ReportCellFigure(
         text=_cell(row, key, language),
-        of=_origin(summary, row, key),
+        of=_figure_name_of_cell(summary, row, key),
         low=_cell(row, low, language) if banded else "",
-        low_of=_origin(summary, row, low) if banded else "",
+        low_of=_figure_name_of_cell(summary, row, low) if banded else "",
         high=_cell(row, high, language) if banded else "",
-        high_of=_origin(summary, row, high) if banded else "",
+        high_of=_figure_name_of_cell(summary, row, high) if banded else "",
     )
 
 
-def _origin(summary: PageOneSummary, row: Row, key: str) -> str:
+def _figure_name_of_cell(summary: PageOneSummary, row: Row, key: str) -> str:
     if summary.above:
         return f"{summary.above}.{row['name']}.{key}"
     return _OF_ORIGIN.get(key, f"funding.{key}")

@@ -82,7 +82,7 @@ def _jobs_of_named_tenants(programme: Programme, trace: TracesRead) -> Workload:
     names = tuple(name for name in jobs.tenant_names if name in wanted)
     # Numbered anew: a tenant that was left out would otherwise stand in every table with nothing.
     place = np.array([names.index(n) if n in names else -1 for n in jobs.tenant_names], np.int32)
-    wanted_jobs = jobs.take_jobs(np.flatnonzero(place[jobs.tenant] >= 0))
+    wanted_jobs = jobs.workload_of_job_rows(np.flatnonzero(place[jobs.tenant] >= 0))
     return replace(wanted_jobs, tenant=place[wanted_jobs.tenant], tenant_names=names)
 
 

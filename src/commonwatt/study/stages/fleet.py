@@ -12,7 +12,7 @@ import polars as pl
 from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.fleet.domain.machines import F64
 from commonwatt.fleet.domain.workload import I64, Bools
-from commonwatt.fleet.engines.energy import energy_by_site
+from commonwatt.fleet.engines.energy import site_energies_in_site_order
 from commonwatt.fleet.engines.metrics import FleetMetrics, SiteUse, WaitMetrics, fleet_metrics
 from commonwatt.fleet.engines.simulator.identities import (
     check_simulation_identities,
@@ -150,12 +150,12 @@ def programme_fleet_warnings(programme: Programme, run: FleetRun) -> list[Messag
         )
     ]
     own = at_once if submit_ms[0] == submit_ms[-1] else []
-    return own + programme_unnamed_tenant_warnings(programme, run)
+    return own + programme_tenant_without_jobs_warnings(programme, run)
 
 
-def programme_unnamed_tenant_warnings(programme: Programme, run: FleetRun) -> list[Message]:
+def programme_tenant_without_jobs_warnings(programme: Programme, run: FleetRun) -> list[Message]:
     """Return a warning for each tenant of the programme that no job belongs to."""
-    unnamed = programme.unnamed_tenants(run.inputs.workload.tenant_names)
+    unnamed = programme.tenants_without_jobs(run.inputs.workload.tenant_names)
     return [
         Message("The programme declares tenant {name}, and no job of the trace is theirs.",
                 {"name": repr(name)})
@@ -181,7 +181,9 @@ def study_measured_site_rows(run: FleetRun) -> list[dict[str, Any]]:
     same window, and leaves out the tail in which nothing more arrives.
     """
     fleet, submit = run.inputs.fleet, run.inputs.workload.submit_ms
-    used = energy_by_site(run.result, fleet, from_ms=int(submit[0]), until_ms=int(submit[-1]))
+    used = site_energies_in_site_order(
+        run.result, fleet, from_ms=int(submit[0]), until_ms=int(submit[-1])
+    )
     return [
         {
             "site": name,

@@ -251,7 +251,7 @@ def compute_funding(inputs: DebtPathStageInputs) -> StageResult:
 FUNDING_STAGE = Stage(name="funding", compute=compute_funding)
 
 
-def study_need_with_running_cost_bn(
+def need_with_running_cost_bn_by_year(
     need: dict[int, float], capital: list[dict[str, Any]], part: FundingPart
 ) -> dict[int, float]:
     """Return the need if every year's running cost after building is borrowed, too."""

@@ -110,7 +110,9 @@ def placement_problem_of_programme(inputs: PlacementStageInputs) -> PlacementPro
     pools = len(sites)
     power = [_study_series_over_placement_hours(site.price_usd_per_mwh) for site in programme.sites]
     carbon = [_study_series_over_placement_hours(site.carbon_g_per_kwh) for site in programme.sites]
-    kwh = np.array([_busy_gpu_hour_kwh(programme, site.site) for site in sites])[:, None]
+    kwh = np.array([_busy_gpu_hour_kwh_of_first_pool(programme, site.site) for site in sites])[
+        :, None
+    ]
     kg = kwh * np.array(carbon) / 1000
     paid = np.array([_standing_and_running_usd_per_gpu_hour(site) for site in sites])
     bills = np.array([site.site.rent is None for site in sites])[:, None]  # rent holds the power
@@ -125,7 +127,7 @@ def placement_problem_of_programme(inputs: PlacementStageInputs) -> PlacementPro
         move_usd=np.zeros((len(names), pools)),
         carbon_kg=kg,
         latency_ok=programme.sites_within_latency(names),
-        residency_ok=programme.resident_sites(names),
+        residency_ok=programme.tenant_residency_permissions(names),
         type_ok=np.ones((len(names), pools), np.bool_),
         defer_h=np.array([part.defer_h for part in programme.tenant_parts(names)], np.int64),
         size_usd=paid[:, 0] * HOURS,
@@ -136,7 +138,7 @@ def placement_problem_of_programme(inputs: PlacementStageInputs) -> PlacementPro
     )
 
 
-def _busy_gpu_hour_kwh(programme: Programme, site: SitePart) -> float:
+def _busy_gpu_hour_kwh_of_first_pool(programme: Programme, site: SitePart) -> float:
     """Return the energy of a busy GPU's hour at a site, overhead included [kWh]."""
     busy_w = {gpu.name: gpu.busy_w for gpu in programme.gpu_types}
     # A plan knows one kind of GPU a site; that of the first pool stands for it.

@@ -16,8 +16,8 @@ from commonwatt.study.stages.basis import (
     study_debt_path_basis_frame,
 )
 from commonwatt.study.stages.funding import (
+    need_with_running_cost_bn_by_year,
     programme_capital_need_bn_by_year,
-    study_need_with_running_cost_bn,
 )
 from commonwatt.study.stages.sites import StudyCostedSite
 from commonwatt.study.tables import BASIS_ACCOUNTS, BASIS_TERMS
@@ -65,7 +65,7 @@ def compute_variant(inputs: VariantStageInputs) -> StageResult:
     need = programme_capital_need_bn_by_year(inputs.capital.value, part, inputs.parts)
     # Renting borrows almost nothing and pays more each year; only with the running cost borrowed,
     # too, do the two compare.
-    running = study_need_with_running_cost_bn(need, inputs.capital.value, part)
+    running = need_with_running_cost_bn_by_year(need, inputs.capital.value, part)
     capital_path, running_path = (
         project_country_debt(country, years=part.years, extra_need=borrowed)
         for borrowed in (need, running)

@@ -7,6 +7,6 @@ held against its trace before it is kept, so that `commonwatt study` runs it at 
 """
 
 from commonwatt.study.starting.start import ProgrammeStart, StartedProgramme
-from commonwatt.study.starting.write import start_programme
+from commonwatt.study.starting.write import write_first_programme
 
-__all__ = ["ProgrammeStart", "StartedProgramme", "start_programme"]
+__all__ = ["ProgrammeStart", "StartedProgramme", "write_first_programme"]

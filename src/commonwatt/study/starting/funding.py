@@ -33,7 +33,7 @@ def started_funding_part(
     """
     # Asked here and not when the study draws the path: what is written runs.
     check_country_shocks_shipped(country.shocks_of or country.iso3)
-    rate, source = _exchange_rate(start, country)
+    rate, source = _currency_per_usd_and_source(start, country)
     if country.shocks_of:
         file.note_borrowed("funding.country", country.shocks_of)
     file.note_assumption(
@@ -64,7 +64,7 @@ def _country_as_programme_names_it(start: ProgrammeStart) -> str:
     return beside if "/" in beside else f"./{beside}"
 
 
-def _exchange_rate(start: ProgrammeStart, country: Country) -> tuple[float, Message]:
+def _currency_per_usd_and_source(start: ProgrammeStart, country: Country) -> tuple[float, Message]:
     """Return units of the currency for a US dollar, and where that comes from."""
     if start.currency_per_usd is not None:
         # An option of the command line takes inf and nan for numbers.

@@ -37,7 +37,7 @@ from commonwatt.study.starting.known import (
 from commonwatt.study.starting.start import ProgrammeStart, StartedFile, StartedProgramme
 
 
-def start_programme(start: ProgrammeStart) -> StartedProgramme:
+def write_first_programme(start: ProgrammeStart) -> StartedProgramme:
     """Write a first programme that runs at once, and return what is in it.
 
     Raises:
@@ -67,7 +67,7 @@ def start_programme(start: ProgrammeStart) -> StartedProgramme:
         "funding": country and started_funding_part(file, start, country),
         "alternatives": started_alternative_parts(site, pools),
     }
-    _keep_if_it_runs(start, _text_of_file(file, start, site))
+    _write_programme_if_it_runs(start, _text_of_file(file, start, site))
     return StartedProgramme(
         path=start.path,
         site=site,
@@ -125,7 +125,7 @@ def _text_of_file(file: StartedFile, start: ProgrammeStart, site: str) -> str:
     return annotated_programme_text(stated, remarks=remarks, language=start.language)
 
 
-def _keep_if_it_runs(start: ProgrammeStart, text: str) -> None:
+def _write_programme_if_it_runs(start: ProgrammeStart, text: str) -> None:
     """Read the file back as the study will, hold its jobs against its machines, and keep it.
 
     Raises:

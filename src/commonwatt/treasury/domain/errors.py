@@ -36,7 +36,7 @@ class CentreError(InputError):
     code, exit_code = "centre-invalid", 34
 
 
-def check_treasury_share(
+def checked_treasury_share(
     where: str, value: float, error: type[CommonwattError], *, limit: float = 1.0
 ) -> float:
     """Return `value` if it is a share between -`limit` and `limit`, or raise `error`.
@@ -46,7 +46,7 @@ def check_treasury_share(
     Raises:
         CommonwattError: Of the class `error`, when the value is beyond the limit.
 
-    >>> check_treasury_share("hongkong.toml, growth", 0.05, CountryError)
+    >>> checked_treasury_share("hongkong.toml, growth", 0.05, CountryError)
     0.05
     """
     if -limit <= value <= limit:

@@ -89,7 +89,7 @@ def evaluate_issuance_mixes(
     mean = costs.mean(axis=0)
     # An order statistic, not an interpolated quantile: the cost of a path that was drawn.
     risk = ordered[int(0.95 * (paths - 1))] - mean
-    best = _efficient_issuance_mixes(mean, risk)
+    best = _efficiency_flags_of_issuance_mixes(mean, risk)
     return [
         StrategyOutcome(
             name="as planned" if k == 0 else f"mix {k}",
@@ -180,7 +180,7 @@ def _gross_issuance_and_redemption(inputs: FanInputs, red: F64, currency: F64) -
     return gross, due
 
 
-def _efficient_issuance_mixes(cost: F64, risk: F64) -> np.ndarray:
+def _efficiency_flags_of_issuance_mixes(cost: F64, risk: F64) -> np.ndarray:
     """Return which points no other point beats on both: the lower left frontier."""
     order = np.lexsort((risk, cost))
     best = np.inf

@@ -16,7 +16,7 @@ from commonwatt.catalogue.measures import (
 )
 from commonwatt.catalogue.shared import DEBT_GDP, FISCAL_YEAR
 from commonwatt.core.messages import Message
-from commonwatt.report.charts import Chart, ChartForm, ChartSeries, chart_svg_file
+from commonwatt.report.charts import Chart, ChartForm, ChartSeries, chart_svg_document
 from commonwatt.treasury.domain.measures import (
     BALANCE_BEFORE_BONDS_AND_TRANSFERS,
     CHANGE_EXCHANGE_RATE,
@@ -32,14 +32,16 @@ Rows = list[dict[str, Any]]
 _MEDIAN_AND_BANDS = Message("median, with the middle half and nine tenths of the paths")
 
 
-def debt_projection_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
+def debt_projection_svg_texts_by_file_name(
+    answer: Mapping[str, Any], language: str = "en"
+) -> dict[str, str]:
     """Return the charts of a projection as SVG files by name."""
     currency, stock = answer["currency"], debt_stock_chart_heading(answer)
     return {
-        "bridge.svg": chart_svg_file(
+        "bridge.svg": chart_svg_document(
             balance_bridge_chart(currency), pl.DataFrame(answer["bridge"]), language
         ),
-        "decomposition.svg": chart_svg_file(
+        "decomposition.svg": chart_svg_document(
             debt_decomposition_chart(stock), pl.DataFrame(answer["years"]), language
         ),
     }
@@ -71,7 +73,7 @@ def balance_bridge_chart(currency: str) -> Chart:
         bars.append({"step": total, "low": 0.0, "high": last, "level": last, "kind": "level"})
         return pl.DataFrame(bars)
 
-    def balances_of_bridge(bars: pl.DataFrame, language: str) -> Message:
+    def balances_of_bridge_message(bars: pl.DataFrame, language: str) -> Message:
         first, last = bars["level"][0], bars["level"][-1]
         values = {
             "published": measure_value_text(first, STEP_LEVEL, language, currency=currency),
@@ -98,7 +100,7 @@ def balance_bridge_chart(currency: str) -> Chart:
         measure=STEP_LEVEL,
         currency=currency,
         prepare=bridge_bars,
-        finding=balances_of_bridge,
+        finding=balances_of_bridge_message,
     )
 
 
@@ -116,18 +118,20 @@ def debt_stock_chart_heading(answer: Mapping[str, Any]) -> Message:
     )
 
 
-def debt_fan_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
+def debt_fan_svg_texts_by_file_name(
+    answer: Mapping[str, Any], language: str = "en"
+) -> dict[str, str]:
     """Return the charts of a fan as SVG files by name."""
     fans = answer["fan"]
     stock = debt_stock_chart_heading(answer)
     files = {
-        "fan_debt.svg": chart_svg_file(
+        "fan_debt.svg": chart_svg_document(
             debt_fan_chart(DEBT_GDP, stock), pl.DataFrame(fans["debt_gdp_share"]), language
         )
     }
     # A country without reserves has zero throughout, and a flat line would look like a finding.
     if any(row["q95"] > 0 for row in fans["reserves_gdp_share"]):
-        files["fan_reserves.svg"] = chart_svg_file(
+        files["fan_reserves.svg"] = chart_svg_document(
             debt_fan_chart(RESERVES_GDP, measure_label_message(RESERVES_GDP)),
             pl.DataFrame(fans["reserves_gdp_share"]),
             language,
@@ -146,7 +150,7 @@ def debt_with_and_without_need_chart(*, suffix: str = "") -> Chart:
     low, high = (f"{name}{suffix}" for name in BAND_90.measure_quantile_column_names)
     middle, without = f"q50{suffix}", f"without_q50{suffix}"
 
-    def debt_in_last_year(fan: pl.DataFrame, language: str) -> Message:
+    def debt_in_last_year_message(fan: pl.DataFrame, language: str) -> Message:
         last = fan.row(-1, named=True)
         values = {
             "year": last["fiscal_year"],
@@ -170,7 +174,7 @@ def debt_with_and_without_need_chart(*, suffix: str = "") -> Chart:
             ChartSeries(without, Message("without it")),
         ],
         measure=DEBT_GDP,
-        finding=debt_in_last_year,
+        finding=debt_in_last_year_message,
     )
 
 
@@ -212,11 +216,11 @@ def debt_decomposition_chart(stock: Message) -> Chart:
         # Parts of one year stack, so every part must be in the one unit of the axis.
         measure=CHANGE_INTEREST,
         y_label=stock,
-        finding=_what_moves_debt_most,
+        finding=_largest_debt_mover_message,
     )
 
 
-def _what_moves_debt_most(years: pl.DataFrame, language: str) -> Message:
+def _largest_debt_mover_message(years: pl.DataFrame, language: str) -> Message:
     sums = {name: years[name].fill_null(0.0).sum() for name in _CHANGES}
     name = max(sums, key=lambda each: abs(sums[each]))
     values = {
@@ -239,7 +243,7 @@ def debt_fan_chart(measure: Measure, stock: Message, *, suffix: str = "") -> Cha
         for band in (BAND_90, BAND_50)
     )
 
-    def fan_in_last_year(fan: pl.DataFrame, language: str) -> Message:
+    def fan_in_last_year_message(fan: pl.DataFrame, language: str) -> Message:
         last = fan.row(-1, named=True)
         values = {
             "year": last["fiscal_year"],
@@ -267,5 +271,5 @@ def debt_fan_chart(measure: Measure, stock: Message, *, suffix: str = "") -> Cha
             )
         ],
         measure=measure,
-        finding=fan_in_last_year,
+        finding=fan_in_last_year_message,
     )  # fmt: skip

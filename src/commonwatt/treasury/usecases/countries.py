@@ -10,7 +10,7 @@ from typing import Any
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.country import Country
-from commonwatt.treasury.domain.errors import check_treasury_share
+from commonwatt.treasury.domain.errors import checked_treasury_share
 from commonwatt.treasury.domain.tables import Row
 from commonwatt.treasury.io.country.folder import load_country, shipped_countries
 from commonwatt.treasury.io.country.weo import (
@@ -21,10 +21,10 @@ from commonwatt.treasury.io.country.weo import (
 )
 
 __all__ = [
+    "country_with_exchange_rate_changes",
     "open_treasury_country",
     "projectable_debt_countries",
     "shipped_countries",
-    "with_exchange_rates",
 ]
 
 
@@ -71,13 +71,14 @@ def open_treasury_country(name: str, weo: Path | None = None) -> Country:
     )
 
 
-def with_exchange_rates(country: Country, changes: Sequence[str]) -> Country:
+def country_with_exchange_rate_changes(country: Country, changes: Sequence[str]) -> Country:
     """Return the country with yearly changes of exchange rates, as `CUR=CHANGE`.
 
     Raises:
         UsageError: A change cannot be read, or is no share.
 
-    >>> with_exchange_rates(open_treasury_country("hongkong"), ["EUR=0.03"]).fx_change
+    >>> country = open_treasury_country("hongkong")
+    >>> country_with_exchange_rate_changes(country, ["EUR=0.03"]).fx_change
     {'EUR': 0.03}
     """
     # What the folder says stays for every currency that is not named here.
@@ -89,7 +90,7 @@ def with_exchange_rates(country: Country, changes: Sequence[str]) -> Country:
         except ValueError:
             wanted = Message("a change such as EUR=0.03")
             raise UsageError(f"--fx {text}", wanted=wanted) from None
-        fx_change[currency.strip().upper()] = check_treasury_share(
+        fx_change[currency.strip().upper()] = checked_treasury_share(
             f"--fx {text}", number, UsageError
         )
     return replace(country, fx_change=fx_change)

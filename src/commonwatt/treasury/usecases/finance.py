@@ -12,7 +12,7 @@ from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.domain.errors import CentreError
 from commonwatt.treasury.engines.fan.shipped import load_country_shock_model, load_market_shocks
 from commonwatt.treasury.engines.fan.summary import debt_event_chance_rows, debt_quantile_rows
-from commonwatt.treasury.engines.finance.books import public_financing_need_bn
+from commonwatt.treasury.engines.finance.books import public_financing_need_bn_by_year
 from commonwatt.treasury.engines.finance.finance_answer import (
     debt_financed_centre_life,
     treasury_finance_answer,
@@ -73,7 +73,9 @@ def centre_sovereign_debt_result(
             found=Message("amounts in {currency}", {"currency": centre.currency}),
             wanted=Message("amounts in {currency}", {"currency": country.currency}),
         )
-    need = public_financing_need_bn(debt_financed_centre_life(centre), FinancingRoute(route))
+    need = public_financing_need_bn_by_year(
+        debt_financed_centre_life(centre), FinancingRoute(route)
+    )
     return {"route": route} | funding_need_result(country, need, options)
 
 

@@ -19,7 +19,7 @@ from starlette.requests import cookie_parser
 
 from commonwatt.core.messages import LANGUAGES, Message, message_language
 from commonwatt.core.strict_json import parse_strict_json
-from commonwatt.web.auth.accounts import visitor_of_session, visitor_of_token
+from commonwatt.web.auth.accounts import visitor_of_session_extending_it, visitor_of_token
 from commonwatt.web.errors import ForbiddenError, ParameterError, SignInError
 from commonwatt.web.request_context import RequestContext, Visitor
 from commonwatt.web.roles import ConsoleAction, check_roles_can_act
@@ -289,4 +289,4 @@ def _visitor_of_credentials(
     if kind:
         return visitor_of_token(services, token, now=now) if kind.lower() == "bearer" else None
     secret = cookies.get(session_cookie_name(services.settings), "")
-    return visitor_of_session(services, secret, now=now) if secret else None
+    return visitor_of_session_extending_it(services, secret, now=now) if secret else None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 import commonwatt.web.schema as schema
-from commonwatt.core.identifiers import ACCOUNT, IdentifierKind, check_identifier
+from commonwatt.core.identifiers import ACCOUNT, IdentifierKind, valid_identifier
 from commonwatt.core.messages import Message
 from commonwatt.ledger.entries import ledger_instant_text
 from commonwatt.ledger.store import ledger_entries_on, lock_chain_head
@@ -27,7 +27,7 @@ from commonwatt.web.auth.attempts import (
     check_sign_in_failures,
     forget_failures_on_name,
     has_too_many_failures,
-    record_sign_in_failure,
+    record_failure_and_tell_if_too_many,
     too_many_failures_error,
 )
 from commonwatt.web.errors import ParameterError, SignInError
@@ -96,7 +96,7 @@ def list_console_accounts(services: Services) -> list[ConsoleAccount]:
     """Return every account with its roles, by name."""
     with services.ledger.reading() as connection:
         rows = connection.execute(sa.select(schema.accounts).order_by(schema.accounts.c.name))
-        by_rules = accounts_of_provider(connection)
+        by_rules = account_names_made_by_provider_rules(connection)
         return [
             ConsoleAccount(
                 name=row.name,
@@ -117,7 +117,7 @@ def roles_of_account(connection: sa.Connection, account: str) -> frozenset[Conso
     return frozenset(ConsoleRole(role) for (role,) in connection.execute(query))
 
 
-def make_welcome_link(services: Services, account: str, *, now: datetime) -> str:
+def make_welcome_link_secret(services: Services, account: str, *, now: datetime) -> str:
     """Return a secret that once lets its holder set the password of `account`.
 
     An empty `account` is the first one, whose holder chooses the name.
@@ -134,7 +134,7 @@ def make_welcome_link(services: Services, account: str, *, now: datetime) -> str
     return secret
 
 
-def account_of_welcome_link(services: Services, secret: str, *, now: datetime) -> str:
+def account_of_welcome_link_or_blank(services: Services, secret: str, *, now: datetime) -> str:
     """Return whose link this is; empty for the first account.
 
     Raises:
@@ -266,7 +266,7 @@ def sign_in(
         if matches:
             refused = has_too_many_failures(tx, services, keys, now)
         else:
-            refused = record_sign_in_failure(tx, services, keys, now)
+            refused = record_failure_and_tell_if_too_many(tx, services, keys, now)
         if matches and not refused:
             forget_failures_on_name(tx, keys)
     if refused:
@@ -313,7 +313,9 @@ def end_visitor_session(services: Services, visitor: Visitor, *, now: datetime) 
         services.entry_writer.record(tx, "sign-out", f"account/{visitor.name}", {}, at=now)
 
 
-def visitor_of_session(services: Services, secret: str, *, now: datetime) -> Visitor | None:
+def visitor_of_session_extending_it(
+    services: Services, secret: str, *, now: datetime
+) -> Visitor | None:
     """Return who holds this session, or None where it has ended."""
     table, at = schema.sessions, ledger_instant_text(now)
     known = console_secret_digest(secret)
@@ -382,7 +384,7 @@ def visitor_of_token(services: Services, secret: str, *, now: datetime) -> Visit
         return Visitor(name=row.account, roles=roles_of_account(connection, row.account))
 
 
-def account_of_oidc_identity(
+def admit_oidc_identity_to_account(
     services: Services, identity: VouchedIdentity, rules: AdmissionRules, *, now: datetime
 ) -> str:
     """Return the account of a person whom a provider vouches for, if they may come in.
@@ -403,13 +405,13 @@ def account_of_oidc_identity(
         row = tx.execute(sa.select(table).where(table.c.subject == identity.subject)).first()
         if row is not None and row.closed:
             raise SignInError("oidc", found=Message("a closed account"))
-        if row is not None and row.name not in accounts_of_provider(tx, row.name):
+        if row is not None and row.name not in account_names_made_by_provider_rules(tx, row.name):
             return str(row.name)
         account = ""
         if row is not None:
             account = str(row.name)
         elif wanted:
-            account = _free_account_name(tx, identity.name)
+            account = _unused_account_name(tx, identity.name)
             _insert_account(services, tx, account, "", identity.subject, now, by=PROVIDER)
         had = roles_of_account(tx, account)
         for role in sorted(wanted - had):
@@ -445,7 +447,7 @@ def accept_invitation(
             )
         row = tx.execute(sa.select(table).where(table.c.subject == identity.subject)).first()
         if row is not None and row.name != account:
-            if row.closed or row.name not in accounts_of_provider(tx, row.name):
+            if row.closed or row.name not in account_names_made_by_provider_rules(tx, row.name):
                 raise SignInError(
                     "link",
                     found=Message("a person who has another account here, or had one"),
@@ -465,7 +467,9 @@ def accept_invitation(
     return account
 
 
-def accounts_of_provider(connection: sa.Connection, name: str = "") -> frozenset[str]:
+def account_names_made_by_provider_rules(
+    connection: sa.Connection, name: str = ""
+) -> frozenset[str]:
     """Return the accounts, or that of `name`, that a provider's rules made.
 
     Who was invited afterwards is not among them. Read from the ledger, where it stands who made
@@ -514,7 +518,7 @@ def _insert_account(
 
 
 def _check_account_name_is_free(tx: sa.Connection, name: str) -> None:
-    check_identifier(IdentifierKind.PERSON, name, "name")
+    valid_identifier(IdentifierKind.PERSON, name, "name")
     if not ACCOUNT.fits(name):
         wanted = Message("1 to 60 letters, digits or . _ @ -, a letter or digit first")
         raise ParameterError("name", wanted=wanted)
@@ -611,7 +615,7 @@ def _extend_session(services: Services, session_digest: str, made_at: str, now: 
         tx.execute(sa.update(table).where(table.c.digest == session_digest).values(values))
 
 
-def _free_account_name(tx: sa.Connection, wanted: str) -> str:
+def _unused_account_name(tx: sa.Connection, wanted: str) -> str:
     """Return a name for a provider's person that nobody has: theirs, or with a number."""
     # Fifty of the sixty letters that a name may have: the rest is room for a number.
     plain = re.sub(r"[^A-Za-z0-9._@-]", "-", wanted).strip("-._@")[:50] or "person"

@@ -66,8 +66,8 @@ class AdmissionRules:
             UsageError: A rule names nobody, or a role that there is not.
         """
         return cls(
-            groups=_group_roles(settings.oidc_groups),
-            domains=_domain_roles(settings.oidc_domains),
+            groups=_roles_by_group(settings.oidc_groups),
+            domains=_roles_by_email_domain(settings.oidc_domains),
             claim=settings.oidc_roles_claim,
             contact=settings.contact,
         )
@@ -167,7 +167,7 @@ def email_domain_of(email: Any) -> str:
     return domain.lower() if plain else ""
 
 
-def _group_roles(rules: Iterable[str]) -> dict[str, frozenset[ConsoleRole]]:
+def _roles_by_group(rules: Iterable[str]) -> dict[str, frozenset[ConsoleRole]]:
     groups: dict[str, frozenset[ConsoleRole]] = {}
     for rule in rules:
         # From the right: the names of groups in a directory hold signs of equality themselves,
@@ -183,7 +183,7 @@ def _group_roles(rules: Iterable[str]) -> dict[str, frozenset[ConsoleRole]]:
     return groups
 
 
-def _domain_roles(rules: Iterable[str]) -> dict[str, frozenset[ConsoleRole]]:
+def _roles_by_email_domain(rules: Iterable[str]) -> dict[str, frozenset[ConsoleRole]]:
     domains: dict[str, frozenset[ConsoleRole]] = {}
     for rule in rules:
         name, equals, roles = rule.partition("=")

@@ -79,7 +79,7 @@ def has_too_many_failures(
     return connection.execute(query.limit(1)).first() is not None
 
 
-def record_sign_in_failure(
+def record_failure_and_tell_if_too_many(
     tx: sa.Connection, services: Services, keys: SignInKeys, now: datetime
 ) -> bool:
     """Count a failure under its name and address; return whether it is one too many."""

@@ -189,7 +189,7 @@ def study_extent(context: RequestContext, run: Run) -> StudyExtent:
     runs = context.services.runs
     # Reductions of two large tables; a sealed run never changes, so they are made once.
     arrival_s, end_s = context.services.cache.cached_text(
-        f"run/{run.run_id}/extent", lambda: _first_to_last_s(context, run)
+        f"run/{run.run_id}/extent", lambda: _arrival_and_end_seconds_text(context, run)
     ).split()
     sized = runs.has(run, "funding_capital")
     sizes: list[float] = runs.frame(run, "funding_capital")["gpus"].to_list() if sized else []
@@ -208,7 +208,7 @@ def study_extent(context: RequestContext, run: Run) -> StudyExtent:
     )
 
 
-def _first_to_last_s(context: RequestContext, run: Run) -> str:
+def _arrival_and_end_seconds_text(context: RequestContext, run: Run) -> str:
     jobs = context.services.runs.frame(run, "fleet_jobs", "submit_s", "end_s")
     first = float(jobs["submit_s"].min() or 0.0)  # pyright: ignore[reportArgumentType]
     last = float(jobs["submit_s"].max() or 0.0)  # pyright: ignore[reportArgumentType]

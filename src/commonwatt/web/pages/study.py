@@ -53,7 +53,7 @@ RUN_OF_STUDY = PageParameter(
 def run_choice_text(context: RequestContext, run: Run) -> str:
     """Return a run as a choice of a form: what it is called, and when it was made."""
     title = context.translate(run_title_message(run.title, run.parameters))
-    own = own_programme_file(run)
+    own = own_programme_file_name(run)
     return f"{title}{f' ({own})' if own else ''} · {context.instant(run.created_at)}"
 
 
@@ -95,11 +95,11 @@ def page_subject_of_run(
         title=run_title_message(run.title, run.parameters),
         what_if=run.run_id if recipe_changes(run.parameters) else "",
         public=run.run_id == public,
-        own=own_programme_file(run),
+        own=own_programme_file_name(run),
     )
 
 
-def own_programme_file(run: Run) -> str:
+def own_programme_file_name(run: Run) -> str:
     """Return the file of a study's programme where it is none of the shipped ones."""
     from commonwatt.study.programme.shipped import shipped_programmes
 

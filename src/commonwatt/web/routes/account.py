@@ -138,7 +138,7 @@ def sign_out(request: Request, context: SignedInContext, fields: PostedFields) -
 
 def welcome_page(request: Request, context: AnyContext, secret: Secret) -> Response:
     """Return the form behind a one-time link."""
-    account = accounts.account_of_welcome_link(context.services, secret, now=context.now)
+    account = accounts.account_of_welcome_link_or_blank(context.services, secret, now=context.now)
     return _template_response(
         request, context, "welcome.html", secret=secret, account=account, roles=ROLE_NAMES
     )
@@ -146,7 +146,7 @@ def welcome_page(request: Request, context: AnyContext, secret: Secret) -> Respo
 
 def use_welcome_link(context: AnyContext, secret: Secret, fields: PostedFields) -> Response:
     """Use a one-time link and sign in."""
-    account = accounts.account_of_welcome_link(context.services, secret, now=context.now)
+    account = accounts.account_of_welcome_link_or_blank(context.services, secret, now=context.now)
     # The link's own account goes first: only the very first link leaves a name to be chosen.
     name = account or fields.get("name", "")
     password = fields.get("password", "")
@@ -216,7 +216,10 @@ def make_account(
     roles = _posted_console_roles(fields) or {ConsoleRole.VIEWER}
     accounts.make_account(context.services, name, roles, by=context.visitor.name, now=context.now)
     return _accounts_page_response(
-        request, context, name, accounts.make_welcome_link(context.services, name, now=context.now)
+        request,
+        context,
+        name,
+        accounts.make_welcome_link_secret(context.services, name, now=context.now),
     )
 
 
@@ -240,7 +243,10 @@ def make_link(
     # A link signs its holder in, so one for a closed account would open it again.
     accounts.check_account_open(context.services, name)
     return _accounts_page_response(
-        request, context, name, accounts.make_welcome_link(context.services, name, now=context.now)
+        request,
+        context,
+        name,
+        accounts.make_welcome_link_secret(context.services, name, now=context.now),
     )
 
 

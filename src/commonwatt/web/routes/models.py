@@ -118,14 +118,14 @@ def record_model_disclosure(
 ) -> Response:
     """Put on record that a patient was told of a model, under the key of who is signed in."""
     check_roles_can_act(context.visitor.roles, ConsoleAction.TELL_PATIENT)
-    from commonwatt.clinic.usecases.gateway import disclose_on_ledger
+    from commonwatt.clinic.usecases.gateway import record_patient_told_on_open_ledger
 
     settings = context.services.settings
     if not settings.institution:
         raise ParameterError(
             "--institution", wanted=Message("a console that was started for an institution")
         )
-    receipt = disclose_on_ledger(
+    receipt = record_patient_told_on_open_ledger(
         context.services.ledger,
         Path(settings.institution),
         Path(settings.institution_secret),

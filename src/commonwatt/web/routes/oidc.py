@@ -90,7 +90,7 @@ def start_oidc_sign_in(
         # A link on another site would bind whoever follows it to an account of its author's.
         check_same_site_request(request)
         # Before the way there and back, which would end in the same refusal.
-        accounts.account_of_welcome_link(context.services, invitation, now=context.now)
+        accounts.account_of_welcome_link_or_blank(context.services, invitation, now=context.now)
     url, pending = provider.begin_sign_in(
         local_redirect_path(next),
         invitation=invitation,
@@ -128,7 +128,7 @@ def finish_oidc_sign_in(
         )
     else:
         rules: AdmissionRules = request.app.state.admission
-        account = accounts.account_of_oidc_identity(
+        account = accounts.admit_oidc_identity_to_account(
             context.services, done.identity, rules, now=context.now
         )
     session = accounts.begin_account_session(

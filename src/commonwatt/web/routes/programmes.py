@@ -160,7 +160,7 @@ def add_programme(
     check_roles_can_act(context.visitor.roles, ConsoleAction.START_RUN)
     html = "text/html" in request.headers.get("accept", "")
     try:
-        key = _kept_programme_key(context, posted)
+        key = _submit_programme_and_record_it(context, posted)
     except CommonwattError as error:
         if not html:
             raise
@@ -187,7 +187,7 @@ def programme_file(context: SignedInContext, key: ProgrammeKey) -> Response:
     return FileResponse(path, media_type="application/toml", filename=path.name)
 
 
-def _kept_programme_key(context: RequestContext, posted: PostedProgramme) -> str:
+def _submit_programme_and_record_it(context: RequestContext, posted: PostedProgramme) -> str:
     from commonwatt.study.programme.submitted import submit_programme
     from commonwatt.study.stages.demand import programme_scheduling_policies
 

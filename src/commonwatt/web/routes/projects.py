@@ -115,7 +115,7 @@ def release_output(
     """Release an approved output and hand over its bytes."""
     del fields
     check_roles_can_act(context.visitor.roles, ConsoleAction.RELEASE_OUTPUT)
-    left = _released_output_path(context, room, output)
+    left = _release_output_to_path(context, room, output)
     return FileResponse(left, filename=left.name, media_type="application/octet-stream")
 
 
@@ -143,7 +143,7 @@ def recall_output(
     return _output_state_response(request, room, output, state)
 
 
-def _released_output_path(context: RequestContext, room: str, output: str) -> Path:
+def _release_output_to_path(context: RequestContext, room: str, output: str) -> Path:
     from commonwatt.sandbox.usecases.overview import release_output as let_go
 
     key = visitor_signing_key(context, (ConsoleRole.CUSTODIAN,))

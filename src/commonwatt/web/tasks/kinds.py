@@ -105,7 +105,7 @@ def task_programme_title(store: Path, key: str) -> str:
     return str(title).partition(" · ")[0] if "@" in key else key.capitalize()
 
 
-def task_programme_file(store: Path, key: str) -> str | Path:
+def task_programme_name_or_file(store: Path, key: str) -> str | Path:
     """Return the shipped name or the file that a programme of the list stands for.
 
     Raises:
@@ -123,7 +123,7 @@ def _run_study_task(store: Path, given: Mapping[str, str], report_progress: Repo
     from commonwatt.study.usecases import run_study
 
     done = run_study(
-        task_programme_file(store, given["programme"]),
+        task_programme_name_or_file(store, given["programme"]),
         RunStore(store),
         language=given["language"],
         what_if=parse_console_what_if_changes(given["what_if"]),
@@ -141,7 +141,7 @@ def _run_console_job_wait_task(
     from commonwatt.study.programme.reader import load_programme
     from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
 
-    programme = load_programme(task_programme_file(store, given["programme"]))
+    programme = load_programme(task_programme_name_or_file(store, given["programme"]))
     inputs, policy = programme_fleet_inputs(programme), programme_scheduling_policies(programme)[0]
     report_progress(Message("Simulating {policy}", {"policy": policy.name}))
     quotas = programme.tenant_quotas_gpus(inputs.workload.tenant_names)
@@ -171,7 +171,7 @@ def _run_compare_task(
     from commonwatt.study.programme.reader import load_programme
     from commonwatt.study.stages.demand import programme_fleet_inputs
 
-    programme = load_programme(task_programme_file(store, given["programme"]))
+    programme = load_programme(task_programme_name_or_file(store, given["programme"]))
     inputs = programme_fleet_inputs(programme)
     quotas = programme.tenant_quotas_gpus(inputs.workload.tenant_names)
     runs: list[Any] = []

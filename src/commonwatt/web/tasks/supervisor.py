@@ -25,7 +25,7 @@ import sqlalchemy as sa
 
 import commonwatt.web.schema as schema
 from commonwatt.core.errors import BugError, CommonwattError
-from commonwatt.core.faults import machine_fault_error
+from commonwatt.core.faults import logged_machine_fault_error
 from commonwatt.core.files import save_text, try_lock
 from commonwatt.core.log import (
     LOG_ENVIRONMENT,
@@ -45,7 +45,7 @@ from commonwatt.processes.identity import parse_process_identity, signal_process
 from commonwatt.processes.loop import ProcessWatchLoop, log_process_loop_failure
 from commonwatt.processes.spawn import ChildProcess, ProcessKind, start_process
 from commonwatt.runs.titles import run_title_message
-from commonwatt.web.entry_writer import console_entry_time_after_last
+from commonwatt.web.entry_writer import console_entry_time_locking_chain_head
 from commonwatt.web.errors import PageNotFoundError, TaskError
 from commonwatt.web.settings import ENVIRONMENT
 from commonwatt.web.tasks.kinds import KINDS, task_programme_title
@@ -233,7 +233,8 @@ def _make_task_move(
     )  # fmt: skip
     make_governed_move(
         services.ledger, tx, TASK_LIFECYCLE, request, by=services.entry_writer.key,
-        at=console_entry_time_after_last(tx, now), save=lambda: tx.execute(row.values(values)),
+        at=console_entry_time_locking_chain_head(tx, now),
+        save=lambda: tx.execute(row.values(values)),
     )  # fmt: skip
 
 
@@ -243,11 +244,11 @@ def fail_task(services: Services, task: Task, error: CommonwattError, *, now: da
     move_task_to_state(services, task, TaskState.FAILED, now=now, error=json.dumps(error_json))
 
 
-def task_failure(error: Exception) -> CommonwattError:
+def logged_task_failure_error(error: Exception) -> CommonwattError:
     """Return why a work failed: what it says itself, the machine, or a fault of ours."""
     if isinstance(error, CommonwattError):
         return error
-    if (machine_error := machine_fault_error(error)) is not None:
+    if (machine_error := logged_machine_fault_error(error)) is not None:
         return machine_error
     incident = log_bug(error).incident
     return BugError(
@@ -364,7 +365,7 @@ class TaskSupervisor:
                 # On record as running already, so that a kill just now would be seen; what never
                 # ran has failed, and is not left to look as if it did.
                 begun = replace(work, state=TaskState.RUNNING, attempt=work.attempt + 1)
-                fail_task(self._desk, begun, task_failure(error), now=now)
+                fail_task(self._desk, begun, logged_task_failure_error(error), now=now)
 
     def _spawn_task_worker(self, work_id: str, lock: int) -> None:
         environment = dict(os.environ) | {

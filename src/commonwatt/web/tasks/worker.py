@@ -25,8 +25,8 @@ from commonwatt.web.tasks.supervisor import (
     TaskState,
     fail_task,
     find_console_task,
+    logged_task_failure_error,
     move_task_to_state,
-    task_failure,
     tasks_folder,
 )
 
@@ -70,7 +70,7 @@ def _run_console_task(services: Services, work: Task) -> None:
         )
         move_task_to_state(services, work, TaskState.FINISHED, now=datetime.now(UTC), run_id=run_id)
     except Exception as error:  # whatever it is, the work must not look as if it went on
-        fail_task(services, work, task_failure(error), now=datetime.now(UTC))
+        fail_task(services, work, logged_task_failure_error(error), now=datetime.now(UTC))
     finally:
         over.set()
 

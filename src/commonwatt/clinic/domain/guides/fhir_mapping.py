@@ -176,8 +176,9 @@ def _parse_fact_source(
         prefetch_key=str(entry["from"]),
         rule=rule,
         path=_fhir_path(entry[rule.value], where) if rule in _BY_PATH else "",
-        codes=_codings(entry[rule.value], f"{where}, {rule}") if rule not in _BY_PATH
-        else frozenset(),
+        codes=frozenset()
+        if rule in _BY_PATH
+        else _fhir_codings_or_empty_for_any(entry[rule.value], f"{where}, {rule}"),
         words=_words_of_codes(entry.get("words", {}), fact, f"{where}, words"),
         other=_known_word(entry.get("other", ""), fact, f"{where}, other"),
         units=_units_of_codes(entry.get("units", {}), fact, f"{where}, units"),
@@ -225,7 +226,7 @@ def _fhir_path(path: Any, where: str) -> str:
     return path
 
 
-def _codings(codes: Any, where: str) -> frozenset[str]:
+def _fhir_codings_or_empty_for_any(codes: Any, where: str) -> frozenset[str]:
     if codes == "any":
         return frozenset()
     listed = cast("list[Any]", codes) if isinstance(codes, list) else []

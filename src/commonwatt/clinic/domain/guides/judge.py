@@ -118,7 +118,9 @@ def _invalid_fact_judgement(
     listed = Message("no fact of this guide, which has {values}",
                      {"values": ", ".join(guide.facts)})  # fmt: skip
     # Cut, and not all of them: whoever asked spelled them, and they may be anything.
-    wanted += [(_printable(name[:40]), listed) for name in unknown[:_MOST_UNKNOWN]]
+    wanted += [
+        (_without_unpaired_surrogates(name[:40]), listed) for name in unknown[:_MOST_UNKNOWN]
+    ]
     words = {
         language: "; ".join(f"{name}: {sentence.translate(language)}" for name, sentence in wanted)
         for language in LANGUAGES
@@ -129,6 +131,6 @@ def _invalid_fact_judgement(
     return EncounterJudgement(rule=INVALID_FACT, detail=", ".join(recorded), words=words)
 
 
-def _printable(text: str) -> str:
+def _without_unpaired_surrogates(text: str) -> str:
     # Half a letter of UTF-16 can stand in JSON, and in no answer.
     return text.encode("utf-8", "replace").decode()

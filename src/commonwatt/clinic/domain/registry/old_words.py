@@ -22,10 +22,10 @@ OLD_SECRET_FILE: Final = "site.secret"  # noqa: S105  a name, no secret
 """What the secret of a gate was called where nobody named it."""
 
 
-def in_todays_words(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def deployment_body_in_todays_words(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the body of a deployment, or a gate's file, with the institution under its own name.
 
-    >>> in_todays_words({"site": "qmh", "mode": "shadow"})
+    >>> deployment_body_in_todays_words({"site": "qmh", "mode": "shadow"})
     {'institution': 'qmh', 'mode': 'shadow'}
     """
     if OLD_INSTITUTION_FIELD not in body:
@@ -59,7 +59,7 @@ def new_input_in_todays_words_with_notice(body: Mapping[str, Any], where: str) -
     give_notice(
         Message("{where}: {old} is called {new} now.", {"where": where, "old": old, "new": new})
     )
-    return in_todays_words(body)
+    return deployment_body_in_todays_words(body)
 
 
 def is_subject_of_institution(subject: str, institution: str) -> bool:

@@ -200,7 +200,7 @@ def model_change_between_versions(
     for field, kind in (("base_model", "base-model"), ("prompt_sha256", "prompt")):
         if version.body.get(field) != approved.body.get(field):
             kinds.add(kind)
-    shift = _threshold_of(evidence) - _threshold_of(approved_evidence)
+    shift = _evidence_threshold_or_nan(evidence) - _evidence_threshold_or_nan(approved_evidence)
     if shift != 0:
         kinds.add("threshold")
     return ModelChange(
@@ -211,7 +211,7 @@ def model_change_between_versions(
     )
 
 
-def _threshold_of(evidence: RegistryRecord | None) -> float:
+def _evidence_threshold_or_nan(evidence: RegistryRecord | None) -> float:
     # NaN where nobody knows it, which no plan covers.
     threshold = evidence.body.get("threshold") if evidence else None
     return math.nan if threshold is None else float(threshold)

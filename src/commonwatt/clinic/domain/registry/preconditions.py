@@ -33,7 +33,7 @@ from commonwatt.clinic.domain.registry.plan import (
     monitor_plan_fault,
 )
 from commonwatt.clinic.domain.registry.rulings import (
-    has_law_of_its_own,
+    place_law_gives_product_route,
     product_risk_class,
     product_ruling_on_day,
     ruling_by_rules_held,
@@ -330,7 +330,7 @@ def _approval_basis(
     approved = _registry_record_referred_to(registry, determination, "version")
     for each in {version.name: version, approved.name: approved}.values():
         _registry_record_referred_to(registry, each, "product")
-    contrary = _contrary_committee_decisions(registry, version, determination)
+    contrary = _committee_decisions_that_may_overrule(registry, version, determination)
     return ApprovalBasis(
         version=version,
         determination=determination,
@@ -358,7 +358,7 @@ def _registry_record_referred_to(
     return record
 
 
-def _contrary_committee_decisions(
+def _committee_decisions_that_may_overrule(
     registry: Registry, version: RegistryRecord, determination: RegistryRecord
 ) -> tuple[RegistryRecord, ...]:
     """Return later decisions on either version, and the last one on the version that runs.
@@ -484,7 +484,7 @@ def _ruling_name_without_permitted_route(basis: ApprovalBasis) -> str:
 def _evidence_weighed_by_approval(basis: ApprovalBasis) -> RegistryRecord | None:
     """Return the last evidence before an approval; what comes later was not weighed."""
     approved = basis.approved
-    return _last_sufficient_evidence(
+    return _last_sufficient_or_else_last_evidence(
         basis, approved.name, after=approved.index, before=basis.determination.index
     )
 
@@ -495,7 +495,7 @@ def _evidence_on_running_version(basis: ApprovalBasis) -> RegistryRecord | None:
     if deployment is not None:
         threshold = deployment.body.get("threshold")
         # A version may have been examined at several.
-        at_threshold = _last_sufficient_evidence(
+        at_threshold = _last_sufficient_or_else_last_evidence(
             basis,
             version.name,
             after=version.index,
@@ -503,10 +503,10 @@ def _evidence_on_running_version(basis: ApprovalBasis) -> RegistryRecord | None:
         )
         if at_threshold is not None:
             return at_threshold
-    return _last_sufficient_evidence(basis, version.name, after=version.index)
+    return _last_sufficient_or_else_last_evidence(basis, version.name, after=version.index)
 
 
-def _last_sufficient_evidence(
+def _last_sufficient_or_else_last_evidence(
     basis: ApprovalBasis,
     version: str,
     *,
@@ -611,7 +611,7 @@ def _ruling_name_of_another_place(basis: ApprovalBasis) -> str:
     if basis.jurisdiction == place:
         return ""
     try:
-        stands_in = basis.jurisdiction == INSTITUTION and not has_law_of_its_own(
+        stands_in = basis.jurisdiction == INSTITUTION and not place_law_gives_product_route(
             basis.use, place, basis.approved_on
         )
     except RulesError:  # a place without rules, or facts that no rule knows

@@ -192,7 +192,7 @@ def product_classes_in_place(
     )
 
 
-def has_law_of_its_own(use: RegistryRecord, place: str, on: date) -> bool:
+def place_law_gives_product_route(use: RegistryRecord, place: str, on: date) -> bool:
     """Return whether the law of a place gives a product a route, or one that is not on file.
 
     Raises:

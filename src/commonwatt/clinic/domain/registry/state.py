@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
-from commonwatt.clinic.domain.registry.old_words import in_todays_words
+from commonwatt.clinic.domain.registry.old_words import deployment_body_in_todays_words
 from commonwatt.clinic.domain.registry.records import (
     KIND_ON_RECORD,
     registry_record_read_fault,
@@ -132,7 +132,7 @@ def _entry_read_fault(entry: LedgerEntry) -> Message | None:
     if not entry.kind.startswith(PREFIX):
         return None
     kind = entry.kind.removeprefix(PREFIX)
-    body = in_todays_words(entry.body) if kind == "deployment" else entry.body
+    body = deployment_body_in_todays_words(entry.body) if kind == "deployment" else entry.body
     if not entry.subject.startswith(f"{kind}/"):
         return Message("{name} is no name of a {kind}", {"name": entry.subject, "kind": kind})
     return registry_record_read_fault(kind, body)
@@ -195,7 +195,9 @@ class Registry:
         record = RegistryRecord(
             name=entry.subject,
             kind=kind,
-            body=in_todays_words(entry.body) if kind == "deployment" else entry.body,
+            body=deployment_body_in_todays_words(entry.body)
+            if kind == "deployment"
+            else entry.body,
             at=entry.at,
             actor_id=entry.actor_id,
             index=entry.index,
@@ -303,7 +305,7 @@ class Registry:
             if ruling.body["intended_use"] in uses and ruling.body["jurisdiction"] == jurisdiction
         ]
 
-    def undisclosed_encounters(self, deployment: str) -> list[str]:
+    def encounters_shown_advice_undisclosed(self, deployment: str) -> list[str]:
         """Return the encounters that were advised on before, or without, a disclosure."""
         encounters: list[str] = []
         for record in self._advice_records(deployment):
@@ -312,7 +314,7 @@ class Registry:
                 encounters.append(record.body["encounter"])
         return encounters
 
-    def unsigned_advice(self, deployment: str) -> list[str]:
+    def names_of_advice_awaiting_decision(self, deployment: str) -> list[str]:
         """Return the advice on which a signed decision is wanted and none is on record."""
         return [
             record.name
@@ -358,7 +360,9 @@ class Registry:
             return None
         return not self.records[decision].body["asked_before"]
 
-    def forecasts_with_outcome(self, deployment: str) -> list[tuple[float, float, bool]]:
+    def lottery_score_estimate_and_outcome_rows(
+        self, deployment: str
+    ) -> list[tuple[float, float, bool]]:
         """Return score, the doctor's own estimate and outcome of what a lot fell on.
 
         An estimate that a doctor volunteered is left out: who volunteers is not random.
@@ -464,8 +468,8 @@ class Registry:
             for rule in rules.get(place, ())
             if rule.reports not in timed
             and named in ("", rule.reports)
-            and rule.in_force(incident_awareness(incident).date())
-            and (classes is None or rule.holds_given(classes))
+            and rule.in_force(incident_aware_at(incident).date())
+            and (classes is None or rule.given_classes_are_allowed(classes))
         }
         if not by_reporter and not timed:
             by_reporter = {named: ""}
@@ -483,7 +487,7 @@ class Registry:
     def _duty_of_period(
         self, record: RegistryRecord, jurisdiction: str, period: ReportingPeriod
     ) -> ReportingDuty:
-        aware_at, report = incident_awareness(record), self.closed_by.get(record.name)
+        aware_at, report = incident_aware_at(record), self.closed_by.get(record.name)
         return ReportingDuty(
             event=record.name,
             jurisdiction=jurisdiction,
@@ -508,7 +512,7 @@ class Registry:
         use = self.records.get(str(ruling.body.get("intended_use", "")))
         if classes_of is None or use is None:
             return recorded
-        computed = classes_of(use.body["facts"], place, incident_awareness(event).date())
+        computed = classes_of(use.body["facts"], place, incident_aware_at(event).date())
         # What was ruled stands; the facts add which scheme applies and gives no class, of which a
         # ruling on record is silent.
         return recorded if computed is None else {**computed, **(recorded or {})}
@@ -518,7 +522,7 @@ class Registry:
         return (record for record in records if record.body["deployment"] == deployment)
 
 
-def incident_awareness(record: RegistryRecord) -> datetime:
+def incident_aware_at(record: RegistryRecord) -> datetime:
     """Return when the institution became aware of an incident.
 
     Entries from before awareness was asked for have the moment in which they were written.

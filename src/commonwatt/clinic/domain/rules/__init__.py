@@ -7,8 +7,8 @@ with their reasons, `check` looks at every combination of the axes.
 from commonwatt.clinic.domain.rules.book import RegulatoryRule, RegulatoryRuleBook, load_rule_book
 from commonwatt.clinic.domain.rules.check import (
     RuleBookFindings,
-    check_rule_book,
     product_class_cells_changed_by_rule_date,
+    rule_book_findings,
 )
 from commonwatt.clinic.domain.rules.classify import (
     ProductRuling,
@@ -22,8 +22,8 @@ __all__ = [
     "RegulatoryRuleBook",
     "ReportingPeriod",
     "RuleBookFindings",
-    "check_rule_book",
     "classify_product",
     "load_rule_book",
     "product_class_cells_changed_by_rule_date",
+    "rule_book_findings",
 ]

@@ -33,7 +33,7 @@ from commonwatt.clinic.domain.rules.parse import (
     ROUTES,
     ClassificationScheme,
     RulePlace,
-    parse_rule_file,
+    load_rule_place,
 )
 from commonwatt.clinic.domain.rules.rule import RegulatoryRule
 from commonwatt.core.messages import Message
@@ -208,7 +208,7 @@ def load_rule_book(
     for each in (folder, *others_folders):
         for path in _place_files(each):
             try:
-                place = parse_rule_file(path, shared)
+                place = load_rule_place(path, shared)
                 _check_place_is_new(place, places)
             except RulesError as error:
                 # A file that was to take the place of another leaves neither: to fall back on the

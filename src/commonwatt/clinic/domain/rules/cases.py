@@ -55,7 +55,7 @@ def rule_effect(rule: RegulatoryRule, ruling: ProductRuling) -> RuleEffect:
     )
 
 
-def rule_case_holds(rule_book: RegulatoryRuleBook, rule: RegulatoryRule) -> bool:
+def outcome_turns_on_rule_case(rule_book: RegulatoryRuleBook, rule: RegulatoryRule) -> bool:
     """Return whether the outcome turns on the rule and on the one fact of its case.
 
     A proposal is asked as if it were law, because its effect is what it is in the book for.

@@ -88,7 +88,7 @@ def scheme_class_of_cells(
     return np.where(scope, class_of_cell, np.int16(OUT_OF_SCOPE)).astype(np.int16)
 
 
-def classes_of_place_cells(
+def class_indices_and_rule_masks_of_place(
     schemes: Sequence[ClassificationScheme],
     rules: Sequence[RegulatoryRule],
     masks: Mapping[str, Mask],
@@ -130,7 +130,7 @@ def _masks_under_classes(
     return held
 
 
-def check_rule_book(
+def rule_book_findings(
     rule_book: RegulatoryRuleBook,
     days: Iterable[date],
     *,
@@ -156,7 +156,7 @@ def check_rule_book(
     for day, place in itertools.product(days, places):
         rules = rule_book.rules_in_force(place, day)
         schemes = rule_book.place(place).schemes
-        classes, held = classes_of_place_cells(schemes, rules, masks, columns)
+        classes, held = class_indices_and_rule_masks_of_place(schemes, rules, masks, columns)
         services.append(_unruled_clinic_services_row(place, day, rules, held, columns))
         for scheme in schemes:
             class_of_cell = classes[scheme.name]
@@ -178,8 +178,8 @@ def product_class_cells_changed_by_rule_date(
     days = list(days)
     # No rule speaks of another place; the grid of the others would be computed twice for nothing.
     place = [rule_book.rule(rule_id).jurisdiction]
-    before = check_rule_book(rule_book, days, jurisdictions=place).cells
-    after = check_rule_book(
+    before = rule_book_findings(rule_book, days, jurisdictions=place).cells
+    after = rule_book_findings(
         rule_book.with_rule_date_moved(rule_id, valid_from), days, jurisdictions=place
     ).cells
     changed = before.with_columns(after=after["class"]).rename({"class": "before"})

@@ -118,7 +118,7 @@ def classify_product(
     holding = [rule for rule in in_force if rule.when.holds(facts)]
     by_scheme = _classes_of_schemes(place.schemes, holding, facts)
     decided = {verdict.scheme: verdict.klass for verdict in by_scheme}
-    given = tuple(rule for rule in holding if rule.holds_given(decided))
+    given = tuple(rule for rule in holding if rule.given_classes_are_allowed(decided))
     rules = _without_rules_that_a_special_one_replaces(given)
     verdicts = tuple(verdict for verdict in by_scheme if verdict.klass)
     route, reasons = product_route_and_rules(rules, verdicts)
@@ -132,7 +132,7 @@ def classify_product(
         route=route,
         route_reasons=reasons,
         obligations=_rules_by_obligation(rules),
-        periods=reporting_periods_of_rules(rules, facts.get(REPORTER)),
+        periods=shortest_reporting_periods_of_rules(rules, facts.get(REPORTER)),
         assumed=tuple(name for name in completed.assumed if name in turning),
         unconfirmed=tuple(r.rule_id for r in rules if r.source.checked == "unconfirmed"),
         digest=rule_book.digest,
@@ -159,7 +159,7 @@ def _classes_of_schemes(
     decided: dict[str, str] = {}
     for scheme in schemes:
         if scheme.scope.holds(facts):
-            voting = [rule for rule in holding if rule.holds_given(decided)]
+            voting = [rule for rule in holding if rule.given_classes_are_allowed(decided)]
             verdict = _scheme_class_by_rules(scheme, voting)
             by_scheme.append(verdict)
             decided[scheme.name] = verdict.klass
@@ -232,7 +232,7 @@ def product_route_and_rules(
     return route, tuple(rule.rule_id for rule in routing if rule.route == route)
 
 
-def reporting_periods_of_rules(
+def shortest_reporting_periods_of_rules(
     rules: Iterable[RegulatoryRule], reporter: str | None
 ) -> tuple[ReportingPeriod, ...]:
     """Return the shortest period of each event and reporter, in the order of the rules.

@@ -78,7 +78,7 @@ def _place_digest_members(place: RulePlace) -> dict[str, Any]:
                 "name": scheme.name,
                 "classes": list(scheme.classes),
                 "conflict": scheme.conflict,
-                "scope": _rule_predicate_text(scheme.scope),
+                "scope": _rule_predicate_repr_for_digest(scheme.scope),
             }
             for scheme in place.schemes
         ],
@@ -93,14 +93,14 @@ def _rule_digest_members(rule: RegulatoryRule) -> dict[str, Any]:
         "text": rule.text,
         "label_zh": rule.label_zh,
         "quote": rule.quote,
-        "source": _rule_source_text(rule.source),
+        "source": _rule_source_repr_for_digest(rule.source),
         "article": rule.article,
         "status": rule.status,
         "binding": str(rule.binding),
         "valid_from": str(rule.valid_from),
         "valid_to": str(rule.valid_to),
         "recorded_on": str(rule.recorded_on),
-        "when": _rule_predicate_text(rule.when),
+        "when": _rule_predicate_repr_for_digest(rule.when),
         "given": _given_classes_members(rule.given),
         "scheme": rule.scheme,
         "klass": rule.klass,
@@ -108,7 +108,7 @@ def _rule_digest_members(rule: RegulatoryRule) -> dict[str, Any]:
         "route": rule.route,
         "special": str(rule.special),
         "obligations": list(rule.obligations),
-        "clock": _reporting_deadline_text(rule.clock),
+        "clock": _reporting_deadline_repr_for_digest(rule.clock),
         "supersedes": rule.supersedes,
         "case": _rule_case_members(rule.case),
         # Only where they say something: a rule of before them keeps the bytes that it had.
@@ -127,14 +127,14 @@ def _rule_case_members(case: RuleCase | None) -> dict[str, Any]:
     return {"facts": dict(case.facts), "flip": dict(case.flip), "on": str(case.on)}
 
 
-def _rule_source_text(source: RuleSource) -> str:
+def _rule_source_repr_for_digest(source: RuleSource) -> str:
     return (
         f"Source(title={source.title!r}, dated={_rule_date_repr_for_digest(source.dated)},"
         f" checked={source.checked!r}, against={source.against!r})"
     )
 
 
-def _reporting_deadline_text(clock: ReportingDeadline | None) -> str:
+def _reporting_deadline_repr_for_digest(clock: ReportingDeadline | None) -> str:
     if clock is None:
         return "None"
     return (
@@ -148,14 +148,14 @@ def _rule_date_repr_for_digest(rule_date: date) -> str:
     return f"datetime.date({rule_date.year}, {rule_date.month}, {rule_date.day})"
 
 
-def _rule_predicate_text(predicate: Predicate) -> str:
+def _rule_predicate_repr_for_digest(predicate: Predicate) -> str:
     match predicate:
         case AllOf(parts):
-            return f"AllOf(parts={_rule_predicates_text(parts)})"
+            return f"AllOf(parts={_rule_predicates_repr_for_digest(parts)})"
         case AnyOf(parts):
-            return f"AnyOf(parts={_rule_predicates_text(parts)})"
+            return f"AnyOf(parts={_rule_predicates_repr_for_digest(parts)})"
         case Not(part):
-            return f"Not(part={_rule_predicate_text(part)})"
+            return f"Not(part={_rule_predicate_repr_for_digest(part)})"
         case OneOf(fact, values):
             return f"In(fact={fact!r}, values={values!r})"
         case Comparator(fact, order, limit):
@@ -164,7 +164,7 @@ def _rule_predicate_text(predicate: Predicate) -> str:
             assert_never(predicate)
 
 
-def _rule_predicates_text(parts: tuple[Predicate, ...]) -> str:
+def _rule_predicates_repr_for_digest(parts: tuple[Predicate, ...]) -> str:
     # A single part is followed by a comma, as in the tuples of the first spelling.
-    texts = [_rule_predicate_text(part) for part in parts]
+    texts = [_rule_predicate_repr_for_digest(part) for part in parts]
     return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"

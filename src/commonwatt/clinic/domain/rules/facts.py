@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from commonwatt.clinic.domain.errors import RulesError
-from commonwatt.clinic.domain.rules.files import RuleFileSection, yes_or_no
+from commonwatt.clinic.domain.rules.files import RuleFileSection, fact_value_as_word
 from commonwatt.core.messages import Message
 
 
@@ -166,8 +166,8 @@ def _parse_product_fact(
     name: str, section: RuleFileSection, *, axis: bool, table_folders: Sequence[Path]
 ) -> ProductFact:
     section.check_keys(("values", "default", "meaning", "zh", "of", "table", "column", "gives"))
-    values = tuple(yes_or_no(value) for value in section.entries.get("values", ()))
-    default = "" if axis else yes_or_no(section.entries.get("default", ""))
+    values = tuple(fact_value_as_word(value) for value in section.entries.get("values", ()))
+    default = "" if axis else fact_value_as_word(section.entries.get("default", ""))
     if not values or (not axis and default not in values):
         raise section.fault("default", found=repr(default), wanted=Message("one of the values"))
     table: dict[str, Mapping[str, str]] = {}
@@ -207,10 +207,10 @@ def _read_fact_table(section: RuleFileSection, path: Path) -> dict[str, Mapping[
         follows = {name: row[column] for name, column in gives.items() if row[column]}
         if row[key]:
             by_key.setdefault(row[key], []).append(follows)
-    return {name: _agreed(rows) for name, rows in by_key.items()}
+    return {name: _columns_equal_in_all_rows(rows) for name, rows in by_key.items()}
 
 
-def _agreed(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def _columns_equal_in_all_rows(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {
         name: value
         for name, value in rows[0].items()

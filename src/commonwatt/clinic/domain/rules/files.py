@@ -149,7 +149,7 @@ class RuleFileSection:
         for name, entry in self.entries.items():
             if not isinstance(entry, str | bool | int):
                 raise self.fault(name, found=repr(entry), wanted=Message("a value of the fact"))
-            given[name] = yes_or_no(entry)
+            given[name] = fact_value_as_word(entry)
         return given
 
     def predicate(self, key: str) -> Predicate:
@@ -230,10 +230,10 @@ class RuleFileSection:
 _NAMED: Final = Message("named values")
 
 
-def yes_or_no(fact_value: str | bool | int) -> str:
+def fact_value_as_word(fact_value: str | bool | int) -> str:
     """Return a value of a fact as a word.
 
-    >>> yes_or_no(True), yes_or_no(False), yes_or_no("image")
+    >>> fact_value_as_word(True), fact_value_as_word(False), fact_value_as_word("image")
     ('yes', 'no', 'image')
     """
     if isinstance(fact_value, bool):

@@ -84,7 +84,7 @@ class RulePlace:
     unread: tuple[UnreadFacts, ...] = ()
 
 
-def parse_rule_file(path: Path, shared_facts: Mapping[str, ProductFact]) -> RulePlace:
+def load_rule_place(path: Path, shared_facts: Mapping[str, ProductFact]) -> RulePlace:
     """Return the place of which a file is the rule book.
 
     Args:

@@ -107,7 +107,7 @@ class RegulatoryRule:
         # never law.
         return self.status != "proposed" and self.valid_from <= on and not ended
 
-    def holds_given(self, class_of_scheme: Mapping[str, str]) -> bool:
+    def given_classes_are_allowed(self, class_of_scheme: Mapping[str, str]) -> bool:
         """Return whether the classes that the rule asks for are those that were given.
 
         Args:

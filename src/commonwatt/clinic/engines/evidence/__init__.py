@@ -13,7 +13,7 @@ from commonwatt.clinic.engines.evidence.metrics import (
     evaluate_score_sketch,
     model_net_benefit,
 )
-from commonwatt.clinic.engines.evidence.recalibrate import recalibrate_model_scores
+from commonwatt.clinic.engines.evidence.recalibrate import score_recalibration_of_group
 from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, sketch_model_scores
 
 __all__ = [
@@ -23,6 +23,6 @@ __all__ = [
     "compare_clinician_and_model",
     "evaluate_score_sketch",
     "model_net_benefit",
-    "recalibrate_model_scores",
+    "score_recalibration_of_group",
     "sketch_model_scores",
 ]

@@ -47,8 +47,8 @@ def evaluate_score_sketch(
         "o_over_e": observed_over_expected(sketch, level),
     }
     metrics_of_groups |= {
-        name: wilson_share_interval(k, m, z)
-        for name, (k, m) in _threshold_metric_counts(sketch).items()
+        name: share_and_wilson_interval(k, m, z)
+        for name, (k, m) in _hits_and_trials_by_threshold_metric(sketch).items()
     }
     count, metrics = len(names), len(metrics_of_groups)
     values = np.stack(
@@ -123,10 +123,11 @@ def observed_over_expected(sketch: ScoreSketch, level: float) -> tuple[F64, F64,
         return observed / expected, low / expected, high / expected
 
 
-def wilson_share_interval(hits: I64 | F64, trials: I64 | F64, z: float) -> tuple[F64, F64, F64]:
+def share_and_wilson_interval(hits: I64 | F64, trials: I64 | F64, z: float) -> tuple[F64, F64, F64]:
     """Return a share and Wilson's interval; nothing over nothing is not a number.
 
-    >>> [round(float(x[0]), 3) for x in wilson_share_interval(np.array([8]), np.array([10]), 1.96)]
+    >>> eight, ten = np.array([8]), np.array([10])
+    >>> [round(float(x[0]), 3) for x in share_and_wilson_interval(eight, ten, 1.96)]
     [0.8, 0.49, 0.943]
     """
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -156,7 +157,7 @@ def model_net_benefit(sketch: ScoreSketch) -> F64:
     return (sketch.above[:, 1] - sketch.above[:, 0] * odds) / n
 
 
-def _threshold_metric_counts(sketch: ScoreSketch) -> dict[str, tuple[I64, I64]]:
+def _hits_and_trials_by_threshold_metric(sketch: ScoreSketch) -> dict[str, tuple[I64, I64]]:
     n = sketch.counts.sum(axis=2)
     fp, tp = sketch.above[:, 0], sketch.above[:, 1]
     tn, fn = n[:, 0] - fp, n[:, 1] - tp

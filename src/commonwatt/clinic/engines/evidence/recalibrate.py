@@ -33,7 +33,7 @@ class Recalibration:
     in_the_large: float
 
 
-def recalibrate_model_scores(sketch: ScoreSketch, group: int = 0) -> Recalibration:
+def score_recalibration_of_group(sketch: ScoreSketch, group: int = 0) -> Recalibration:
     """Return the recalibration of one group.
 
     Raises:

@@ -226,7 +226,7 @@ def sketches_share_most_items(first: Sequence[str], other: Sequence[str]) -> boo
     return 0 < fewest <= (2 * shared if fewest >= _FEWEST_MARKS else shared)
 
 
-def confirm_sealed_report(report: SignedStatement, sealed: SignedStatement) -> None:
+def check_report_belongs_to_seal(report: SignedStatement, sealed: SignedStatement) -> None:
     """Refuse a report that does not belong to its seal, or was not signed by its evaluator.
 
     Raises:

@@ -117,7 +117,7 @@ def sketch_model_scores(
     counts = np.zeros((groups, 2, BINS), np.int64)
     above = np.zeros((groups, 2), np.int64)
     sums = np.zeros(groups, np.int64)
-    bad = _count_scores_until_bad_row(s, y, g, threshold, counts, above, sums)
+    bad = _count_scores_and_find_bad_row(s, y, g, threshold, counts, above, sums)
     if bad >= 0:
         raise EvidenceError(
             f"row {bad:,}", wanted=Message("a score from 0 to 1, a label 0 or 1, a known group")
@@ -126,7 +126,7 @@ def sketch_model_scores(
 
 
 @njit(cache=True)
-def _count_scores_until_bad_row(
+def _count_scores_and_find_bad_row(
     score: F64, label: Any, group: Any, threshold: float, counts: I64, above: I64, sums: I64
 ) -> int:
     groups = counts.shape[0]

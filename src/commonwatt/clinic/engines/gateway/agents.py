@@ -193,9 +193,9 @@ class PathwayRunner:
         self._statement_used, self._human_answer = "", dict[str, str]()
         self._statements_used = set[str]()
         with gate.writer.ledger.reading() as connection:
-            self._read_recorded_agent_calls(connection)
+            self._apply_recorded_calls_and_used_statements(connection)
 
-    def _read_recorded_agent_calls(self, connection: sa.Connection) -> set[str]:
+    def _apply_recorded_calls_and_used_statements(self, connection: sa.Connection) -> set[str]:
         """Take in what this pathway's runners put on record since; return what they signed."""
         signed = set[str]()
         subject = f"pathway/{self.pathway.name}"
@@ -259,7 +259,7 @@ class PathwayRunner:
         self, tx: sa.Connection, judged: GateVerdict | PreparedAdvice
     ) -> GateVerdict | PreparedAdvice:
         """Refuse what another runner of the same plan has used up since it was judged."""
-        signed = self._read_recorded_agent_calls(tx)
+        signed = self._apply_recorded_calls_and_used_statements(tx)
         if isinstance(judged, GateVerdict):
             return judged
         deployment = judged.question.deployment
@@ -304,7 +304,7 @@ class PathwayRunner:
         if deployment not in self.pathway.deployments:
             return GateVerdict(rule="agent.tool-not-listed", deployment=deployment)
         if deployment in self.pathway.needs_human:
-            fault = self._human_step_fault(number, call, statement, at)
+            fault = self._use_human_statement_or_broken_rule(number, call, statement, at)
             if fault:
                 # A person can sign only what is named to them.
                 step_named = f"plan {self.plan_id[:200]}, step {number}"
@@ -314,11 +314,11 @@ class PathwayRunner:
         )
         return self.gate.prepare_advice(question)
 
-    def _human_step_fault(
+    def _use_human_statement_or_broken_rule(
         self, number: int, call: AgentCall, statement: StepDecision | None, at: datetime
     ) -> str:
         """Return the rule that a human step breaks; empty if it stands."""
-        fault = self._statement_subject_fault(number, call, statement)
+        fault = self._rule_broken_by_statement_subject(number, call, statement)
         if fault or statement is None:
             return fault
         message = statement.signed_message()
@@ -328,7 +328,7 @@ class PathwayRunner:
         elif name in self._statements_used:
             fault = "agent.statement-used"
         else:
-            fault = self._human_signer_fault(statement)
+            fault = self._rule_broken_by_human_signer(statement)
         if not fault and not self._is_signed_lately(statement, at):
             fault = "agent.statement-expired"
         if fault:
@@ -339,7 +339,7 @@ class PathwayRunner:
         self._human_answer = {"answer": statement.answer, "signer": signer}
         return "" if statement.answer == HumanAnswer.YES else "agent.human-refused"
 
-    def _statement_subject_fault(
+    def _rule_broken_by_statement_subject(
         self, number: int, call: AgentCall, statement: StepDecision | None
     ) -> str:
         """Return the rule by which a statement is not one on this call."""
@@ -365,7 +365,7 @@ class PathwayRunner:
         longest = timedelta(minutes=self.pathway.statement_minutes)
         return -_CLOCKS_APART <= at - signed_at <= longest
 
-    def _human_signer_fault(self, statement: StepDecision) -> str:
+    def _rule_broken_by_human_signer(self, statement: StepDecision) -> str:
         try:
             with self.gate.writer.ledger.reading() as connection:
                 actor = find_ledger_actor(connection, actor_id_of(statement.public_key))

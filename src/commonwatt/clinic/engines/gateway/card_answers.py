@@ -19,8 +19,8 @@ from commonwatt.clinic.engines.gateway.hooks.cards import (
     ESTIMATE_FIRST,
     OpenCard,
     OpenCards,
-    advice_of_card,
-    override_system,
+    advice_name_of_card_uuid_or_empty,
+    override_reasons_code_system,
     suggestion_uuid,
 )
 from commonwatt.clinic.engines.gateway.hooks.feedback import ACCEPTED, OWN_REASON, CardFeedback
@@ -107,13 +107,13 @@ class CardAnswers:
                 elif card.deployment != deployment:
                     raise CardAnswerError(404, "card-unknown", f"{report.where}.card")
                 elif report.outcome == ACCEPTED:
-                    estimates |= self._record_answer(tx, card, report, signer)
+                    estimates |= self._record_disclosure_or_hold_estimate(tx, card, report, signer)
         # After the commit: an estimate of a request that failed as a whole is none.
         while len(self._estimates) + len(estimates) > _MOST_ESTIMATES:
             self._estimates.pop(next(iter(self._estimates)))
         self._estimates |= estimates
 
-    def _record_answer(
+    def _record_disclosure_or_hold_estimate(
         self, tx: sa.Connection, card: OpenCard, report: CardFeedback, signer: Signer | None
     ) -> dict[tuple[str, str], _Estimate]:
         picked = [card.answers.get(suggestion) for suggestion in report.suggestions]
@@ -134,7 +134,7 @@ class CardAnswers:
         self, tx: sa.Connection, deployment: str, report: CardFeedback, signer: Signer | None
     ) -> None:
         registry = self.gate.writer.registry
-        record = registry.records.get(advice_of_card(report.card))
+        record = registry.records.get(advice_name_of_card_uuid_or_empty(report.card))
         if record is None or record.kind != "advice" or record.body["deployment"] != deployment:
             raise CardAnswerError(404, "card-unknown", f"{report.where}.card")
         agreed = {suggestion_uuid(report.card, "agree")}
@@ -154,12 +154,12 @@ class CardAnswers:
         body: dict[str, Any] = {"advice": record.name, "outcome": report.outcome,
                                 "asked_before": False, "acted_at": report.acted_at}  # fmt: skip
         if report.reason is not None:
-            body["reason"] = self._guides_reason(deployment, report.reason)
+            body["reason"] = self._override_reason_code_of_guide(deployment, report.reason)
         name = f"{deployment.removeprefix('deployment/')}-{registry.entries_applied}"
         self.gate.writer.write_registry_record(tx, "decision", name, body, by=by, at=self.clock())
 
-    def _guides_reason(self, deployment: str, reason: tuple[str, str]) -> str:
-        guide, (system, code) = self.gate.guide_of(deployment), reason
-        known = guide is not None and system == override_system(guide.guide_id)
+    def _override_reason_code_of_guide(self, deployment: str, reason: tuple[str, str]) -> str:
+        guide, (system, code) = self.gate.guide_of_own_deployment_or_none(deployment), reason
+        known = guide is not None and system == override_reasons_code_system(guide.guide_id)
         # A reason of the record system's own may be a text about the patient.
         return code if known and guide and code in guide.override_reasons else OWN_REASON

@@ -280,7 +280,7 @@ class AdviceGate:
         words = _in_all_languages(fault.sentence)
         return GateVerdict(rule=fault.rule, deployment=deployment, detail=fault.where, words=words)
 
-    def facts_wanted(self, deployment: str) -> frozenset[str]:
+    def wanted_facts_or_empty_if_refused(self, deployment: str) -> frozenset[str]:
         """Return the facts without which this deployment cannot advise; none if it may not."""
         if self.deployment_refusal(deployment) is not None:
             return frozenset()
@@ -288,7 +288,7 @@ class AdviceGate:
         guide = self.writer.guides.guides[record.body["guide"]]
         return frozenset(facts_asked_for(guide, self._indications(record, guide)))
 
-    def guide_of(self, deployment: str) -> DepartmentGuide | None:
+    def guide_of_own_deployment_or_none(self, deployment: str) -> DepartmentGuide | None:
         """Return the guide of a deployment of this institution; `None` if it is none."""
         record = self.writer.registry.records.get(deployment)
         if record is None or record.kind != "deployment":

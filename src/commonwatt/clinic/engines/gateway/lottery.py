@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from commonwatt.clinic.domain.registry.old_words import (
     INSTITUTION_FIELD,
-    in_todays_words,
+    deployment_body_in_todays_words,
     is_subject_of_institution,
 )
 from commonwatt.clinic.io.registry import RegistryWriter
@@ -127,7 +127,7 @@ def audit_encounter_lottery(
 
 
 def _deployment_institution(entry: LedgerEntry) -> str:
-    return str(in_todays_words(entry.body)[INSTITUTION_FIELD])
+    return str(deployment_body_in_todays_words(entry.body)[INSTITUTION_FIELD])
 
 
 def _encounter_lottery_audit(

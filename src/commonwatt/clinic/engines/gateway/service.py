@@ -48,8 +48,8 @@ from commonwatt.clinic.engines.gateway.hooks.requests import (
     CdsRequest,
     CdsRequestError,
     cds_extension,
-    cds_object,
-    context_encounter,
+    checked_json_object,
+    encounter_or_patient_of_context,
     parse_cds_request,
 )
 from commonwatt.clinic.engines.gateway.hooks.settings import CdsClient, CdsHooksSettings
@@ -118,8 +118,10 @@ class CdsHooksService:
         routes += [
             Route(path, _named(handler), methods=["POST"]) for path, handler in posts.items()
         ]
-        routes += [Route(SERVICES, _allow("GET"), methods=["OPTIONS"])]
-        routes += [Route(path, _allow("POST"), methods=["OPTIONS"]) for path in posts]
+        routes += [Route(SERVICES, _options_endpoint_allowing("GET"), methods=["OPTIONS"])]
+        routes += [
+            Route(path, _options_endpoint_allowing("POST"), methods=["OPTIONS"]) for path in posts
+        ]
         # No origin by default, and never all of them.
         cors = Middleware(
             CORSMiddleware,
@@ -132,7 +134,7 @@ class CdsHooksService:
 
     async def discover(self, request: Request) -> JSONResponse:
         """List what is live here and may still advise."""
-        await self._check_caller(request)
+        await self._client_that_signed_request(request)
         # In the thread that writes: the registry is folded in place, and must not be read half way
         # through.
         await self._group.run_between_advice_groups(self.gate.writer.refresh_registry)
@@ -152,7 +154,7 @@ class CdsHooksService:
         return JSONResponse(answer)
 
     def _cds_service_entry(self, deployment: str) -> dict[str, Any]:
-        guide = self.gate.guide_of(deployment)
+        guide = self.gate.guide_of_own_deployment_or_none(deployment)
         # It was listed because it may advise, and that needs its guide.
         assert guide is not None, deployment
         entry: dict[str, Any] = {
@@ -164,7 +166,7 @@ class CdsHooksService:
         if guide.fhir:
             entry["prefetch"] = dict(guide.fhir.prefetch)
         mapped = set(guide.fhir.facts) if guide.fhir else set[str]()
-        unmapped = sorted(self.gate.facts_wanted(deployment) - mapped)
+        unmapped = sorted(self.gate.wanted_facts_or_empty_if_refused(deployment) - mapped)
         if unmapped:
             entry["usageRequirements"] = (
                 f"No FHIR query of this guide gives: {', '.join(unmapped)}. Send them in"
@@ -174,7 +176,7 @@ class CdsHooksService:
 
     async def advise(self, name: str, request: Request) -> JSONResponse:
         """Answer a hook with a card, with none, or with what it lacks."""
-        await self._check_caller(request)
+        await self._client_that_signed_request(request)
         deployment = await self._known_deployment(name)
         call = parse_cds_request(await cds_request_document(request))
         facts = await self._gather_facts(deployment, call)
@@ -188,15 +190,20 @@ class CdsHooksService:
         return self._verdict_response(outcome, call, language)
 
     async def _gather_facts(self, deployment: str, call: CdsRequest) -> FactsOfRequest:
-        guide = self.gate.guide_of(deployment)
+        guide = self.gate.guide_of_own_deployment_or_none(deployment)
         given = {
             str(key): _cds_fact_text(value)
-            for key, value in cds_object(
+            for key, value in checked_json_object(
                 call.extension.get("facts", {}), f"extension.{EXTENSION}.facts"
             ).items()
         }
         return await gather_facts(
-            guide, self.gate.facts_wanted(deployment), call, given, self.settings.fhir, self.clock()
+            guide,
+            self.gate.wanted_facts_or_empty_if_refused(deployment),
+            call,
+            given,
+            self.settings.fhir,
+            self.clock(),
         )
 
     def _advice_request(
@@ -239,7 +246,9 @@ class CdsHooksService:
     def _verdict_response(
         self, verdict: GateVerdict, call: CdsRequest, language: str
     ) -> JSONResponse:
-        cards = cards_of_verdict(verdict, self.gate.guide_of(verdict.deployment), language)
+        cards = cards_of_verdict(
+            verdict, self.gate.guide_of_own_deployment_or_none(verdict.deployment), language
+        )
         for card in cards:
             if not verdict.allows_advice:
                 waiting = open_card_of(card, verdict, call.encounter, call.user, self.clock())
@@ -256,7 +265,7 @@ class CdsHooksService:
         signer = self._bearer_signer(request, extension)
         vouched = signer is None and self.trust.wants_token
         if vouched:
-            await self._check_caller(request)
+            await self._client_that_signed_request(request)
         deployment = await self._known_deployment(name)
         if "feedback" not in body and "advice" in extension:
             return await self._record_plain_decision(name, extension, signer)
@@ -296,12 +305,12 @@ class CdsHooksService:
         extension = cds_extension(body)
         signer = self._bearer_signer(request, extension)
         if signer is None and self.trust.wants_token:
-            await self._check_caller(request)
-            user = cds_object(body.get("context"), "context").get("userId")
+            await self._client_that_signed_request(request)
+            user = checked_json_object(body.get("context"), "context").get("userId")
             signer = self.people.clinician_of_user(str(user))
         if signer is None:
             return _unsigned_response()
-        encounter, by = context_encounter(body), signer
+        encounter, by = encounter_or_patient_of_context(body), signer
         language = str(extension.get("language", ""))
         try:
             receipt = await self._group.run_between_advice_groups(
@@ -319,9 +328,9 @@ class CdsHooksService:
                 tx, deployment, encounter, language, by=by, at=self.clock()
             )
 
-    async def _check_caller(self, request: Request) -> CdsClient | None:
+    async def _client_that_signed_request(self, request: Request) -> CdsClient | None:
         header = request.headers.get("authorization", "")
-        return await self.trust.check_call(header, request.url.path)
+        return await self.trust.client_that_signed_call(header, request.url.path)
 
     async def _known_deployment(self, name: str) -> str:
         """Return the deployment that a service's id names, whether or not it may advise now."""
@@ -378,7 +387,7 @@ async def cds_request_document(request: Request) -> Any:
 
 
 async def _cds_request_body(request: Request) -> Mapping[str, Any]:
-    return cds_object(await cds_request_document(request), "body")
+    return checked_json_object(await cds_request_document(request), "body")
 
 
 def _accepted_language(request: Request) -> str:
@@ -460,7 +469,7 @@ def _named(
     return endpoint
 
 
-def _allow(method: str) -> Callable[[Request], Awaitable[Response]]:
+def _options_endpoint_allowing(method: str) -> Callable[[Request], Awaitable[Response]]:
     async def options(_: Request) -> Response:
         return Response(status_code=204, headers={"allow": f"{method}, OPTIONS"})
 

@@ -20,8 +20,8 @@ from commonwatt.clinic.engines.language.models import (
 )
 from commonwatt.clinic.engines.language.notes import (
     ClinicalNote,
+    learning_and_held_out_notes,
     load_medec_clinic_notes,
-    split_notes_by_case,
 )
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
     "RecordingModel",
     "TextModel",
     "examine_clinic_language_model",
+    "learning_and_held_out_notes",
     "load_medec_clinic_notes",
     "make_clinic_model_canaries",
-    "split_notes_by_case",
 ]

@@ -15,8 +15,8 @@ from typing import Final
 
 from commonwatt.clinic.engines.language.notes import (
     ClinicalNote,
+    learning_and_held_out_notes,
     numbered_note_sentences,
-    split_notes_by_case,
 )
 from commonwatt.clinic.engines.language.prompts import (
     CHOOSE,
@@ -81,7 +81,7 @@ class NgramModel:
         ]
         return sum(bits) / len(bits)
 
-    def complete_clinic_note_text(self, start: str, most: int = 12) -> str:
+    def likeliest_words_after_note_start(self, start: str, most: int = 12) -> str:
         """Return the likeliest words after `start`."""
         tokens = _TOKEN.findall(start)
         completion: list[str] = []
@@ -115,7 +115,7 @@ class NgramBaseline:
     def __init__(self, notes: Sequence[ClinicalNote], lines: Sequence[str] = ()) -> None:
         # The limit is set on notes that the counts have not seen; on learnt ones every sentence is
         # expected and the limit would be near zero.
-        learnt, tuned = split_notes_by_case(notes, 0.4, "tune")
+        learnt, tuned = learning_and_held_out_notes(notes, 0.4, "tune")
         self._ngrams = NgramModel(
             [*(s for note in learnt for s in note.sentences.values()), *lines]
         )
@@ -123,7 +123,8 @@ class NgramBaseline:
             term for note in learnt for term in extract_clinic_note_terms(note.text).clinical_terms
         )
         gaps = sorted(
-            self._most_surprising_sentence(list(note.sentences.values()))[1] for note in tuned
+            self._most_surprising_index_and_bits_above_rest(list(note.sentences.values()))[1]
+            for note in tuned
         )
         # The median, because surprise has no scale of its own on which a limit could be fixed.
         self._limit = gaps[len(gaps) // 2] if gaps else 0.0
@@ -133,7 +134,7 @@ class NgramBaseline:
         for form, answer in (
             (DETECT, self._clinic_note_error_verdict),
             (SUMMARISE, self._summarise_note),
-            (COMPLETE, self._ngrams.complete_clinic_note_text),
+            (COMPLETE, self._ngrams.likeliest_words_after_note_start),
             (CHOOSE, self._clinic_canary_choice_letter),
         ):
             before, after = re.split(r"\{\w+\}", form)
@@ -141,7 +142,7 @@ class NgramBaseline:
                 return answer(prompt[len(before) : len(prompt) - len(after)])
         return ""
 
-    def _most_surprising_sentence(self, sentences: list[str]) -> tuple[int, float]:
+    def _most_surprising_index_and_bits_above_rest(self, sentences: list[str]) -> tuple[int, float]:
         """Return the most surprising sentence, and by how much it is more so than the rest."""
         bits = [self._ngrams.clinic_note_surprise_bits(sentence) for sentence in sentences]
         top = max(range(len(bits)), key=bits.__getitem__)
@@ -150,7 +151,7 @@ class NgramBaseline:
 
     def _clinic_note_error_verdict(self, text: str) -> str:
         sentences = numbered_note_sentences(text)
-        top, gap = self._most_surprising_sentence(list(sentences.values()))
+        top, gap = self._most_surprising_index_and_bits_above_rest(list(sentences.values()))
         return str(list(sentences)[top]) if gap > self._limit else "CORRECT"
 
     def _summarise_note(self, text: str) -> str:

@@ -17,7 +17,7 @@ import polars as pl
 
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.domain.tables import EXAMINED
-from commonwatt.clinic.engines.evidence.metrics import wilson_share_interval
+from commonwatt.clinic.engines.evidence.metrics import share_and_wilson_interval
 from commonwatt.clinic.engines.language.canaries import (
     Canary,
     CanaryResult,
@@ -34,15 +34,15 @@ from commonwatt.clinic.engines.language.notes import ClinicalNote
 from commonwatt.clinic.engines.language.prompts import (
     note_error_prompt,
     note_summary_prompt,
-    read_note_error_verdict,
+    wrong_sentence_number_or_none_if_correct,
 )
 from commonwatt.clinic.engines.language.support import (
     SupportCheckQuality,
     clinic_summary_covers_sentence,
-    count_contradicted_sentences,
-    count_omitted_clinic_note_quantities,
-    count_unsupported_sentences,
+    contradicted_and_all_sentence_counts,
     measure_clinic_note_support_check,
+    omitted_and_all_note_quantity_counts,
+    unsupported_and_all_sentence_counts,
 )
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import named_random_stream
@@ -110,7 +110,10 @@ def examine_clinic_language_model(
 def _clinic_note_error_flags_and_rows(
     model: TextModel, notes: Sequence[ClinicalNote]
 ) -> tuple[npt.NDArray[np.bool_], list[dict[str, Any]]]:
-    verdicts = [read_note_error_verdict(model(note_error_prompt(note)), note) for note in notes]
+    verdicts = [
+        wrong_sentence_number_or_none_if_correct(model(note_error_prompt(note)), note)
+        for note in notes
+    ]
     # An unreadable answer is neither: it must not count as a note cleared, or babble would have
     # perfect specificity.
     flagged = np.array([isinstance(verdict, int) for verdict in verdicts])
@@ -154,13 +157,13 @@ def _clinic_note_summary_share_rows(
 ) -> list[dict[str, Any]]:
     pairs = list(zip(notes, answers, strict=True))
     bad, of = _hits_and_clinical_notes(
-        (note, *count_unsupported_sentences(note, answer)) for note, answer in pairs
+        (note, *unsupported_and_all_sentence_counts(note, answer)) for note, answer in pairs
     )
     opposed, notes_of_opposed = _hits_and_clinical_notes(
-        (note, *count_contradicted_sentences(note, answer)) for note, answer in pairs
+        (note, *contradicted_and_all_sentence_counts(note, answer)) for note, answer in pairs
     )
     omitted, notes_of_quantities = _hits_and_clinical_notes(
-        (note, *count_omitted_clinic_note_quantities(note, answer)) for note, answer in pairs
+        (note, *omitted_and_all_note_quantity_counts(note, answer)) for note, answer in pairs
     )
     keyed = [(note, answer) for note, answer in pairs if note.wrong is not None]
     dropped = np.array(
@@ -251,7 +254,7 @@ def _clinical_note_share_row(
     # interval too narrow by up to the root of their number.
     shrunk = len(hits) / clinical_case_design_effect(hits, [note.case for note in notes])
     share = float(hits.mean())
-    interval = wilson_share_interval(np.array([share * shrunk]), np.array([shrunk]), Z)
+    interval = share_and_wilson_interval(np.array([share * shrunk]), np.array([shrunk]), Z)
     estimate, low, high = (float(value[0]) for value in interval)
     return row | {"estimate": estimate, "low": low, "high": high, "verdict": "estimated"}
 

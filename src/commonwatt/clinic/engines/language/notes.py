@@ -141,7 +141,7 @@ def _case_digest_shared_by_note_variants(sentences: Mapping[int, str]) -> str:
     return hashlib.sha256(start.encode()).hexdigest()[:12]
 
 
-def split_notes_by_case(
+def learning_and_held_out_notes(
     notes: Sequence[ClinicalNote], share: float, purpose: str = "hold out"
 ) -> tuple[list[ClinicalNote], list[ClinicalNote]]:
     """Return notes to learn from and notes held out, with variants of a case on the same side.

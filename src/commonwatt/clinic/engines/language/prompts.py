@@ -32,15 +32,15 @@ def note_error_prompt(note: ClinicalNote) -> str:
     )
 
 
-def read_note_error_verdict(answer: str, note: ClinicalNote) -> int | str | None:
+def wrong_sentence_number_or_none_if_correct(answer: str, note: ClinicalNote) -> int | str | None:
     """Return the number of a sentence, `None` for a note called correct, or "unreadable".
 
     >>> sentences = {0: "A.", 1: "B."}
     >>> note = ClinicalNote(note_id="n", case="c", sentences=sentences, wrong=None, kind="")
     >>> (
-    ...     read_note_error_verdict("1", note),
-    ...     read_note_error_verdict("CORRECT", note),
-    ...     read_note_error_verdict("Hm.", note),
+    ...     wrong_sentence_number_or_none_if_correct("1", note),
+    ...     wrong_sentence_number_or_none_if_correct("CORRECT", note),
+    ...     wrong_sentence_number_or_none_if_correct("Hm.", note),
     ... )
     (1, None, 'unreadable')
     """

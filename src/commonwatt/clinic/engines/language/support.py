@@ -207,13 +207,13 @@ _SWAPPED_WORDS: Final = {
 }
 
 
-def count_unsupported_sentences(note: ClinicalNote, summary: str) -> tuple[int, int]:
+def unsupported_and_all_sentence_counts(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many sentences of a summary are unsupported, of how many."""
     parts = _telling_sentences(summary)
     return sum(is_unsupported_by_clinic_note(part, note.text) for part in parts), len(parts)
 
 
-def count_contradicted_sentences(note: ClinicalNote, summary: str) -> tuple[int, int]:
+def contradicted_and_all_sentence_counts(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many sentences of a summary the note contradicts, of how many."""
     parts = _telling_sentences(summary)
     return sum(is_contradicted_by_clinic_note(part, note.text) for part in parts), len(parts)
@@ -227,7 +227,7 @@ def _telling_sentences(summary: str) -> list[str]:
     ]
 
 
-def count_omitted_clinic_note_quantities(note: ClinicalNote, summary: str) -> tuple[int, int]:
+def omitted_and_all_note_quantity_counts(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many of a note's quantities a summary leaves out, of how many."""
     quantities = extract_clinic_note_terms(note.text).quantities
     return len(quantities - extract_clinic_note_terms(summary).quantities), len(quantities)

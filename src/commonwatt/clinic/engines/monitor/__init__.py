@@ -6,12 +6,12 @@ inside one error budget. What needs no label is only ever a marked companion.
 
 from commonwatt.clinic.engines.monitor.days import (
     DailyScoreCells,
-    monitor_daily_score_cells,
-    monitor_daily_score_counts,
+    monitor_result_of_daily_cells,
+    monitor_result_of_daily_counts,
 )
 from commonwatt.clinic.engines.monitor.labelfree import label_free_auc
 from commonwatt.clinic.engines.monitor.plan import ALTERNATIVES, MonitorPlan
-from commonwatt.clinic.engines.monitor.rows import MonitorResult, monitor_scored_patients
+from commonwatt.clinic.engines.monitor.rows import MonitorResult, monitor_result_of_scored_rows
 
 __all__ = [
     "ALTERNATIVES",
@@ -19,7 +19,7 @@ __all__ = [
     "MonitorPlan",
     "MonitorResult",
     "label_free_auc",
-    "monitor_daily_score_cells",
-    "monitor_daily_score_counts",
-    "monitor_scored_patients",
+    "monitor_result_of_daily_cells",
+    "monitor_result_of_daily_counts",
+    "monitor_result_of_scored_rows",
 ]

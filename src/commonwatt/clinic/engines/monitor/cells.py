@@ -81,7 +81,7 @@ def days_without_rows(
     ]
 
 
-def groups_of_table(rows: pl.DataFrame, by: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def group_values_by_column(rows: pl.DataFrame, by: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return the values of each column of groups, as the table has them."""
     return {
         column: tuple(sorted(set(rows[f"by {number}"].unique().to_list()) - {OTHER_GROUP}))

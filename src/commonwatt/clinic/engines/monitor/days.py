@@ -110,7 +110,7 @@ class DailyScoreCells:
         )  # fmt: skip
 
 
-def monitor_daily_score_counts(counts: npt.ArrayLike, plan: MonitorPlan) -> MonitorResult:
+def monitor_result_of_daily_counts(counts: npt.ArrayLike, plan: MonitorPlan) -> MonitorResult:
     """Return what a monitor over daily sketches says.
 
         M_0 = r,   M_d = (M_{d−1} + n_d) · L_d,   E M_d ≤ r + rows up to d
@@ -131,10 +131,10 @@ def monitor_daily_score_counts(counts: npt.ArrayLike, plan: MonitorPlan) -> Moni
         rows=n[day, stream, label, score_bin].astype(np.int64), days=n.shape[0],
         streams=n.shape[1],
     )  # fmt: skip
-    return monitor_daily_score_cells(cells, plan)
+    return monitor_result_of_daily_cells(cells, plan)
 
 
-def monitor_daily_score_cells(
+def monitor_result_of_daily_cells(
     cells: DailyScoreCells, plan: MonitorPlan, *, streams: int | None = None
 ) -> MonitorResult:
     """Return what a monitor over cells of daily sketches says.
@@ -277,7 +277,9 @@ def _daily_alarm_kernel(
             current = g
             state[:] = head
         if alarm[g] < 0:
-            used = _informative_bins(score_bin, rows, begin, end, len(information), bins, totals)
+            used = _write_informative_bins_and_count(
+                score_bin, rows, begin, end, len(information), bins, totals
+            )
             known = 0.0
             for k in range(used):
                 known += totals[k] * information[bins[k]]
@@ -293,10 +295,10 @@ def _daily_alarm_kernel(
                         gain, power, sd, bins[:used], totals[:used], without_event[j],
                         with_event[j], edge_odds[j], expected[j], nodes, log_weights, room,
                     )  # fmt: skip
-                state[j] = _log_sum(state[j], count) + gain
+                state[j] = _log_sum_of_exponentials(state[j], count) + gain
             reached = -np.inf
             for j in range(len(shares)):
-                reached = _log_sum(reached, state[j] + shares[j])
+                reached = _log_sum_of_exponentials(reached, state[j] + shares[j])
             peak[g] = max(peak[g], reached)
             if reached >= limit:
                 alarm[g] = day[begin]
@@ -304,7 +306,7 @@ def _daily_alarm_kernel(
 
 
 @njit(cache=True)
-def _log_sum(a: float, b: float) -> float:
+def _log_sum_of_exponentials(a: float, b: float) -> float:
     """Return log(exp a + exp b)."""
     # In logarithms: the ratio of one busy day alone can lie below or above what a double can hold.
     top = max(a, b)
@@ -314,7 +316,7 @@ def _log_sum(a: float, b: float) -> float:
 
 
 @njit(cache=True)
-def _informative_bins(
+def _write_informative_bins_and_count(
     score_bin: I64, rows: F64, begin: int, end: int, bin_count: int, bins: I64, totals: F64
 ) -> int:
     """Write the bins of a day that tell something, and their rows, and return how many they are."""
@@ -390,5 +392,5 @@ def _largest_log_expectation(
             g += totals[k] * np.log(low[k] + odds / (1.0 + odds) * (high[k] - low[k]))
         if n == len(nodes) // 2:
             still = g
-        total = _log_sum(total, log_weights[n] + g)
+        total = _log_sum_of_exponentials(total, log_weights[n] + g)
     return max(still, total)

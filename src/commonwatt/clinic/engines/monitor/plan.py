@@ -125,14 +125,14 @@ class MonitorPlan:
         error = CUT_SHARE * self.day_effect_error / (2 * DAYS_OF_TWENTY_YEARS)
         return NormalDist().inv_cdf(1 - max(error, SMALLEST_TAIL))
 
-    def bound_after_rows(self, rows: int) -> float:
+    def false_alarm_bound_after_rows(self, rows: int) -> float:
         """Return the bound on any false alarm within `rows` rows of the busiest stream.
 
         It is `alpha` within the horizon; E M_t <= t + r goes on beyond it, and so does the bound.
 
-        >>> MonitorPlan(horizon=1_000).bound_after_rows(1_000)
+        >>> MonitorPlan(horizon=1_000).false_alarm_bound_after_rows(1_000)
         0.1
-        >>> round(MonitorPlan(horizon=1_000).bound_after_rows(2_020), 3)
+        >>> round(MonitorPlan(horizon=1_000).false_alarm_bound_after_rows(2_020), 3)
         0.2
         """
         start = self.head_start_statistic_rows

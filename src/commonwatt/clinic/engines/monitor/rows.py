@@ -49,7 +49,7 @@ class MonitorResult:
     day_effect_sd: float = 0.0
 
 
-def monitor_scored_patients(
+def monitor_result_of_scored_rows(
     score: npt.ArrayLike,
     label: npt.ArrayLike,
     streams: npt.ArrayLike,
@@ -131,7 +131,7 @@ def monitor_result_with_stream_verdicts(
         rows=rows,
         events=counts_seen[:, 1],
         verdicts=tuple(str(verdict) for verdict in verdicts),
-        bound=plan.bound_after_rows(int(rows.max(initial=0))),
+        bound=plan.false_alarm_bound_after_rows(int(rows.max(initial=0))),
         uninformative=rows - known.sum(axis=1),
         day_effect_sd=day_effect_sd,
     )

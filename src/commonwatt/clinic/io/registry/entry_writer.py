@@ -58,12 +58,12 @@ from commonwatt.clinic.domain.registry.state import (
     PREFIX,
     Registry,
     RegistryRecord,
-    incident_awareness,
+    incident_aware_at,
 )
 from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook, load_rule_book
 from commonwatt.clinic.io.guides import GuideLibrary, shipped_guide_library
 from commonwatt.core.errors import CommonwattError
-from commonwatt.core.identifiers import IdentifierKind, check_identifier
+from commonwatt.core.identifiers import IdentifierKind, valid_identifier
 from commonwatt.core.messages import Message
 from commonwatt.governance.moves import MoveRequest, make_governed_move
 from commonwatt.ledger import ActorError, EntryDraft, Ledger, LedgerEntry, Signer, actor_id_of
@@ -224,7 +224,7 @@ class RegistryWriter:
         self, tx: sa.Connection, kind: str, name: str, body: Mapping[str, Any], by: Signer,
         at: datetime,
     ) -> RegistryRecord:  # fmt: skip
-        check_identifier(IdentifierKind.ARTEFACT, name, f"{kind}, name")
+        valid_identifier(IdentifierKind.ARTEFACT, name, f"{kind}, name")
         if kind == "deployment":
             body = new_input_in_todays_words_with_notice(body, f"{kind}/{name}")
             # Before the form, which knows texts only: an empty name has the one error, too.
@@ -257,7 +257,7 @@ class RegistryWriter:
         # What was put on record before names had one spelling goes on as it is: a hospital must
         # not lose its gate over its name.
         if institution not in self.registry.at_institution:
-            check_identifier(IdentifierKind.INSTITUTION, institution, where)
+            valid_identifier(IdentifierKind.INSTITUTION, institution, where)
 
     def move_deployment(
         self,
@@ -318,7 +318,7 @@ class RegistryWriter:
             tx, good_deployment, DeploymentStatus.LIVE, by=by, at=at, reason=reason
         )
 
-    def record_monitor_alarm(
+    def record_alarm_and_act_by_plan(
         self,
         tx: sa.Connection,
         deployment: str,
@@ -547,7 +547,7 @@ class RegistryWriter:
 
     def _check_event_fits_registry(self, record: RegistryRecord) -> None:
         body = record.body
-        if incident_awareness(record) > record.at + CLOCK_TOLERANCE:
+        if incident_aware_at(record) > record.at + CLOCK_TOLERANCE:
             # A clock that starts in the future is a period made longer.
             raise StatusMoveError(
                 f"{record.name}, aware_at", wanted=Message("an instant that is not in the future")

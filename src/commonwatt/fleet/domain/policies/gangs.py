@@ -64,7 +64,7 @@ class NodeFacts(NamedTuple):
 WHOLE_GPU_POLICIES = ("first-fit", "best-fit", "worst-fit", "consolidate")
 
 
-def place_gang(
+def gang_pieces_if_gang_fits(
     gang: Gang, nodes: FreeCapacity, machines: NodeFacts, place: PlacePolicy
 ) -> tuple[GangPiece, ...] | None:
     """Return the pieces that `gang` would hold, or None where it does not fit now."""
@@ -73,7 +73,7 @@ def place_gang(
         # Residency holds for a job that requests nothing, too: some node must be open to it.
         return () if nodes.eligible[request.klass].any() else None
     if gang.wide:
-        return _place_gang_on_many_nodes(gang, nodes, machines, place)
+        return _gang_pieces_on_many_nodes(gang, nodes, machines, place)
     if request.gpus > 0 and request.gpu_milli == WHOLE and place.name in WHOLE_GPU_POLICIES:
         node = _node_for_narrow_gang(request, nodes, machines, place.name)
         return None if node < 0 else (_gang_piece_on_node(request, nodes, node),)
@@ -114,7 +114,7 @@ def _consolidated_node_for_gang(
     return int(first_group[-1] if empties_node else first_group[0])
 
 
-def _place_gang_on_many_nodes(
+def _gang_pieces_on_many_nodes(
     gang: Gang, nodes: FreeCapacity, machines: NodeFacts, place: PlacePolicy
 ) -> tuple[GangPiece, ...] | None:
     permitted = nodes.eligible[gang.request.klass]
@@ -124,13 +124,13 @@ def _place_gang_on_many_nodes(
         members = permitted & (machines.group == g)
         size = int(nodes.gpus[members].max(initial=0))
         if size > 0:
-            pieces = _place_gang_in_node_group(gang.request, nodes, machines, place, members, size)
+            pieces = _gang_pieces_in_node_group(gang.request, nodes, machines, place, members, size)
             if pieces is not None:
                 return pieces
     return None
 
 
-def _place_gang_in_node_group(
+def _gang_pieces_in_node_group(
     request: PlacementRequest,
     nodes: FreeCapacity,
     machines: NodeFacts,

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from commonwatt.fleet.domain.policies.gangs import GangPiece, place_gang
+from commonwatt.fleet.domain.policies.gangs import GangPiece, gang_pieces_if_gang_fits
 from commonwatt.fleet.domain.policies.order import OrderPolicy
 from commonwatt.fleet.domain.policies.place import FreeCapacity, PlacePolicy, apply_request_to_node
 from commonwatt.fleet.domain.policies.state import QueueState, gang_of_job
@@ -41,7 +41,7 @@ class SchedulingPlan:
         if len(waiting) == 0:
             return []
         if self.caps_tenants_at_quota:
-            waiting = waiting[self.jobs_within_quota(waiting)]
+            waiting = waiting[self.within_quota_if_started_flags(waiting)]
         keys = self.order.keys(self.state, waiting)
         # `lexsort` takes its last key first: by key, then by number, which is the order of
         # submission.
@@ -54,9 +54,11 @@ class SchedulingPlan:
 
     def may_start_within_quota(self, job: int) -> bool:
         """Return whether waiting `job` may start as far as its tenant's quota goes."""
-        return not self.caps_tenants_at_quota or bool(self.jobs_within_quota(np.array([job]))[0])
+        return not self.caps_tenants_at_quota or bool(
+            self.within_quota_if_started_flags(np.array([job]))[0]
+        )
 
-    def jobs_within_quota(self, jobs: I64) -> Bools:
+    def within_quota_if_started_flags(self, jobs: I64) -> Bools:
         """Return which `jobs` would keep their tenants within their quotas."""
         work, quota = self.state.workload, self.state.quota_milli
         assert quota is not None, "called only where there are quotas"
@@ -79,7 +81,9 @@ class SchedulingPlan:
     ) -> tuple[GangPiece, ...] | None:
         """Return where `job` fits, on the free room or on `nodes`."""
         room = self.state.nodes if nodes is None else nodes
-        return place_gang(gang_of_job(self.state, job), room, self.state.machines, self.place)
+        return gang_pieces_if_gang_fits(
+            gang_of_job(self.state, job), room, self.state.machines, self.place
+        )
 
     def start_job(self, job: int, pieces: tuple[GangPiece, ...]) -> None:
         """Let `job` start on `pieces`."""

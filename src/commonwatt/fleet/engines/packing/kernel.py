@@ -25,7 +25,7 @@ from commonwatt.fleet.domain.policies.place.state import (
 )
 from commonwatt.fleet.domain.policies.place.typical import (
     TypicalDemand,
-    fragmented_gpu_share_of_node,
+    fragmented_weight_milli_gpu_of_node,
 )
 from commonwatt.fleet.domain.workload import Bools
 
@@ -115,7 +115,7 @@ def pack_jobs_on_nodes(
         trail: What happened, filled in.
     """
     allocated, placed = 0, 0
-    lost = _remeasure_fleet_fragmentation(nodes, typical, memory.fragmented)
+    lost = _remeasure_fleet_fragmentation_growth(nodes, typical, memory.fragmented)
     for i in range(len(order)):
         job = int(order[i])
         request, shape = (
@@ -123,7 +123,7 @@ def pack_jobs_on_nodes(
             min(int(jobs.shape[job]), len(memory.read_until) - 1),
         )
         among, scores = (
-            _nodes_to_rescore(request, shape, nodes, memory, placed),
+            _nodes_to_rescore_updating_memory(request, shape, nodes, memory, placed),
             memory.scores[shape],
         )
         score_nodes(code, request, nodes, among, typical, memory.fragmented, memory.picked, scores)
@@ -137,7 +137,7 @@ def pack_jobs_on_nodes(
             memory.log[placed], memory.latest[node] = node, placed
             placed += 1
             allocated += request.gpus * request.gpu_milli
-            lost += _remeasure_node_fragmentation(nodes, node, typical, memory.fragmented)
+            lost += _remeasure_node_fragmentation_growth(nodes, node, typical, memory.fragmented)
         trail.allocated_milli[i], trail.fragmented[i] = allocated, lost
 
 
@@ -153,27 +153,31 @@ def _placement_request_of_job(jobs: PackingJobs, job: int) -> PlacementRequest:
 
 
 @njit(inner=True)
-def _remeasure_fleet_fragmentation(nodes: FreeCapacity, typical: TypicalDemand, table: I64) -> int:
+def _remeasure_fleet_fragmentation_growth(
+    nodes: FreeCapacity, typical: TypicalDemand, table: I64
+) -> int:
     lost = 0
     for node in range(len(nodes.gpus)):
-        lost += _remeasure_node_fragmentation(nodes, node, typical, table)
+        lost += _remeasure_node_fragmentation_growth(nodes, node, typical, table)
     return lost
 
 
 @njit(inner=True)
-def _remeasure_node_fragmentation(
+def _remeasure_node_fragmentation_growth(
     nodes: FreeCapacity, node: int, typical: TypicalDemand, table: I64
 ) -> int:
     """Measure `node` anew and return by how much its fragmentation grew."""
     free = nodes.gpu_milli[node]
-    now = fragmented_gpu_share_of_node(nodes.cpu_milli[node], free, nodes.gpu_type[node], typical)
+    now = fragmented_weight_milli_gpu_of_node(
+        nodes.cpu_milli[node], free, nodes.gpu_type[node], typical
+    )
     grown = now - table[node]
     table[node] = now
     return grown
 
 
 @njit(inner=True)
-def _nodes_to_rescore(
+def _nodes_to_rescore_updating_memory(
     request: PlacementRequest, shape: int, nodes: FreeCapacity, memory: ScoreMemory, placed: int
 ) -> I64:
     """Return the nodes with room whose score for the shape must be written anew."""
@@ -228,7 +232,7 @@ def _node_chosen_for_request(
     draw: float,
 ) -> int:
     """Return the node for `request`, or -1, once the nodes `among` are scored anew."""
-    scores, leader = memory.scores[shape], _leading_node_for_shape(shape, memory, among)
+    scores, leader = memory.scores[shape], _updated_leading_node_for_shape(shape, memory, among)
     if scores[leader] < 0:
         return -1
     memory_mib, eligible = nodes.memory_mib, nodes.eligible[request.klass]
@@ -244,7 +248,7 @@ def _node_chosen_for_request(
 
 
 @njit(inner=True)
-def _leading_node_for_shape(shape: int, memory: ScoreMemory, among: I64) -> int:
+def _updated_leading_node_for_shape(shape: int, memory: ScoreMemory, among: I64) -> int:
     """Return the shape's best node: the old one or a rescored one, unless the old one fell."""
     scores, leader = memory.scores[shape], memory.leader[shape]
     # If the leader fell, any node may lead now; otherwise only one that was scored anew can pass

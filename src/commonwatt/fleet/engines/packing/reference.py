@@ -189,12 +189,15 @@ def _reference_gpus_chosen(
 def fragmented_gpu_share(node: ReferenceNode, context: ReferenceContext) -> Fraction:
     """Return the fragmented share of a node [1/1000 GPU]: a mean over typical jobs."""
     return sum(
-        (part * _gpu_share_lost_to_request(request, node) for request, part in context.typical),
+        (
+            part * _free_gpu_milli_lost_to_request(request, node)
+            for request, part in context.typical
+        ),
         Fraction(0),
     )
 
 
-def _gpu_share_lost_to_request(request: ReferenceRequest, node: ReferenceNode) -> int:
+def _free_gpu_milli_lost_to_request(request: ReferenceRequest, node: ReferenceNode) -> int:
     """Return the free share of `node` that jobs like `request` cannot use [1/1000 GPU]."""
     enough = [free for free in node.free if free >= request.share]
     serves = (

@@ -18,7 +18,7 @@ from commonwatt.fleet.domain.policies.place.state import (
 )
 from commonwatt.fleet.domain.policies.place.typical import (
     TypicalDemand,
-    fragmented_gpu_share_of_node,
+    fragmented_weight_milli_gpu_of_node,
 )
 from commonwatt.fleet.engines.packing.kernel import (
     PackingJobs,
@@ -45,7 +45,8 @@ def pack_jobs_by_user_policy(
     trail = blank_placement_trail(jobs.gpus[order])
     picked = np.zeros(nodes.gpu_milli.shape[1], np.int64)
     lost = sum(
-        _fragmented_gpu_share_of_node(nodes, node, typical) for node in range(len(nodes.gpus))
+        _fragmented_weight_milli_gpu_by_state(nodes, node, typical)
+        for node in range(len(nodes.gpus))
     )
     allocated = 0
     for i, job in enumerate(order.tolist()):
@@ -56,21 +57,25 @@ def pack_jobs_by_user_policy(
         if node >= 0:
             # Only this node changes; a sum over all nodes at every arrival would be most of the
             # run.
-            lost -= _fragmented_gpu_share_of_node(nodes, node, typical)
+            lost -= _fragmented_weight_milli_gpu_by_state(nodes, node, typical)
             pick_tightest_gpus(request, nodes.gpu_milli[node], picked)
             apply_request_to_node(request, nodes, node, picked, 1)
             first = int(trail.first_gpu[i])
             trail.gpu[first : first + request.gpus] = picked[: request.gpus]
             allocated += request.gpus * request.gpu_milli
-            lost += _fragmented_gpu_share_of_node(nodes, node, typical)
+            lost += _fragmented_weight_milli_gpu_by_state(nodes, node, typical)
         trail.node[i], trail.allocated_milli[i], trail.fragmented[i] = node, allocated, lost
     return trail
 
 
-def _fragmented_gpu_share_of_node(nodes: FreeCapacity, node: int, typical: TypicalDemand) -> int:
+def _fragmented_weight_milli_gpu_by_state(
+    nodes: FreeCapacity, node: int, typical: TypicalDemand
+) -> int:
     cpu = int(nodes.cpu_milli[node])
     return int(
-        fragmented_gpu_share_of_node(cpu, nodes.gpu_milli[node], int(nodes.gpu_type[node]), typical)
+        fragmented_weight_milli_gpu_of_node(
+            cpu, nodes.gpu_milli[node], int(nodes.gpu_type[node]), typical
+        )
     )
 
 

@@ -19,13 +19,13 @@ ZERO, ONE, NONE, LATER = (cast("int", np.int64(number)) for number in (0, 1, -1,
 
 
 @njit(inline=True)
-def lowest_bit_of_simulator_word(word: int) -> int:
+def lowest_bit_place_in_simulator_word(word: int) -> int:
     """Return the place of the lowest bit of a word that is not 0."""
     return trailing_zeros(word)
 
 
 @njit(inline=True)
-def highest_bit_of_simulator_word(word: int) -> int:
+def highest_bit_place_in_simulator_word(word: int) -> int:
     """Return the place of the highest bit of a word that is not 0."""
     return 63 - leading_zeros(word)
 
@@ -95,5 +95,5 @@ def least_in_job_queue_bitset(words: I64, floors: I64) -> int:
     member = ZERO
     for floor in range(top, -1, -1):
         at = floors[floor] + member
-        member = (member << 6) | lowest_bit_of_simulator_word(int(words[at]))
+        member = (member << 6) | lowest_bit_place_in_simulator_word(int(words[at]))
     return member

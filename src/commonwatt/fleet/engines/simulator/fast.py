@@ -42,7 +42,7 @@ from commonwatt.fleet.engines.simulator.shapes import (
     NEVER_FITS,
     GangShapes,
     gang_shapes_of_jobs,
-    node_groups_of_fleet,
+    node_group_number_by_node,
 )
 
 T = TypeVar("T", bound=np.generic)
@@ -107,7 +107,7 @@ def _checked_replay_kernel_result(setup: ReplaySetup, queues: WaitingQueues) -> 
 
 def _initial_kernel_state(setup: ReplaySetup, queues: WaitingQueues) -> KernelState:
     work, easy = setup.workload, setup.policy.backfill.name == "easy"
-    group = node_groups_of_fleet(setup.fleet)
+    group = node_group_number_by_node(setup.fleet)
     shapes = gang_shapes_of_jobs(work, setup.fleet, group)
     sets = idle_node_sets(group, setup.fleet.gpus.astype(np.int64))
     wide_at, places = _wide_gang_place_offsets_by_job_and_count(shapes, sets)

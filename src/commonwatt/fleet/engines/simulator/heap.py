@@ -11,7 +11,7 @@ from commonwatt.fleet.domain.workload import I64
 
 
 @njit(bare=True, hot=True)
-def push_job_end_on_heap(heap: I64, size: int, key: int) -> int:
+def heap_size_after_pushing_job_end(heap: I64, size: int, key: int) -> int:
     """Put `key` on the heap and return the new size."""
     at = size
     while at > 0:
@@ -25,7 +25,7 @@ def push_job_end_on_heap(heap: I64, size: int, key: int) -> int:
 
 
 @njit(bare=True, hot=True)
-def pop_job_end_off_heap(heap: I64, size: int) -> int:
+def heap_size_after_popping_job_end(heap: I64, size: int) -> int:
     """Take the least key, `heap[0]`, off the heap and return the new size."""
     size -= 1
     key = heap[size]

@@ -35,13 +35,13 @@ def check_simulation_identities(result: SimulationResult, workload: Workload, fl
     _check_job_states(result, workload)
     _check_gpu_time_conserved(result, workload)
     check_simulation_law(
-        "GPU time beyond a rule", gpu_time_at_forbidden_sites(result, workload, fleet) == 0
+        "GPU time beyond a rule", gpu_milli_ms_at_forbidden_sites(result, workload, fleet) == 0
     )
     if len(result.segments) <= SEGMENTS_RECHECKED:
         check_nodes_not_overbooked(result.segments, fleet)
 
 
-def gpu_time_by_use(result: SimulationResult, workload: Workload) -> dict[str, int]:
+def gpu_milli_ms_by_use(result: SimulationResult, workload: Workload) -> dict[str, int]:
     """Return GPU time [milli-GPU ms] requested, served, lost, waiting, held and redone."""
     demand = workload.gpu_demand_milli_by_job()
     requested = demand * workload.runtime_ms
@@ -58,7 +58,9 @@ def gpu_time_by_use(result: SimulationResult, workload: Workload) -> dict[str, i
     }
 
 
-def gpu_time_at_forbidden_sites(result: SimulationResult, workload: Workload, fleet: Fleet) -> int:
+def gpu_milli_ms_at_forbidden_sites(
+    result: SimulationResult, workload: Workload, fleet: Fleet
+) -> int:
     """Return the GPU time at sites that a job may not use [milli-GPU ms].
 
     Read from the bits of each job and the site of each node, not by way of the classes
@@ -87,7 +89,7 @@ def _check_job_states(result: SimulationResult, workload: Workload) -> None:
 
 
 def _check_gpu_time_conserved(result: SimulationResult, workload: Workload) -> None:
-    time = gpu_time_by_use(result, workload)
+    time = gpu_milli_ms_by_use(result, workload)
     check_simulation_law(
         "GPU time requested", time["requested"] == time["served"] + time["lost"] + time["waiting"]
     )

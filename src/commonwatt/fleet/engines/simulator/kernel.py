@@ -37,7 +37,10 @@ from commonwatt.fleet.engines.simulator.gangs import (
     node_place_for_one_node_gang,
     place_wide_gang,
 )
-from commonwatt.fleet.engines.simulator.heap import pop_job_end_off_heap, push_job_end_on_heap
+from commonwatt.fleet.engines.simulator.heap import (
+    heap_size_after_popping_job_end,
+    heap_size_after_pushing_job_end,
+)
 from commonwatt.fleet.engines.simulator.nodesets import NodeSets, set_free_gpus_of_place
 from commonwatt.fleet.engines.simulator.queues import (
     WaitingQueues,
@@ -53,7 +56,7 @@ from commonwatt.fleet.engines.simulator.releases import (
     Releases,
     add_piece_to_release,
     drop_piece_from_release,
-    earliest_release_in_group,
+    earliest_time_of_group_with_free_gpus,
     earliest_time_of_place_with_free_gpus,
     first_place_released_by,
     free_gpus_of_place_at,
@@ -202,7 +205,9 @@ def _start_job(state: KernelState, job: int) -> None:
     # job's.
     if end >= LATER >> bits:
         state.note[TOO_LATE] = 1
-    state.note[ENDING] = push_job_end_on_heap(state.ends, state.note[ENDING], (end << bits) | job)
+    state.note[ENDING] = heap_size_after_pushing_job_end(
+        state.ends, state.note[ENDING], (end << bits) | job
+    )
     if state.note[EASY] == 1:
         _update_releases_of_job(state, job, now + state.believed[job], need)
 
@@ -217,7 +222,7 @@ def _set_free_gpus_of_place(state: KernelState, place: int, level: int) -> None:
 
 @njit(bare=True, hot=True)
 def _release_gpus_of_job(state: KernelState, job: int) -> None:
-    state.note[ENDING] = pop_job_end_off_heap(state.ends, state.note[ENDING])
+    state.note[ENDING] = heap_size_after_popping_job_end(state.ends, state.note[ENDING])
     shape, place = state.shapes.of_job[job], state.held.place[job]
     need = state.shapes.need[shape]
     if state.shapes.wide[shape] == 1:
@@ -278,7 +283,7 @@ def _promise_node_to_narrow_gang(state: KernelState, shape: int) -> None:
     need, time, chosen = state.shapes.need[shape], LATER, NOBODY
     for i in range(state.shapes.groups_at[shape], state.shapes.groups_at[shape + 1]):
         g = state.shapes.groups[i]
-        at = earliest_release_in_group(state.releases, g, need)
+        at = earliest_time_of_group_with_free_gpus(state.releases, g, need)
         if at > time or at == LATER:
             continue
         place = first_place_released_by(state.sets, state.releases, g, need, at)

@@ -19,8 +19,8 @@ from commonwatt.core.jit import njit
 from commonwatt.fleet.domain.workload import I64
 from commonwatt.fleet.engines.simulator.bits import (
     ONE,
-    highest_bit_of_simulator_word,
-    lowest_bit_of_simulator_word,
+    highest_bit_place_in_simulator_word,
+    lowest_bit_place_in_simulator_word,
 )
 
 
@@ -124,9 +124,11 @@ def first_place_with_free_gpus(sets: NodeSets, g: int, level: int) -> int:
     at = sets.summary_at[g]
     while sets.summary[level, at] == 0:
         at += 1
-    local = (at - sets.summary_at[g]) * 64 + lowest_bit_of_simulator_word(sets.summary[level, at])
+    local = (at - sets.summary_at[g]) * 64 + lowest_bit_place_in_simulator_word(
+        sets.summary[level, at]
+    )
     word = sets.word_at[g] + local
-    return word * 64 + lowest_bit_of_simulator_word(sets.words[level, word])
+    return word * 64 + lowest_bit_place_in_simulator_word(sets.words[level, word])
 
 
 @njit(bare=True, hot=True)
@@ -135,6 +137,8 @@ def last_place_with_free_gpus(sets: NodeSets, g: int, level: int) -> int:
     at = sets.summary_at[g + 1] - 1
     while sets.summary[level, at] == 0:
         at -= 1
-    local = (at - sets.summary_at[g]) * 64 + highest_bit_of_simulator_word(sets.summary[level, at])
+    local = (at - sets.summary_at[g]) * 64 + highest_bit_place_in_simulator_word(
+        sets.summary[level, at]
+    )
     word = sets.word_at[g] + local
-    return word * 64 + highest_bit_of_simulator_word(sets.words[level, word])
+    return word * 64 + highest_bit_place_in_simulator_word(sets.words[level, word])

@@ -43,7 +43,7 @@ def replay_with_predicted_runtimes(
     setup: ReplaySetup, rounds: int = MOST_ROUNDS
 ) -> SimulationResult | None:
     """Return the outcome of `setup`, or None where `rounds` do not settle it."""
-    alike = _job_name_and_user_numbers(setup.workload)
+    alike = _user_group_pair_and_user_numbers(setup.workload)
     predicted = np.full(len(setup.workload), FIRST_GUESS_MS, np.int64)
     for _ in range(rounds):
         result = replay_ranked_on_fast_kernel(setup, predicted * setup.workload.gpus)
@@ -69,7 +69,7 @@ def predicted_job_runtimes_ms(workload: Workload, alike: tuple[I64, I64], end_ms
     )
 
 
-def _job_name_and_user_numbers(work: Workload) -> tuple[I64, I64]:
+def _user_group_pair_and_user_numbers(work: Workload) -> tuple[I64, I64]:
     pairs = np.stack([work.user, work.group], axis=1)
     _, pair = np.unique(pairs, axis=0, return_inverse=True)
     _, user = np.unique(work.user, return_inverse=True)

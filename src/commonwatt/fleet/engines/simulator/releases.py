@@ -135,7 +135,7 @@ def free_gpus_of_place_at(sets: NodeSets, releases: Releases, place: int, time: 
 
 
 @njit(bare=True)
-def earliest_release_in_group(releases: Releases, g: int, level: int) -> int:
+def earliest_time_of_group_with_free_gpus(releases: Releases, g: int, level: int) -> int:
     """Return the earliest time at which some node of group `g` has `level` free."""
     return releases.tree[level, releases.tree_at[g] + 1]
 

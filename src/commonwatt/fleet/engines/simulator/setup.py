@@ -10,7 +10,11 @@ import numpy.typing as npt
 
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.fleet.domain.machines import Fleet
-from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES, NodeFacts, place_gang
+from commonwatt.fleet.domain.policies.gangs import (
+    WHOLE_GPU_POLICIES,
+    NodeFacts,
+    gang_pieces_if_gang_fits,
+)
 from commonwatt.fleet.domain.policies.place import (
     first_fit,
     idle_fleet_capacity,
@@ -24,7 +28,7 @@ from commonwatt.fleet.engines.simulator.shapes import (
     NEVER_FITS,
     GangShapes,
     gang_shapes_of_jobs,
-    node_groups_of_fleet,
+    node_group_number_by_node,
 )
 
 Runtime = Literal["oracle", "none"]
@@ -91,7 +95,7 @@ def initial_queue_state(setup: ReplaySetup) -> QueueState:
         now_ms=0,
         workload=workload,
         fleet=fleet,
-        machines=NodeFacts(node_groups_of_fleet(fleet), typical_gpu_demand(workload, fleet)),
+        machines=NodeFacts(node_group_number_by_node(fleet), typical_gpu_demand(workload, fleet)),
         klass=klass,
         wide=_wide_gangs(setup),
         believed_ms=setup.believed_ms,
@@ -109,7 +113,7 @@ def initial_queue_state(setup: ReplaySetup) -> QueueState:
 
 def _wide_gangs(setup: ReplaySetup) -> Bools:
     shapes: GangShapes = gang_shapes_of_jobs(
-        setup.workload, setup.fleet, node_groups_of_fleet(setup.fleet)
+        setup.workload, setup.fleet, node_group_number_by_node(setup.fleet)
     )
     return (shapes.of_job != NEVER_FITS) & (shapes.wide[shapes.of_job] == 1)
 
@@ -121,7 +125,9 @@ def jobs_that_never_fit(state: QueueState) -> Bools:
     keys = np.stack([column.astype(np.int64) for column in columns], axis=1)
     _, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     fits = [
-        place_gang(gang_of_job(state, job), state.nodes, state.machines, first_fit.POLICY)
+        gang_pieces_if_gang_fits(
+            gang_of_job(state, job), state.nodes, state.machines, first_fit.POLICY
+        )
         is not None
         for job in first.tolist()
     ]

@@ -34,11 +34,11 @@ class GangShapes(NamedTuple):
     of_job: I64
 
 
-def node_groups_of_fleet(fleet: Fleet) -> I64:
+def node_group_number_by_node(fleet: Fleet) -> I64:
     """Return the group of each node (same site, GPU type, size, tenant), in order.
 
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
-    >>> node_groups_of_fleet(uniform_fleet(3, 8)).tolist()
+    >>> node_group_number_by_node(uniform_fleet(3, 8)).tolist()
     [0, 0, 0]
     """
     columns = (fleet.site, fleet.gpu_type, fleet.gpus, fleet.tenant)

@@ -184,7 +184,7 @@ def _replay_tenant_part(
 ) -> tuple[I64, I64, SimulationResult]:
     part = replace(
         setup,
-        workload=setup.workload.take_jobs(jobs),
+        workload=setup.workload.workload_of_job_rows(jobs),
         fleet=select_fleet_nodes(setup.fleet, nodes),
         believed_ms=setup.believed_ms[jobs],
         # A job brings its own draws along, so that they do not depend on who shares the pool.

@@ -23,7 +23,7 @@ from commonwatt.fleet.engines.simulator.shapes import (
     NEVER_FITS,
     GangShapes,
     gang_shapes_of_jobs,
-    node_groups_of_fleet,
+    node_group_number_by_node,
 )
 
 
@@ -92,7 +92,9 @@ class _UserPolicyReplay:
         self.workload, self.policy = workload, policy
         # Not in the protocol: a policy that says nothing of it is strict.
         self.skips = bool(getattr(policy, "skips", False))
-        group = node_groups_of_fleet(replace(fleet, tenant=np.full(len(fleet), SHARED, np.int32)))
+        group = node_group_number_by_node(
+            replace(fleet, tenant=np.full(len(fleet), SHARED, np.int32))
+        )
         self.shapes = gang_shapes_of_jobs(workload, fleet, group)
         self.free_nodes = _FreeNodes(fleet, group, self.shapes)
         self.shape = self.shapes.of_job.tolist()

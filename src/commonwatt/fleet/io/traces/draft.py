@@ -102,7 +102,7 @@ def workload_of_draft(draft: DraftWorkload, origin_ms: int | None = None) -> Wor
     return (
         jobs
         if is_sorted_by_job_submission(submit)
-        else jobs.take_jobs(np.argsort(submit, kind="stable"))
+        else jobs.workload_of_job_rows(np.argsort(submit, kind="stable"))
     )
 
 

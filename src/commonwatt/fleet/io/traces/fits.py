@@ -43,7 +43,7 @@ def check_jobs_fit_fleet(workload: Workload, fleet: Fleet, where: str = "trace")
     homeless = np.flatnonzero(~_jobs_that_nodes_hold(workload, fleet))
     if not len(homeless):
         return
-    jobs = workload.take_jobs(homeless)
+    jobs = workload.workload_of_job_rows(homeless)
     _check_some_node_open_to_each_job(jobs, fleet, where)
     # Each resource by itself before all together, because the message can then name a column.
     for column, most in _largest_startable_request_by_job(jobs, fleet).items():
@@ -108,7 +108,7 @@ def _check_some_node_open_to_each_job(workload: Workload, fleet: Fleet, where: s
     kinds, kind = _distinct_rows(workload, _KIND)
     open_to_kind: list[set[str]] = [set() for _ in kinds["sites"]]
     for nodes in _node_kinds_of_fleet(fleet):
-        at_site = _mask_names(kinds["sites"], workload.site_names, nodes.site)
+        at_site = _name_accepted_flags_of_masks(kinds["sites"], workload.site_names, nodes.site)
         for row in np.flatnonzero(at_site).tolist():
             open_to_kind[row].add(nodes.gpu)
     for at, row in enumerate(cast("list[int]", kind.tolist())):
@@ -209,12 +209,12 @@ def _node_kinds_of_fleet(fleet: Fleet) -> Iterator[_NodeKind]:
 
 def _jobs_that_may_use_nodes(workload: Workload, jobs: dict[str, I64], nodes: _NodeKind) -> Bools:
     """Return which of the distinct jobs may use these nodes by GPU type, site and tenant."""
-    of_type = _mask_names(jobs["gpu_types"], workload.gpu_type_names, nodes.gpu)
-    of_site = _mask_names(jobs["sites"], workload.site_names, nodes.site)
+    of_type = _name_accepted_flags_of_masks(jobs["gpu_types"], workload.gpu_type_names, nodes.gpu)
+    of_site = _name_accepted_flags_of_masks(jobs["sites"], workload.site_names, nodes.site)
     return of_type & of_site & ((nodes.tenant == SHARED) | (jobs["tenant"] == nodes.tenant))
 
 
-def _mask_names(masks: I64, names: tuple[str, ...], name: str) -> Bools:
+def _name_accepted_flags_of_masks(masks: I64, names: tuple[str, ...], name: str) -> Bools:
     # What the trace never names serves only jobs that take any.
     bit = 1 << names.index(name) if name in names else 0
     return (masks == ANY) | ((masks & bit) != 0)

@@ -233,17 +233,17 @@ class Caretaker:
             if case.stage is CareStage.TEST
             else None,
         )
-        proposed = self._handover_after_refusals(case) or next_care_move(
+        proposed = self._handover_resetting_refusal_count(case) or next_care_move(
             case, observation, self.policy
         )
         if proposed is None:
             self._repeat_unfinished_care_action(case, node)
             return None
         return self._make_care_move(
-            case, proposed, observation, out.out_and_total_nodes_of_partition(node)
+            case, proposed, observation, out.out_and_total_node_counts_of_partition(node)
         )
 
-    def _handover_after_refusals(self, case: CareCase) -> ProposedMove | None:
+    def _handover_resetting_refusal_count(self, case: CareCase) -> ProposedMove | None:
         """Return the handover of a node whose actions the backend keeps refusing."""
         # Counted, because a backend may refuse for a moment. A node that it keeps refusing is
         # nothing that care can mend.
@@ -351,7 +351,7 @@ class _OutOfService:
         self._seen, self._cases = observation, cases
         self._counted: dict[_Partition, list[int]] = {}
 
-    def out_and_total_nodes_of_partition(self, node: ObservedNode) -> list[int]:
+    def out_and_total_node_counts_of_partition(self, node: ObservedNode) -> list[int]:
         """Return nodes out and nodes in all of a node's partition; the first may be raised."""
         if not self._counted:
             self._count_nodes_out_by_partition()

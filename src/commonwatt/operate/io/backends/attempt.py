@@ -110,7 +110,7 @@ def job_attempt_status(attempt: Path, now_s: float) -> AttemptStatus:
     began = process if process.exists() else attempt
     started_s = began.stat().st_mtime
     alive = attempt_process_group(attempt) is not None or (
-        began is attempt and not _is_attempt_given_up(attempt, now_s)
+        began is attempt and not _is_attempt_given_up_claiming_if_so(attempt, now_s)
     )
     ended = _attempt_exit_code_and_end_s(
         attempt
@@ -120,7 +120,7 @@ def job_attempt_status(attempt: Path, now_s: float) -> AttemptStatus:
     return AttemptStatus(alive, None, started_s, 0.0 if alive else now_s)
 
 
-def _is_attempt_given_up(attempt: Path, now_s: float) -> bool:
+def _is_attempt_given_up_claiming_if_so(attempt: Path, now_s: float) -> bool:
     """Return whether an attempt without a process will never have one."""
     if (attempt / "lost").exists():
         return True
@@ -140,7 +140,7 @@ def signal_job_attempt(attempt: Path, number: signal.Signals) -> None:
 
     One that has not come up yet is not told, but by SIGKILL it is kept from coming up.
     """
-    if number == signal.SIGKILL and not _is_attempt_claimed_by_wrapper(attempt):
+    if number == signal.SIGKILL and not _does_wrapper_hold_attempt_else_claim_it(attempt):
         (attempt / "lost").touch()
         return
     # The group and not the process: a training script leaves workers behind that would go on
@@ -150,7 +150,7 @@ def signal_job_attempt(attempt: Path, number: signal.Signals) -> None:
         signal_process_group(identity, number)
 
 
-def _is_attempt_claimed_by_wrapper(attempt: Path) -> bool:
+def _does_wrapper_hold_attempt_else_claim_it(attempt: Path) -> bool:
     """Return whether the wrapper has the attempt, waiting until it says who it is."""
     try:
         (attempt / "claim").mkdir()

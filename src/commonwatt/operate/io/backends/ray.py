@@ -115,8 +115,8 @@ class RayRunner:
         text = compact_cluster_json(node_allocations_json(tuple(places)))
         save_text(text, attempt / "places.json", synced=False)
         group, agent = (
-            self._ray_placement_group(attempt, places),
-            self._ray_agent_of_node(places[0].node),
+            self._create_ray_placement_group_or_none(attempt, places),
+            self._start_or_get_ray_agent_or_none(places[0].node),
         )
         if group is None or agent is None:
             self._drop_placement_group(attempt)
@@ -145,7 +145,7 @@ class RayRunner:
     def send_signal(self, attempt: Path, number: signal.Signals) -> None:
         """Have the agent send a signal to the program and what it started."""
         node = _first_node_of_attempt(attempt)
-        agent = self._ray_agent_of_node(node) if node else None
+        agent = self._start_or_get_ray_agent_or_none(node) if node else None
         if agent is not None:
             self._agent_answer_or_none(
                 agent.tell.remote(_ray_job_and_attempt_key(attempt), int(number))
@@ -168,9 +168,9 @@ class RayRunner:
             alive = node in self._gpus_by_live_node() and now_s - began_s < _LOST_S
         else:
             alive = _ray_job_and_attempt_key(attempt) in report or now_s - began_s < _LOST_S
-        return self._attempt_status_by_report(attempt, report, alive, began_s, now_s)
+        return self._record_attempt_status_by_report(attempt, report, alive, began_s, now_s)
 
-    def _attempt_status_by_report(
+    def _record_attempt_status_by_report(
         self,
         attempt: Path,
         report: dict[str, list[float]] | None,
@@ -206,7 +206,9 @@ class RayRunner:
     def _gpus_by_known_node(self) -> dict[str, int]:
         return parse_cluster_json_object(self._known.read_text()) if self._known.exists() else {}
 
-    def _ray_placement_group(self, attempt: Path, places: Sequence[NodeAllocation]) -> Any:
+    def _create_ray_placement_group_or_none(
+        self, attempt: Path, places: Sequence[NodeAllocation]
+    ) -> Any:
         # The pin asks for a ten-thousandth of the node's own resource: it binds the bundle to
         # the node without ever using it up.
         bundles = [
@@ -227,7 +229,7 @@ class RayRunner:
         except ValueError:
             return  # it was dropped before
 
-    def _ray_agent_of_node(self, node: str) -> Any:
+    def _start_or_get_ray_agent_or_none(self, node: str) -> Any:
         """Return the agent of a node, brought up where there is none; None if it is away."""
         if node not in self._gpus_by_live_node():
             self._agents.pop(node, None)
@@ -250,7 +252,9 @@ class RayRunner:
 
     def _agent_reports_by_node(self, nodes: Sequence[str]) -> dict[str, dict[str, list[float]]]:
         replies = {
-            node: agent.poll.remote() for node in nodes if (agent := self._ray_agent_of_node(node))
+            node: agent.poll.remote()
+            for node in nodes
+            if (agent := self._start_or_get_ray_agent_or_none(node))
         }
         reports: dict[str, dict[str, list[float]]] = {}
         for node, reply in replies.items():

@@ -25,7 +25,7 @@ from commonwatt.sandbox.engines.airlock.tables import (
     read_output_csv,
     read_output_json,
 )
-from commonwatt.sandbox.engines.deidentify.patterns import find_patterns
+from commonwatt.sandbox.engines.deidentify.patterns import find_patterned_identifiers
 from commonwatt.sandbox.engines.deidentify.text import find_identifiers
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 
@@ -69,7 +69,9 @@ class StopReason:
     why: Message
 
 
-def check_output(output: CollectedOutput, rules: OutputRules | None = None) -> list[StopReason]:
+def output_stop_reasons(
+    output: CollectedOutput, rules: OutputRules | None = None
+) -> list[StopReason]:
     """Return every reason to stop `output`; none means it may go to the reviewers."""
     rules = rules or OutputRules()
     data = output.path.read_bytes()
@@ -339,7 +341,7 @@ def _cell_identifier_stops(cells: Iterable[str]) -> list[StopReason]:
         for span in find_identifiers(line)
         if not _is_lone_word_not_name(line, span)
     ]
-    return _identifier_stops([*spans, *find_patterns("\n".join(lines))])
+    return _identifier_stops([*spans, *find_patterned_identifiers("\n".join(lines))])
 
 
 def _is_lone_word_not_name(line: str, span: IdentifierSpan) -> bool:

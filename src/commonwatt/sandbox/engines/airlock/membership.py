@@ -74,7 +74,9 @@ def attack_membership(
     return _membership_attack_result(_membership_outcome_log_likelihood(p, y), member)
 
 
-def attack_model(model: OutputModel, rows: TrainingRows) -> MembershipResult:
+def strongest_membership_attack_on_model(
+    model: OutputModel, rows: TrainingRows
+) -> MembershipResult:
     """Return the strength of the better of both attackers on a model."""
     p = model.predict(rows.x)
     is_chance = bool(np.isin(rows.y, (0.0, 1.0)).all())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import commonwatt.sandbox.engines.airlock.membership as membership
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.job import OutputKind
-from commonwatt.sandbox.engines.airlock.checks import OutputRules, StopReason, check_output
+from commonwatt.sandbox.engines.airlock.checks import OutputRules, StopReason, output_stop_reasons
 from commonwatt.sandbox.engines.airlock.cohort import (
     Cohort,
     people_by_cohort_cell,
@@ -79,7 +79,7 @@ def assess_output(
         released: People by cell of everything that left the project before.
     """
     rules = OutputRules()
-    assessment = OutputAssessment(check_output(output, rules))
+    assessment = OutputAssessment(output_stop_reasons(output, rules))
     data = output.path.read_bytes()
     # A file that is no model of the form cannot be asked anything.
     if output.kind is OutputKind.MODEL and not assessment.stops:
@@ -189,7 +189,7 @@ def _assess_model(data: bytes, provenance: OutputProvenance, assessment: OutputA
         return
     frame = training_table(provenance.dataset, training, provenance.opted_out)
     rows = split_training_rows(frame, training, provenance.held_out)
-    attack = membership.attack_model(model, rows)
+    attack = membership.strongest_membership_attack_on_model(model, rows)
     assessment.stops += membership.membership_stops(attack)
     assessment.stops += membership.small_leaf_stops(model, rows)
     assessment.stops += membership.degrees_of_freedom_stops(model, rows)

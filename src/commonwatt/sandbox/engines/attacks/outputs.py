@@ -159,22 +159,22 @@ def _hostile_pictures() -> Iterator[OfferedOutput]:
     yield OfferedOutput(
         "single points",
         OutputKind.PNG,
-        _offered_png_bytes(_scatter_people_on_plot(canvas.copy(), chance, 300)),
+        _offered_png_bytes(_draw_points_into_picture(canvas.copy(), chance, 300)),
     )
     yield OfferedOutput(
         "a few dozen single points",
         OutputKind.PNG,
-        _offered_png_bytes(_scatter_people_on_plot(canvas.copy(), chance, 80)),
+        _offered_png_bytes(_draw_points_into_picture(canvas.copy(), chance, 80)),
     )
     secret = np.unpackbits(np.frombuffer((_PERSON + _HKID).encode() * 400, np.uint8))
     yield OfferedOutput(
         "records in the lowest bit",
         OutputKind.PNG,
-        _offered_png_bytes(_hide_bits_in_pixels(canvas.copy(), secret)),
+        _offered_png_bytes(_write_low_bits_into_picture(canvas.copy(), secret)),
     )
     # Hidden in a part only: an average over the whole picture would miss it.
     half = canvas.copy()
-    half[:100] = _hide_bits_in_pixels(half[:100].copy(), secret[: half[:100].size])
+    half[:100] = _write_low_bits_into_picture(half[:100].copy(), secret[: half[:100].size])
     yield OfferedOutput(
         "records in a corner's lowest bit", OutputKind.PNG, _offered_png_bytes(half)
     )
@@ -192,7 +192,7 @@ def _empty_plot_pixels(height: int = 300, width: int = 400) -> npt.NDArray[np.ui
     return picture
 
 
-def _scatter_people_on_plot(
+def _draw_points_into_picture(
     picture: npt.NDArray[np.uint8], chance: np.random.Generator, points: int
 ) -> npt.NDArray[np.uint8]:
     for x, y in zip(
@@ -202,7 +202,7 @@ def _scatter_people_on_plot(
     return picture
 
 
-def _hide_bits_in_pixels(
+def _write_low_bits_into_picture(
     picture: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.uint8]:
     flat = picture.reshape(-1)

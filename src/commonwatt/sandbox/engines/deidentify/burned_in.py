@@ -124,7 +124,7 @@ def _burned_in_line_verdict(texts: list[str], place: Place, header: frozenset[st
     fitting = [text for text in texts if _harmless_text_fits_line(text, place)]
     if len(fitting) > 1 or any(_burned_in_letter_count(text) >= _SURE for text in fitting):
         return "mark"
-    if _burned_in_line_width(place) <= _ONE_LETTER * _burned_in_line_height_px(place):
+    if _burned_in_line_width_px(place) <= _ONE_LETTER * _burned_in_line_height_px(place):
         return "mark" if fitting else "letter"
     return (
         "mark"
@@ -138,7 +138,7 @@ def _harmless_text_fits_line(text: str, place: Place) -> bool:
     letters = len(text.replace(" ", ""))
     gaps = text.count(" ")
     most = (_WIDEST_LETTER * letters + _WORD_GAP * gaps) * _burned_in_line_height_px(place)
-    return is_technical_image_mark(text) and _burned_in_line_width(place) <= most
+    return is_technical_image_mark(text) and _burned_in_line_width_px(place) <= most
 
 
 def _burned_in_letter_is_alone(index: int, places: list[Place], verdicts: list[str]) -> bool:
@@ -158,7 +158,7 @@ def _burned_in_letter_count(text: str) -> int:
     return sum(map(str.isalnum, text))
 
 
-def _burned_in_line_width(place: Place) -> int:
+def _burned_in_line_width_px(place: Place) -> int:
     return place[1].stop - place[1].start
 
 
@@ -166,7 +166,9 @@ def _burned_in_line_height_px(place: Place) -> int:
     return place[0].stop - place[0].start
 
 
-def blank_burned_in_text(image: npt.NDArray[Any], boxes: list[TextBox]) -> npt.NDArray[Any]:
+def image_copy_without_harmful_text(
+    image: npt.NDArray[Any], boxes: list[TextBox]
+) -> npt.NDArray[Any]:
     """Return a copy of `image`, shape (…, rows, columns[, channels]), without harmful lines.
 
     Where the hem of one reaches into a harmless line, that line stays whole.
@@ -273,7 +275,7 @@ def _burned_in_line_is_unclear(text: str, place: Place, header: frozenset[str]) 
     """Return whether a line short enough for a mark was read as none, and as no one's name."""
     short = (
         _ONE_LETTER * _burned_in_line_height_px(place)
-        < _burned_in_line_width(place)
+        < _burned_in_line_width_px(place)
         <= _SHORT * _burned_in_line_height_px(place)
     )
     clear = is_technical_image_mark(text) and _burned_in_letter_count(text) >= _SURE

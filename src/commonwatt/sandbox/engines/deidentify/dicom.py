@@ -25,8 +25,8 @@ from commonwatt.core.files import file_draft
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DeidentifyError
 from commonwatt.sandbox.engines.deidentify.burned_in import (
-    blank_burned_in_text,
     find_burned_in_text,
+    image_copy_without_harmful_text,
 )
 from commonwatt.sandbox.engines.deidentify.marks import identifying_header_words
 from commonwatt.sandbox.engines.deidentify.tables import date_shift_weeks, pseudonym
@@ -57,7 +57,7 @@ _IDENTIFYING: Final = frozenset(
 _MOST_PIXELS: Final = 64_000_000
 
 
-def deidentify_dicom(source: Path, to: Path, *, key: bytes) -> int:
+def deidentify_dicom_and_count_blanked_lines(source: Path, to: Path, *, key: bytes) -> int:
     """Write a de-identified copy of one image; return how many lines of text were blanked.
 
     Args:
@@ -91,7 +91,7 @@ def deidentify_dicom(source: Path, to: Path, *, key: bytes) -> int:
     image.DeidentificationMethod = "kept by list; pixels cleaned; dates shifted"
     image.LongitudinalTemporalInformationModified = "MODIFIED"
     image.BurnedInAnnotation = "NO"
-    blanked = _put_cleaned_dicom_pixels(image, pixels, dicom_identifying_words(header))
+    blanked = _put_clean_pixels_and_count_blanked(image, pixels, dicom_identifying_words(header))
     _write_dicom_file(pydicom, image, to)
     return blanked
 
@@ -122,7 +122,9 @@ def _read_dicom_image(pydicom: Any, source: Path) -> tuple[Any, npt.NDArray[Any]
         ) from None
 
 
-def _put_cleaned_dicom_pixels(image: Any, pixels: npt.NDArray[Any], header: frozenset[str]) -> int:
+def _put_clean_pixels_and_count_blanked(
+    image: Any, pixels: npt.NDArray[Any], header: frozenset[str]
+) -> int:
     """Clean the pixels and put them in, plain; return how many lines were blanked."""
     colour = int(image.SamplesPerPixel) > 1
     frames = pixels.reshape(-1, *pixels.shape[-3:]) if colour else pixels
@@ -130,7 +132,7 @@ def _put_cleaned_dicom_pixels(image: Any, pixels: npt.NDArray[Any], header: froz
     flat = frames.mean(axis=-1) if colour else frames
     grey = flat.reshape(-1, *flat.shape[-2:]).max(axis=0)
     boxes = find_burned_in_text(grey, header)
-    cleaned = np.ascontiguousarray(blank_burned_in_text(pixels, boxes))
+    cleaned = np.ascontiguousarray(image_copy_without_harmful_text(pixels, boxes))
     image.PixelData = cleaned.astype(cleaned.dtype.newbyteorder("<"), copy=False).tobytes()
     if colour:
         image.PlanarConfiguration = 0

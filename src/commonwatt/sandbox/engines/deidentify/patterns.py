@@ -210,10 +210,10 @@ _IP: Final = re.compile(
 )
 
 
-def find_patterns(text: str) -> list[IdentifierSpan]:
+def find_patterned_identifiers(text: str) -> list[IdentifierSpan]:
     """Return every identifier in `text` that has a shape, overlaps included.
 
-    >>> [found.label.value for found in find_patterns("Ａ１２３４５６（３）")]
+    >>> [found.label.value for found in find_patterned_identifiers("Ａ１２３４５６（３）")]
     ['HKID']
     """
     # One character for one, so that places in the plain text are places in the original.

@@ -1,8 +1,8 @@
 """Our recognisers inside Presidio, and Presidio's inside ours.
 
 Presidio is optional and never imported unless asked for. `as_presidio_recognizer`
-gives its analyzer one more recogniser; `from_presidio` lets an institution that has tuned an
-analyzer, with a language model of its own choice, add it to `find_identifiers`.
+gives its analyzer one more recogniser; `recogniser_from_presidio` lets an institution that
+has tuned an analyzer, with a language model of its own choice, add it to `find_identifiers`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def as_presidio_recognizer(language: str = "en") -> Any:
     )
 
 
-def from_presidio(analyzer: Any, language: str = "en") -> Recogniser:
+def recogniser_from_presidio(analyzer: Any, language: str = "en") -> Recogniser:
     """Return a recogniser that asks an institution's own `AnalyzerEngine`.
 
     Kinds that Presidio names and we do not are told as other numbers.

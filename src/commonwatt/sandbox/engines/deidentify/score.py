@@ -50,9 +50,9 @@ def score_deidentification(
 ) -> DeidentificationScore:
     """Return how well `find` does on notes and their truth.
 
-    >>> from commonwatt.sandbox.engines.deidentify.patterns import find_patterns
+    >>> from commonwatt.sandbox.engines.deidentify.patterns import find_patterned_identifiers
     >>> truth = [(5, 12, "EMAIL"), (14, 17, "NAME")]
-    >>> found = score_deidentification([("Mail a@b.org, Ann", truth)], find_patterns)
+    >>> found = score_deidentification([("Mail a@b.org, Ann", truth)], find_patterned_identifiers)
     >>> found.recall("EMAIL"), found.recall("NAME"), found.clean_masked
     (1.0, 0.0, 0)
     """

@@ -18,12 +18,12 @@ from commonwatt.sandbox.domain.errors import DeidentifyError
 from commonwatt.sandbox.domain.findings import (
     IdentifierLabel,
     IdentifierSpan,
-    add_disjoint_identifier_spans,
     mask_identifier_spans,
     merge_identifier_spans,
+    merged_spans_and_parts_outside_them,
 )
 from commonwatt.sandbox.engines.deidentify.names import find_chinese_names
-from commonwatt.sandbox.engines.deidentify.patterns import find_patterns, is_lot_number
+from commonwatt.sandbox.engines.deidentify.patterns import find_patterned_identifiers, is_lot_number
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
 
 _EPONYM: Final = re.compile(
@@ -58,7 +58,7 @@ def find_identifiers(text: str, *, further: Sequence[Recogniser] = ()) -> list[I
         shipped_weights,
     )
 
-    shaped = find_patterns(text)
+    shaped = find_patterned_identifiers(text)
     named = find_chinese_names(text)
     # The tagger sees what shapes and rules found, as it did in training.
     tokens = tokenise(text, shaped, named)
@@ -68,7 +68,7 @@ def find_identifiers(text: str, *, further: Sequence[Recogniser] = ()) -> list[I
         if not _is_not_a_person(text, span)
     )
     # What rules found keeps its kind, whatever the tagger takes its surroundings for.
-    spans = add_disjoint_identifier_spans(merge_identifier_spans([*shaped, *named]), tagged)
+    spans = merged_spans_and_parts_outside_them(merge_identifier_spans([*shaped, *named]), tagged)
     for recogniser in further:
         spans = merge_identifier_spans([*spans, *recogniser(text)])
     return spans
@@ -94,7 +94,8 @@ def mask_text(text: str, *, further: Sequence[Recogniser] = ()) -> str:
 def load_recogniser(reference: str) -> Recogniser:
     """Return an institution's own recogniser, named as `module:function`.
 
-    >>> load_recogniser("commonwatt.sandbox.engines.deidentify.patterns:find_patterns")("a@b.org")
+    >>> name = "commonwatt.sandbox.engines.deidentify.patterns:find_patterned_identifiers"
+    >>> load_recogniser(name)("a@b.org")
     [IdentifierSpan(start=0, end=7, label=<IdentifierLabel.EMAIL: 'EMAIL'>)]
 
     Raises:

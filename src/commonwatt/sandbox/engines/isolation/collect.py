@@ -19,7 +19,7 @@ from typing import Final
 
 from commonwatt.core.files import save_bytes
 from commonwatt.sandbox.domain.job import OutputKind
-from commonwatt.sandbox.engines.isolation.output_kinds import clean_output_of_kind
+from commonwatt.sandbox.engines.isolation.output_kinds import cleaned_output_bytes_or_none
 
 _PIECE: Final = 1 << 20
 
@@ -117,7 +117,7 @@ def _collect_output_file(
         data = _read_output_bytes(file.fileno(), limit)
     if len(data) != before.st_size:
         return CollectionRefusal.CHANGED
-    clean = clean_output_of_kind(data, declared[name])
+    clean = cleaned_output_bytes_or_none(data, declared[name])
     if clean is None:
         return CollectionRefusal.WRONG_KIND
     return _store_collected_output(name, declared[name], clean, to, trimmed=len(clean) < len(data))

@@ -32,7 +32,7 @@ from commonwatt.sandbox.domain.errors import IsolationError
 from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, JobLimits, OutputKind
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput, CollectionRefusal
 from commonwatt.sandbox.engines.isolation.node import JobEnding, JobOutcome, prove_node
-from commonwatt.sandbox.engines.isolation.output_kinds import clean_output_of_kind
+from commonwatt.sandbox.engines.isolation.output_kinds import cleaned_output_bytes_or_none
 from commonwatt.sandbox.engines.isolation.runtime import JobRuntime
 
 _JOB, _ENDED, _LOG, _OUTPUTS = "job.json", "ended.json", "log", "outputs"
@@ -145,7 +145,7 @@ def _checked_handover_output(stage: Path, output: Mapping[str, Any], to: Path) -
     # The folder is shared, so it is believed no more than a job's own output folder.
     if (
         hashlib.sha256(data).hexdigest() != output["sha256"]
-        or clean_output_of_kind(data, kind) != data
+        or cleaned_output_bytes_or_none(data, kind) != data
     ):
         raise IsolationError("step", found=Message("bytes other than those collected"))
     path = save_bytes(data, to / str(output["sha256"]), mode=0o600)

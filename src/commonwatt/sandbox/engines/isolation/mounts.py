@@ -21,7 +21,7 @@ _CLOEXEC, _SET_STRING, _CREATE = 1, 1, 6
 _NOSUID_NODEV_NOEXEC = 2 | 4 | 8
 
 
-def make_isolated_memory_folder(*, size_bytes: int, inodes: int, uid: int) -> int:
+def mount_isolated_memory_folder_fd(*, size_bytes: int, inodes: int, uid: int) -> int:
     """Return a descriptor of an empty folder that cannot grow past its limits.
 
     Raises:

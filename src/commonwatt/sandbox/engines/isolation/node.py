@@ -34,7 +34,7 @@ from commonwatt.sandbox.engines.isolation.collect import (
     CollectionRefusal,
     collect_job_outputs,
 )
-from commonwatt.sandbox.engines.isolation.mounts import make_isolated_memory_folder
+from commonwatt.sandbox.engines.isolation.mounts import mount_isolated_memory_folder_fd
 from commonwatt.sandbox.engines.isolation.probe import PROBE, check_isolation_probe
 from commonwatt.sandbox.engines.isolation.runtime import JobRuntime, isolated_program_path
 from commonwatt.sandbox.engines.isolation.supervise import (
@@ -261,7 +261,7 @@ def _isolated_job_memory_folder_fds(limits: JobLimits, uid: int) -> dict[str, in
         "shm": (limits.scratch_bytes, _SCRATCH_INODES),
     }
     return {
-        name: make_isolated_memory_folder(size_bytes=size, inodes=inodes, uid=uid)
+        name: mount_isolated_memory_folder_fd(size_bytes=size, inodes=inodes, uid=uid)
         for name, (size, inodes) in sizes.items()
     }
 

@@ -18,16 +18,16 @@ _PIXELS: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"sRGB", b"pHYs"
 _SIDES: Final = 16_384
 
 
-def clean_output_of_kind(data: bytes, kind: OutputKind) -> bytes | None:
+def cleaned_output_bytes_or_none(data: bytes, kind: OutputKind) -> bytes | None:
     r"""Return the bytes of `kind` that may go on to review, or None.
 
     Text of any sort is UTF-8 without control characters, which no binary pickle,
     archive, program or image is; JSON must parse. A picture keeps only the parts
     that make its pixels; words riding in it are taken out.
 
-    >>> clean_output_of_kind(b"a,b\n1,2\n", OutputKind.CSV)
+    >>> cleaned_output_bytes_or_none(b"a,b\n1,2\n", OutputKind.CSV)
     b'a,b\n1,2\n'
-    >>> clean_output_of_kind(b"\x80\x04\x95.", OutputKind.CSV) is None
+    >>> cleaned_output_bytes_or_none(b"\x80\x04\x95.", OutputKind.CSV) is None
     True
     """
     if kind is OutputKind.PNG:

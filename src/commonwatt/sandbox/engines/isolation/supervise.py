@@ -65,9 +65,9 @@ def run_isolated_process(
     with ExitStack() as stack:
         info, info_inside = _open_launcher_pipe(stack)
         gate_inside, gate = _open_launcher_pipe(stack)
-        seccomp = _launcher_memory_file(stack, seccomp_filter_program())
+        seccomp = _launcher_memory_file_fd(stack, seccomp_filter_program())
         inside = {"--seccomp": seccomp, "--info-fd": info_inside, "--block-fd": gate_inside}
-        whole = _launcher_memory_file(
+        whole = _launcher_memory_file_fd(
             stack, json.dumps(_launch_plan_with_fds(plan, folders, inside)).encode()
         )
         process = _spawn_isolation_launcher((whole, *folders.values(), *inside.values()))
@@ -120,12 +120,12 @@ class _IsolatedProcessMonitor:
             with selectors.DefaultSelector() as selector:
                 for fd in (info, self.output.fileno(), exit_fd):
                     selector.register(fd, selectors.EVENT_READ)
-                while not self._handle_ready_descriptors(selector, info, gate, exit_fd):
+                while not self._handle_ready_and_tell_if_over(selector, info, gate, exit_fd):
                     pass
         finally:
             os.close(exit_fd)
 
-    def _handle_ready_descriptors(
+    def _handle_ready_and_tell_if_over(
         self, selector: selectors.BaseSelector, info: int, gate: int, exit_fd: int
     ) -> bool:
         """Handle what is ready; return whether the watch is over."""
@@ -134,14 +134,14 @@ class _IsolatedProcessMonitor:
             self.timed_out = True
             return True
         ready = {key.fd for key, _ in selector.select(remaining_s)}
-        if info in ready and not self._read_bubblewrap_report(info, gate):
+        if info in ready and not self._read_report_piece_and_tell_if_more(info, gate):
             selector.unregister(info)
         output = self.output.fileno()
-        if output in ready and not self._read_job_log():
+        if output in ready and not self._read_log_piece_and_tell_if_more():
             selector.unregister(output)
         return exit_fd in ready
 
-    def _read_bubblewrap_report(self, info: int, gate: int) -> bool:
+    def _read_report_piece_and_tell_if_more(self, info: int, gate: int) -> bool:
         """Collect bubblewrap's report; at its end check it and open the gate."""
         if piece := os.read(info, _PIECE):
             self._info += piece
@@ -154,7 +154,7 @@ class _IsolatedProcessMonitor:
             self.gate_opened = True
         return False
 
-    def _read_job_log(self) -> bool:
+    def _read_log_piece_and_tell_if_more(self) -> bool:
         try:
             piece = os.read(self.output.fileno(), _PIECE)
         except BlockingIOError:
@@ -239,7 +239,7 @@ def _open_launcher_pipe(stack: ExitStack) -> tuple[int, int]:
     return read, write
 
 
-def _launcher_memory_file(stack: ExitStack, data: bytes) -> int:
+def _launcher_memory_file_fd(stack: ExitStack, data: bytes) -> int:
     fd = os.memfd_create("commonwatt", os.MFD_CLOEXEC)
     stack.callback(os.close, fd)
     os.write(fd, data)

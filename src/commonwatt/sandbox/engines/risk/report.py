@@ -59,7 +59,7 @@ class RiskReport:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def assess_risk(raw: Dataset, released: Dataset, *, key: bytes) -> RiskReport:
+def reidentification_risk_report(raw: Dataset, released: Dataset, *, key: bytes) -> RiskReport:
     """Measure and attack a de-identified FHIR dataset.
 
     Args:

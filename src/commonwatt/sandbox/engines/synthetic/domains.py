@@ -24,7 +24,7 @@ from commonwatt.sandbox.engines.synthetic.tables import (
 FHIR: Final = DATA / "sandbox" / "twin" / "fhir.toml"
 
 
-def load_synthetic_tables_by_name(
+def load_synthetic_table_plans_by_name(
     path: Path = FHIR, *, rows: int | None = None
 ) -> dict[str, SyntheticTable]:
     """Return how synthetic tables are made.

@@ -17,7 +17,10 @@ from typing import Final
 
 import duckdb
 
-from commonwatt.sandbox.domain.import_report import TableImportReport, check_import_counts_add_up
+from commonwatt.sandbox.domain.import_report import (
+    TableImportReport,
+    import_report_whose_counts_add_up,
+)
 
 WORK_TABLE: Final = "work"
 """Folder in a draft for what the finished dataset does not hold."""
@@ -71,7 +74,7 @@ def write_checked_import(
     # read.
     base.execute("DROP TABLE checked")
     kept_count = next((count for reason, count in reason_counts if reason is None), 0)
-    return check_import_counts_add_up(
+    return import_report_whose_counts_add_up(
         TableImportReport(
             table=table,
             source=source,

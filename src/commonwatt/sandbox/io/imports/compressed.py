@@ -54,7 +54,7 @@ def compressed_import_file_error(source: Path) -> DataImportError:
     )
 
 
-def check_compressed_import_file(source: Path) -> None:
+def check_zstd_import_file_whole(source: Path) -> None:
     """Raise unless `source` can be unpacked to its end, if it is packed with zstd.
 
     DuckDB notices a cut gzip by itself, and takes a cut zstd for a shorter one.

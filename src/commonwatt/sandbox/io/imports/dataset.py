@@ -20,7 +20,7 @@ import polars as pl
 
 from commonwatt.core.files import folder_draft
 from commonwatt.core.hashes import file_sha256
-from commonwatt.core.identifiers import DATASET_FOLDER, IdentifierKind, check_identifier
+from commonwatt.core.identifiers import DATASET_FOLDER, IdentifierKind, valid_identifier
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DataImportError, ProjectError
 from commonwatt.sandbox.domain.fhir import RESOURCES
@@ -31,10 +31,17 @@ from commonwatt.sandbox.io.imports.checked import (
     dataset_sql_text_literal,
     open_import_database,
 )
-from commonwatt.sandbox.io.imports.ndjson import read_fhir_resource, unpack_fhir_bundles
+from commonwatt.sandbox.io.imports.ndjson import (
+    import_fhir_resource_into_parquet,
+    unpack_fhir_bundles,
+)
 from commonwatt.sandbox.io.imports.plain import DatasetField, TableFileSchema
 from commonwatt.sandbox.io.imports.shapes import add_omop_or_fhir_counterparts
-from commonwatt.sandbox.io.imports.tables import VOCABULARY, omop_table_fields, read_table
+from commonwatt.sandbox.io.imports.tables import (
+    VOCABULARY,
+    import_table_into_parquet,
+    omop_table_fields,
+)
 
 _MANIFEST: Final = "manifest.json"
 _OTHER: Final = "Other"
@@ -110,7 +117,10 @@ def import_fhir(sources: Sequence[Path], store: Path, name: str) -> Dataset:
         name: Of the new dataset: small letters, digits and hyphens.
     """
     return publish_dataset(
-        store, name, "fhir-r4", lambda draft: _read_fhir_tables(list_import_files(sources), draft)
+        store,
+        name,
+        "fhir-r4",
+        lambda draft: _import_fhir_tables_into_draft(list_import_files(sources), draft),
     )
 
 
@@ -120,7 +130,7 @@ def import_omop(sources: Sequence[Path], store: Path, name: str) -> Dataset:
     files = {import_file_stem(path).lower(): path for path in list_import_files(sources)}
     known_tables = {table: path for table, path in files.items() if table in tables}
     return publish_dataset(
-        store, name, "omop-5.4", lambda draft: _read_omop_tables(known_tables, draft)
+        store, name, "omop-5.4", lambda draft: _import_omop_tables_into_draft(known_tables, draft)
     )
 
 
@@ -132,7 +142,7 @@ def import_csv(
 
     def read_csv_into_draft(draft: Path) -> list[TableImportReport]:
         with open_import_database(_import_work_folder(draft)) as base:
-            return [read_table(base, "rows", plain, source, draft / "rows.parquet")]
+            return [import_table_into_parquet(base, "rows", plain, source, draft / "rows.parquet")]
 
     return publish_dataset(store, name, "csv", read_csv_into_draft)
 
@@ -180,7 +190,7 @@ def publish_dataset(
         IdentifierError: No dataset may be called so.
         DataImportError: The name is taken or not plain, or no table came.
     """
-    check_identifier(IdentifierKind.DATASET, name, "dataset")
+    valid_identifier(IdentifierKind.DATASET, name, "dataset")
     if not DATASET_FOLDER.fits(name):
         raise DataImportError("dataset", wanted=Message("a name of small letters, digits, -"))
     taken_name_error = DataImportError(name, found=Message("a dataset of that name already"))
@@ -254,7 +264,7 @@ def _import_work_folder(draft: Path) -> Path:
     return work
 
 
-def _read_fhir_tables(sources: list[Path], draft: Path) -> list[TableImportReport]:
+def _import_fhir_tables_into_draft(sources: list[Path], draft: Path) -> list[TableImportReport]:
     work = _import_work_folder(draft)
     lines = [path for path in sources if ".ndjson" in path.name]
     bundles = [path for path in sources if path not in lines and ".json" in path.name]
@@ -270,18 +280,20 @@ def _read_fhir_tables(sources: list[Path], draft: Path) -> list[TableImportRepor
     }
     with open_import_database(work) as base:
         reports = [
-            read_fhir_resource(base, resource, resource_files, draft / f"{name}.parquet")
+            import_fhir_resource_into_parquet(
+                base, resource, resource_files, draft / f"{name}.parquet"
+            )
             for name, resource in RESOURCES.items()
             if (resource_files := [path for path in lines if import_file_stem(path) == name])
         ]
-    return reports + _read_omop_tables(vocabulary, draft) + leftover_reports
+    return reports + _import_omop_tables_into_draft(vocabulary, draft) + leftover_reports
 
 
-def _read_omop_tables(files: dict[str, Path], draft: Path) -> list[TableImportReport]:
+def _import_omop_tables_into_draft(files: dict[str, Path], draft: Path) -> list[TableImportReport]:
     tables = omop_table_fields()
     with open_import_database(_import_work_folder(draft)) as base:
         return [
-            read_table(
+            import_table_into_parquet(
                 base, table, TableFileSchema(fields=tables[table]), path, draft / f"{table}.parquet"
             )
             for table, path in sorted(files.items())

@@ -42,11 +42,11 @@ def dataset_holds_person(dataset: Dataset, names: frozenset[str]) -> bool:
     return any(
         not pl.scan_parquet(dataset.folder / file).filter(condition).head(1).collect().is_empty()
         for file in dataset.files
-        if (condition := _rows_of_person(dataset, file, names)) is not None
+        if (condition := _person_row_condition_or_none(dataset, file, names)) is not None
     )
 
 
-def tables_without_link(dataset: Dataset) -> list[str]:
+def tables_with_rows_of_no_person(dataset: Dataset) -> list[str]:
     """Return the tables with rows that nothing in them leads back to a person."""
     return [
         name for name in _UNLINKED
@@ -65,7 +65,7 @@ def rewrite_dataset_without(dataset: Dataset, names: frozenset[str]) -> Rewritte
     shutil.rmtree(draft, ignore_errors=True)
     # Copied and not linked: the wipe overwrites the old files, and a link would be the new file.
     shutil.copytree(dataset.folder, draft)
-    frames = _frames_without_person(dataset, names)
+    frames = _changed_frames_without_person(dataset, names)
     for file, frame in frames.items():
         frame.write_parquet(draft / file, compression="zstd")
     after = {file: file_sha256(draft / file) for file in frames}
@@ -93,12 +93,14 @@ def _erasing_and_erased_dataset_folders(folder: Path) -> tuple[Path, Path]:
     return folder.with_name(f".erasing-{folder.name}"), folder.with_name(f".erased-{folder.name}")
 
 
-def _frames_without_person(dataset: Dataset, names: frozenset[str]) -> dict[str, pl.DataFrame]:
+def _changed_frames_without_person(
+    dataset: Dataset, names: frozenset[str]
+) -> dict[str, pl.DataFrame]:
     """Return the tables that change, as they are without the person."""
     frames: dict[str, pl.DataFrame] = {}
     removed: dict[str, pl.DataFrame] = {}
     for file in dataset.files:
-        condition = _rows_of_person(dataset, file, names)
+        condition = _person_row_condition_or_none(dataset, file, names)
         if condition is None:
             continue
         frame = pl.read_parquet(dataset.folder / file)
@@ -113,7 +115,9 @@ def _frames_without_person(dataset: Dataset, names: frozenset[str]) -> dict[str,
     )
 
 
-def _rows_of_person(dataset: Dataset, file: str, names: frozenset[str]) -> pl.Expr | None:
+def _person_row_condition_or_none(
+    dataset: Dataset, file: str, names: frozenset[str]
+) -> pl.Expr | None:
     schema = pl.read_parquet_schema(dataset.folder / file)
     column = next((name for name in _PERSON_COLUMNS if name in schema), None)
     # OMOP's numbers of people count anew where they were derived: only a dataset that came as OMOP

@@ -34,7 +34,7 @@ from commonwatt.sandbox.domain.errors import DataImportError, ProjectError
 from commonwatt.sandbox.domain.import_report import (
     QUARANTINE,
     TableImportReport,
-    check_import_counts_add_up,
+    import_report_whose_counts_add_up,
 )
 from commonwatt.sandbox.io.imports.checked import (
     WORK_TABLE,
@@ -45,7 +45,7 @@ from commonwatt.sandbox.io.imports.checked import (
 from commonwatt.sandbox.io.imports.compressed import open_import_file
 from commonwatt.sandbox.io.imports.dataset import Dataset, list_import_files, publish_dataset
 from commonwatt.sandbox.io.imports.plain import DatasetField, TableFileSchema
-from commonwatt.sandbox.io.imports.tables import read_table
+from commonwatt.sandbox.io.imports.tables import import_table_into_parquet
 from commonwatt.sandbox.io.imports.vcf import (
     RULES,
     BrokenRecord,
@@ -96,8 +96,12 @@ def import_vcf(sources: Sequence[Path], store: Path, name: str) -> Dataset:
             wanted=Message("VCF files, and at most one table of groups"),
         )
     return publish_dataset(
-        store, name, FORM, lambda draft: _read_genome_tables(genomes, groups, draft), sealed=SEALED
-    )  # fmt: skip
+        store,
+        name,
+        FORM,
+        lambda draft: _import_genome_tables_into_draft(genomes, groups, draft),
+        sealed=SEALED,
+    )
 
 
 def _first_genome_group_column(path: Path) -> str:
@@ -111,7 +115,7 @@ def _genome_group_csv_columns(path: Path) -> list[str]:
         return next(csv.reader(file), list[str]())
 
 
-def _read_genome_tables(
+def _import_genome_tables_into_draft(
     genomes: list[Path], groups: list[Path], draft: Path
 ) -> list[TableImportReport]:
     samples = _genome_file_samples(genomes)
@@ -133,7 +137,7 @@ def _read_genome_tables(
     cells = TableImportReport(
         table="Genotype", source=variants.source, read_count=genotype_rows, kept_count=genotype_rows
     )
-    return [check_import_counts_add_up(variants), cells, *reports]
+    return [import_report_whose_counts_add_up(variants), cells, *reports]
 
 
 def _genome_file_samples(genomes: list[Path]) -> list[str]:
@@ -257,7 +261,7 @@ def _write_sample_group_table(
               choices=tuple(samples)),
         DatasetField(name="group", kind="text", required=True, longest=40, column=second),
     ))  # fmt: skip
-    report = read_table(base, "Sample", plain, groups[0], to)
+    report = import_table_into_parquet(base, "Sample", plain, groups[0], to)
     group_rows = pl.read_parquet(to)
     sample_rows.join(group_rows, on="patient_id", how="left", maintain_order="left").write_parquet(
         to
@@ -334,7 +338,7 @@ def count_alleles(
         work = draft / WORK_TABLE
         work.mkdir()
         with open_import_database(work) as base:
-            groups = _select_genome_people_count_by_group(base, dataset, leave_out)
+            groups = _make_chosen_people_and_count_by_group(base, dataset, leave_out)
             _check_genome_group_sizes(dataset, groups, least_people)
             _judge_allele_cell_disclosure(base, dataset, least_people, smallest_cell)
             copy_query_to_parquet(base, _SHOWN_COUNTS, draft / "AlleleCount.parquet")
@@ -358,7 +362,7 @@ def count_alleles(
     return counts_dataset, genome_reports[0]
 
 
-def _select_genome_people_count_by_group(
+def _make_chosen_people_and_count_by_group(
     base: duckdb.DuckDBPyConnection, dataset: Dataset, leave_out: Iterable[str]
 ) -> dict[str, int]:
     """Make the table `chosen` of people and groups; return how many stand in each group."""

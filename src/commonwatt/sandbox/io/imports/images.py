@@ -25,7 +25,7 @@ from commonwatt.sandbox.domain.fhir import RESOURCES
 from commonwatt.sandbox.domain.import_report import (
     QUARANTINE,
     TableImportReport,
-    check_import_counts_add_up,
+    import_report_whose_counts_add_up,
 )
 from commonwatt.sandbox.io.imports.checked import WORK_TABLE
 from commonwatt.sandbox.io.imports.dataset import Dataset, publish_dataset
@@ -110,9 +110,11 @@ class _ImageReader:
     def _store_cleaned_image(self, path: Path) -> None:
         tags = _read_dicom_tags(path)
         # Without an id a study stands for its person, so that at least its images stay together.
-        person = _dicom_tag_text(tags, "PatientID") or _dicom_tag_text(tags, "StudyInstanceUID")
-        about = _check_dicom_tags(tags, person)
-        uid = _dicom_tag_text(tags, "SOPInstanceUID")
+        person = _dicom_tag_text_or_nul_if_unreadable(
+            tags, "PatientID"
+        ) or _dicom_tag_text_or_nul_if_unreadable(tags, "StudyInstanceUID")
+        about = _image_subject_of_checked_dicom_tags(tags, person)
+        uid = _dicom_tag_text_or_nul_if_unreadable(tags, "SOPInstanceUID")
         _require_dicom_rule(uid not in self.seen, "image seen before")
         described = self.people.get(person, about)
         _require_dicom_rule(described == about, "patient described otherwise before")
@@ -127,7 +129,9 @@ class _ImageReader:
         # kept. The day alone is the source's, because it moves with the person's other dates
         # later.
         row = _dicom_image_row(
-            _read_dicom_tags(cleaned), person, _parse_dicom_date(_dicom_tag_text(tags, "StudyDate"))
+            _read_dicom_tags(cleaned),
+            person,
+            _parse_dicom_date(_dicom_tag_text_or_nul_if_unreadable(tags, "StudyDate")),
         )
         data = cleaned.read_bytes()
         # Remembered only once the image is kept: after a broken file the same image may come
@@ -182,7 +186,7 @@ def _import_dicom_images_and_tables(
         rules={rule: reasons.count(rule) for rule in RULES},
     )  # fmt: skip
     return [
-        check_import_counts_add_up(images),
+        import_report_whose_counts_add_up(images),
         TableImportReport(
             table="ImageFile", source="DICOM", read_count=kept_count, kept_count=kept_count
         ),
@@ -198,27 +202,31 @@ def _read_dicom_tags(path: Path) -> Any:
         raise _ImageError("no DICOM file") from None
 
 
-def _dicom_tag_text(dicom_tags: Any, keyword: str) -> str:
+def _dicom_tag_text_or_nul_if_unreadable(dicom_tags: Any, keyword: str) -> str:
     try:
         return str(dicom_tags.get(keyword, "") or "").strip()
     except Exception:  # a value that its own type cannot hold
         return "\0"
 
 
-def _check_dicom_tags(tags: Any, person: str) -> _ImageSubject:
+def _image_subject_of_checked_dicom_tags(tags: Any, person: str) -> _ImageSubject:
     _require_dicom_rule("PixelData" in tags, "no image")
     _require_dicom_rule(person and person != "\0", "patient missing")
     _require_dicom_rule(
-        _UID.fullmatch(_dicom_tag_text(tags, "SOPInstanceUID")), "SOPInstanceUID malformed"
+        _UID.fullmatch(_dicom_tag_text_or_nul_if_unreadable(tags, "SOPInstanceUID")),
+        "SOPInstanceUID malformed",
     )
-    study = _dicom_tag_text(tags, "StudyInstanceUID")
+    study = _dicom_tag_text_or_nul_if_unreadable(tags, "StudyInstanceUID")
     _require_dicom_rule(not study or _UID.fullmatch(study), "StudyInstanceUID malformed")
-    _require_dicom_rule(_dicom_tag_text(tags, "Modality"), "Modality missing")
-    sex, birth = _dicom_tag_text(tags, "PatientSex"), _dicom_tag_text(tags, "PatientBirthDate")
+    _require_dicom_rule(_dicom_tag_text_or_nul_if_unreadable(tags, "Modality"), "Modality missing")
+    sex, birth = (
+        _dicom_tag_text_or_nul_if_unreadable(tags, "PatientSex"),
+        _dicom_tag_text_or_nul_if_unreadable(tags, "PatientBirthDate"),
+    )
     _require_dicom_rule(sex in _GENDERS, "PatientSex not of the value set")
     _require_dicom_rule(not birth or _parse_dicom_date(birth), "PatientBirthDate is no date")
     _require_dicom_rule(not birth or "1850" <= birth[:4] <= "2100", "PatientBirthDate out of range")
-    day = _dicom_tag_text(tags, "StudyDate")
+    day = _dicom_tag_text_or_nul_if_unreadable(tags, "StudyDate")
     _require_dicom_rule(not day or _parse_dicom_date(day), "StudyDate is no date")
     return _ImageSubject(gender=_GENDERS[sex], birth_on=_parse_dicom_date(birth))
 
@@ -240,21 +248,21 @@ def _parse_dicom_date(text: str) -> date | None:
 def _dicom_image_row(tags: Any, person: str, day: date | None) -> dict[str, Any]:
     """Return the row of a cleaned file; `day` moves with the other dates of its patient later."""
     return {
-        "id": _dicom_tag_text(tags, "SOPInstanceUID"),
+        "id": _dicom_tag_text_or_nul_if_unreadable(tags, "SOPInstanceUID"),
         "patient_id": person,
-        "study_id": _dicom_tag_text(tags, "StudyInstanceUID"),
-        "series_id": _dicom_tag_text(tags, "SeriesInstanceUID"),
-        "modality": _dicom_tag_text(tags, "Modality"),
-        "body_part": _dicom_tag_text(tags, "BodyPartExamined"),
-        "view_position": _dicom_tag_text(tags, "ViewPosition"),
-        "laterality": _dicom_tag_text(tags, "Laterality")
-        or _dicom_tag_text(tags, "ImageLaterality"),
+        "study_id": _dicom_tag_text_or_nul_if_unreadable(tags, "StudyInstanceUID"),
+        "series_id": _dicom_tag_text_or_nul_if_unreadable(tags, "SeriesInstanceUID"),
+        "modality": _dicom_tag_text_or_nul_if_unreadable(tags, "Modality"),
+        "body_part": _dicom_tag_text_or_nul_if_unreadable(tags, "BodyPartExamined"),
+        "view_position": _dicom_tag_text_or_nul_if_unreadable(tags, "ViewPosition"),
+        "laterality": _dicom_tag_text_or_nul_if_unreadable(tags, "Laterality")
+        or _dicom_tag_text_or_nul_if_unreadable(tags, "ImageLaterality"),
         "studied_on": day,
         "rows": int(tags.Rows),
         "columns": int(tags.Columns),
         "frames": int(tags.get("NumberOfFrames", 1) or 1),
         "bits": int(tags.BitsAllocated),
-        "photometric": _dicom_tag_text(tags, "PhotometricInterpretation"),
+        "photometric": _dicom_tag_text_or_nul_if_unreadable(tags, "PhotometricInterpretation"),
     }
 
 

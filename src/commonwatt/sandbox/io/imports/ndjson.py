@@ -25,7 +25,7 @@ from commonwatt.sandbox.io.imports.checked import (
     mark_duplicate_records,
     write_checked_import,
 )
-from commonwatt.sandbox.io.imports.compressed import check_compressed_import_file, open_import_file
+from commonwatt.sandbox.io.imports.compressed import check_zstd_import_file_whole, open_import_file
 
 _LARGEST_RECORD: Final = 64 << 20
 _OTHER: Final = "Other"
@@ -36,7 +36,7 @@ DUPLICATE: Final = "id seen before"
 ORPHAN: Final = "patient not in this dataset"
 
 
-def read_fhir_resource(
+def import_fhir_resource_into_parquet(
     base: duckdb.DuckDBPyConnection, resource: FhirResource, sources: list[Path], to: Path
 ) -> TableImportReport:
     """Read NDJSON files of one resource type into the Parquet file `to`.
@@ -48,7 +48,7 @@ def read_fhir_resource(
     """
     # Before the first row is read: half a file must not be imported as if it were whole.
     for source in sources:
-        check_compressed_import_file(source)
+        check_zstd_import_file_whole(source)
     try:
         base.execute(_checked_fhir_resource_sql(resource, sources))
     except duckdb.Error as error:

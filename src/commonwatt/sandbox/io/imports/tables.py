@@ -32,7 +32,7 @@ from commonwatt.sandbox.io.imports.checked import (
     mark_duplicate_records,
     write_checked_import,
 )
-from commonwatt.sandbox.io.imports.compressed import check_compressed_import_file
+from commonwatt.sandbox.io.imports.compressed import check_zstd_import_file_whole
 from commonwatt.sandbox.io.imports.lenient_csv import (
     FAULT,
     NO_TEXT,
@@ -78,7 +78,7 @@ def _omop_field_kind_and_length(datatype: str) -> tuple[str, int | None]:
     return name, None
 
 
-def read_table(
+def import_table_into_parquet(
     base: duckdb.DuckDBPyConnection,
     name: str,
     plain: TableFileSchema,
@@ -95,7 +95,7 @@ def read_table(
             base, plain, source, to.parent / WORK_TABLE / f"{name}.loose"
         )
         fields_by_column = _table_fields_by_column(source, header, plain.fields)
-        _check_raw_import_table(base, fields_by_column)
+        _make_checked_import_table(base, fields_by_column)
     except duckdb.Error as error:
         raise DataImportError(
             source.name,
@@ -126,7 +126,7 @@ def _load_raw_import_table(
     base: duckdb.DuckDBPyConnection, plain: TableFileSchema, source: Path, work: Path
 ) -> dict[str, str]:
     """Read every cell as text into `raw`; return the columns by lower-case name."""
-    check_compressed_import_file(source)
+    check_zstd_import_file_whole(source)
     make = "CREATE OR REPLACE TEMP TABLE raw AS SELECT COLUMNS(*)::VARCHAR,"
     # Numbered before anything is dropped, so that a quarantined row can be found in the
     # custodian's file.
@@ -159,7 +159,7 @@ def _table_fields_by_column(
     return {header[field.heading]: field for field in fields if field.heading in header}
 
 
-def _check_raw_import_table(
+def _make_checked_import_table(
     base: duckdb.DuckDBPyConnection, fields_by_column: Mapping[str, DatasetField]
 ) -> None:
     values = ", ".join(

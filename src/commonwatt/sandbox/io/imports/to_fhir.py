@@ -193,7 +193,7 @@ def make_fhir_tables(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, 
             if mapping.resource == resource and draft_tables.has(mapping.table)
         ]
         if mappings:
-            row_counts[resource] = _fhir_resource_of_omop_rows(
+            row_counts[resource] = _make_fhir_resource_and_count_rows(
                 base, draft_tables, resource, mappings
             )
     return row_counts
@@ -262,7 +262,7 @@ def _make_fhir_patients(base: duckdb.DuckDBPyConnection, draft_tables: OmopDraft
     return _checked_fhir_row_count(base, draft_tables, "Patient", ["person"], "")
 
 
-def _fhir_resource_of_omop_rows(
+def _make_fhir_resource_and_count_rows(
     base: duckdb.DuckDBPyConnection,
     draft_tables: OmopDraftTables,
     resource: str,

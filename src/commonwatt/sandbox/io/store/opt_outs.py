@@ -36,7 +36,7 @@ def opt_out_reaches(opted_out: ConsentScope, use: ConsentScope) -> bool:
     return opted_out in (ConsentScope.ALL, ConsentScope.RESEARCH) or opted_out is use
 
 
-def record_opt_out(
+def add_opt_out_or_withdrawal_row(
     tx: sa.Connection, project: str, person: str, scope: ConsentScope, *, out: bool
 ) -> None:
     """Put on record that a person opted out of `scope`, or took that back."""
@@ -44,7 +44,7 @@ def record_opt_out(
     tx.execute(schema.opt_outs.insert().values(row))
 
 
-def excluded_people(tx: sa.Connection, project: str, use: ConsentScope) -> frozenset[str]:
+def opted_out_tokens_for_use(tx: sa.Connection, project: str, use: ConsentScope) -> frozenset[str]:
     """Return the people whom a use must not see, by their tokens in the project."""
     columns = (schema.opt_outs.c.person, schema.opt_outs.c.scope, schema.opt_outs.c.out)
     query = (

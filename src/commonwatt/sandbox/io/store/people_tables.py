@@ -36,7 +36,7 @@ def people_in_tables(tables: Iterable[Path]) -> frozenset[str]:
     return frozenset(people)
 
 
-def table_without_people(table: Path, people: frozenset[str], copies_folder: Path) -> Path:
+def path_of_table_without_people(table: Path, people: frozenset[str], copies_folder: Path) -> Path:
     """Return a table without `people`: itself, or a filtered copy made once.
 
     The copy's name is a digest of the people and of the table's place, so a
@@ -49,21 +49,21 @@ def table_without_people(table: Path, people: frozenset[str], copies_folder: Pat
     rows = pl.scan_parquet(table).filter(~pl.col(column).cast(pl.String).is_in(excluded))
     # Sorted, so that the same people name the same copy in whatever order the set was built.
     key_parts = [str(table), *sorted(people)]
-    return cached_isolated_job_table(
+    return path_of_cached_isolated_job_table(
         copies_folder, key_parts, lambda draft: rows.collect().write_parquet(draft)
     )
 
 
-def isolated_job_table_as_csv(table: Path, copies_folder: Path) -> Path:
+def path_of_isolated_job_table_as_csv(table: Path, copies_folder: Path) -> Path:
     """Return a table as CSV, for programs that read no Parquet; lists become JSON text."""
-    return cached_isolated_job_table(
+    return path_of_cached_isolated_job_table(
         copies_folder,
         ["csv", str(table)],
         lambda draft: _dataset_table_nested_as_json(table).write_csv(draft),
     )
 
 
-def cached_isolated_job_table(
+def path_of_cached_isolated_job_table(
     copies_folder: Path, key_parts: Iterable[str], write: Callable[[Path], object]
 ) -> Path:
     """Return the copy that `words` name, written now if it is not there."""

@@ -239,7 +239,7 @@ def trained_model_rows(tx: sa.Connection, project: str) -> list[dict[str, Any]]:
     Opt-outs are looked up now and not copied, so the answer holds from the moment
     an opt-out is on record.
     """
-    excluded = consent.excluded_people(tx, project, consent_scope(tx, project))
+    excluded = consent.opted_out_tokens_for_use(tx, project, consent_scope(tx, project))
     table = schema.models
     rows = tx.execute(sa.select(table).where(table.c.room == project).order_by(table.c.output))
     # Looked up now: an opt-out that was copied into a column could be on record a moment before

@@ -183,7 +183,7 @@ class ProjectBase:
 
     def opted_out_people(self, tx: sa.Connection) -> frozenset[str]:
         """Return the tokens of those whom no use of this project may see, as `tx` sees it."""
-        return consent.excluded_people(tx, self.name, records.consent_scope(tx, self.name))
+        return consent.opted_out_tokens_for_use(tx, self.name, records.consent_scope(tx, self.name))
 
     def dataset(self, name: str, states: set[DatasetState]) -> Dataset:
         """Return a dataset that is in one of `states`.

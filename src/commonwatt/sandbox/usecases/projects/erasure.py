@@ -33,7 +33,7 @@ from commonwatt.sandbox.io.imports.erase import (
     dataset_holds_person,
     finish_dataset_rewrite,
     rewrite_dataset_without,
-    tables_without_link,
+    tables_with_rows_of_no_person,
 )
 from commonwatt.sandbox.io.store.wipe import WipeProof, wipe
 from commonwatt.sandbox.usecases.projects.project import Project
@@ -114,7 +114,9 @@ def erase_person(
     plan = _erasure_plan(project, frozenset({person, token}))
     _check_copies_can_be_made_anew(project, plan, delete_copies=delete_copies)
     with project.transaction() as tx:
-        consent.record_opt_out(tx, project.name, token, consent.ConsentScope.ALL, out=True)
+        consent.add_opt_out_or_withdrawal_row(
+            tx, project.name, token, consent.ConsentScope.ALL, out=True
+        )
         project.record_step(tx, "erase", {"state": "begun"}, by=by, at=at)
     wiped, left_before, proof = _wipe_outputs_of_jobs(project, plan.jobs, by=by, at=at)
     for copy in plan.copies:
@@ -185,7 +187,9 @@ def _erasure_plan(project: Project, names: frozenset[str]) -> _ErasurePlan:
             if use["dataset"] in affected or states.get(use["dataset"]) == DatasetState.DELETED
         ],
         unlinked=[
-            f"{name}/{table}" for name in affected for table in tables_without_link(datasets[name])
+            f"{name}/{table}"
+            for name in affected
+            for table in tables_with_rows_of_no_person(datasets[name])
         ],
     )
 
@@ -220,7 +224,7 @@ def _wipe_outputs_of_jobs(
         ]
         inside = [row for row in outputs if row["state"] != OutputState.RELEASED]
         for row in inside:
-            _reject_output(project, tx, row, by=by, at=at)
+            _reject_output_unless_settled(project, tx, row, by=by, at=at)
     # Nobody can say of a file that it does not hold the person: a stopped output may be the very
     # table, and a log holds what a job printed.
     paths = [project.folder / "outputs" / row["output"] for row in inside]
@@ -230,7 +234,7 @@ def _wipe_outputs_of_jobs(
     return [row["output"] for row in inside], released, proof
 
 
-def _reject_output(
+def _reject_output_unless_settled(
     project: Project, tx: sa.Connection, row: dict[str, Any], *, by: Signer, at: datetime
 ) -> None:
     if OutputState(row["state"]) not in (OutputState.WAITING, OutputState.APPROVED):

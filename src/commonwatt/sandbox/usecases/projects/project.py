@@ -23,7 +23,7 @@ import commonwatt.sandbox.io.store.people_tables as people_tables
 import commonwatt.sandbox.io.store.records as records
 import commonwatt.sandbox.io.store.schema as schema
 from commonwatt.core.files import save_bytes
-from commonwatt.core.identifiers import IdentifierKind, check_identifier
+from commonwatt.core.identifiers import IdentifierKind, valid_identifier
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger, Signer, actor_id_of
 from commonwatt.ledger.roles import LedgerRole
@@ -55,7 +55,7 @@ from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 from commonwatt.sandbox.engines.isolation.node import JobOutcome
 from commonwatt.sandbox.engines.privacy import account
 from commonwatt.sandbox.engines.privacy.measures import NoisyAnswer
-from commonwatt.sandbox.engines.risk.report import RiskReport, assess_risk
+from commonwatt.sandbox.engines.risk.report import RiskReport, reidentification_risk_report
 from commonwatt.sandbox.engines.synthetic.tables import SyntheticTable, make_synthetic_tables
 from commonwatt.sandbox.io.imports.dataset import Dataset, load_dataset
 from commonwatt.sandbox.io.store.records import DataUse, OutputRecord
@@ -68,7 +68,7 @@ from commonwatt.sandbox.usecases.projects.requests import (
     QueryResult,
     SubmissionResult,
 )
-from commonwatt.sandbox.usecases.projects.status import project_state_rows
+from commonwatt.sandbox.usecases.projects.status import project_state_dict
 from commonwatt.stores.migrate import migration_copies_of
 from commonwatt.stores.opening import prepare_store
 from commonwatt.stores.schemas import BUDGETS, PROJECTS
@@ -90,7 +90,7 @@ class Project(ProjectBase):
             IdentifierError: No project may be called so.
             ProjectError: A project of that name exists.
         """
-        check_identifier(IdentifierKind.PROJECT, facts.name, "project")
+        valid_identifier(IdentifierKind.PROJECT, facts.name, "project")
         prepare_project_tables(ledger)
         project = cls(ledger, folder, facts.name)
         row = {
@@ -161,7 +161,7 @@ class Project(ProjectBase):
         # made anew and looked up.
         leave_out = self._people_of_tokens(people, self.opted_out_person_tokens())
         deidentified = deidentify(raw, self.store, name, key=self.key, leave_out=leave_out)
-        report = assess_risk(raw, deidentified, key=self.key)
+        report = reidentification_risk_report(raw, deidentified, key=self.key)
         body = {"files": deidentified.files, "k": report.risk.k, "risk": report.sha256}
         self._add_deidentified_dataset(source, name, report.sha256, body, by=by, at=at)
         return deidentified, report
@@ -178,7 +178,7 @@ class Project(ProjectBase):
         with self.ledger.reading() as tx:
             # A project of another scope may hold genomes, too, and an opt-out of genomics alone
             # does not reach that scope.
-            excluded = self.opted_out_people(tx) | consent.excluded_people(
+            excluded = self.opted_out_people(tx) | consent.opted_out_tokens_for_use(
                 tx, self.name, consent.ConsentScope.GENOMICS
             )
         leave_out = self._people_of_tokens(genomes.people_of_genomes(raw), excluded)
@@ -302,7 +302,7 @@ class Project(ProjectBase):
         self.check_exists()
         token = pseudonym(self.key, person)
         with self.transaction() as tx:
-            consent.record_opt_out(tx, self.name, token, scope, out=out)
+            consent.add_opt_out_or_withdrawal_row(tx, self.name, token, scope, out=out)
             self.record_step(tx, "opt-out", {"scope": scope.value, "out": out}, by=by, at=at)
         wipe([self.folder / "views"])
 
@@ -319,7 +319,7 @@ class Project(ProjectBase):
         self.check_may_step(by, at, "submit")
         dataset = self.dataset(request.dataset, {DatasetState.SIGNED})
         provenance = self._output_provenance(dataset, request)
-        number = self._record_job_start(node, request, provenance, by=by, at=at)
+        number = self._record_job_start_under_new_number(node, request, provenance, by=by, at=at)
         outputs_folder = self.folder / "outputs"
         outputs_folder.mkdir(exist_ok=True)
         began_s = time.monotonic()
@@ -448,7 +448,7 @@ class Project(ProjectBase):
         # without an entry would be a leak.
         return save_bytes(data, to / f"{row.job}-{row.name}")
 
-    def grant_privacy_budget(
+    def set_privacy_budget(
         self, epsilon: float, *, person: str = "", by: Signer, at: datetime
     ) -> None:
         """Set the privacy budget of the project, or of one person in it by their actor id."""
@@ -498,7 +498,7 @@ class Project(ProjectBase):
         number = f"ask-{secrets.token_hex(6)}"
         # Committed before the data are read. Whatever fails below gives nothing back: a refund
         # for some failures would itself be an answer about the data.
-        excluded = self._spend_privacy_budget(
+        excluded = self._spend_budget_and_list_excluded(
             number, "ask", signed, epsilon, tuple(tables), purpose, by=by, at=at
         )
         answer = measure(signed, excluded)
@@ -561,13 +561,15 @@ class Project(ProjectBase):
                 )
         number = f"twin-{secrets.token_hex(6)}"
         names = tuple(sorted(tables))
-        excluded = self._spend_privacy_budget(
+        excluded = self._spend_budget_and_list_excluded(
             number, "twin", signed, epsilon, names, "twin", by=by, at=at
         )
         copies_folder = self.folder / "views"
         frames = {
             name: pl.read_parquet(
-                people_tables.table_without_people(signed.table_path(name), excluded, copies_folder)
+                people_tables.path_of_table_without_people(
+                    signed.table_path(name), excluded, copies_folder
+                )
             )
             for name in names
         }
@@ -584,7 +586,7 @@ class Project(ProjectBase):
 
     def status(self) -> dict[str, Any]:
         """Return the project's state, datasets, outputs and models; no value of a record."""
-        return project_state_rows(self.ledger, self.name)
+        return project_state_dict(self.ledger, self.name)
 
     # What the moves are made of.
 
@@ -618,7 +620,7 @@ class Project(ProjectBase):
             opted_out=self.opted_out_person_tokens(), held_out=held,
         )  # fmt: skip
 
-    def _record_job_start(
+    def _record_job_start_under_new_number(
         self,
         node: IsolatedJobRunner,
         request: JobSubmission,
@@ -659,7 +661,7 @@ class Project(ProjectBase):
         """Return the job with the tables that it may see."""
         copies_folder = self.folder / "views"
         inputs = {
-            table.lower(): people_tables.table_without_people(
+            table.lower(): people_tables.path_of_table_without_people(
                 provenance.dataset.table_path(table), provenance.unseen_people, copies_folder
             )
             for table in request.tables
@@ -673,13 +675,13 @@ class Project(ProjectBase):
                 *sorted(provenance.unseen_people),
             ]
             rows = training_table(provenance.dataset, training, provenance.unseen_people)
-            inputs[TRAIN] = people_tables.cached_isolated_job_table(
+            inputs[TRAIN] = people_tables.path_of_cached_isolated_job_table(
                 copies_folder, key_parts, rows.write_parquet
             )
         # R as Debian ships it reads no Parquet, and a job cannot install packages.
         if request.language is JobLanguage.R:
             inputs = {
-                name: people_tables.isolated_job_table_as_csv(path, copies_folder)
+                name: people_tables.path_of_isolated_job_table_as_csv(path, copies_folder)
                 for name, path in inputs.items()
             }
         return IsolatedJob(
@@ -781,7 +783,7 @@ class Project(ProjectBase):
             opted_out_since=model is not None and bool(model["opted_out_since"]),
         )  # fmt: skip
 
-    def _spend_privacy_budget(
+    def _spend_budget_and_list_excluded(
         self,
         number: str,
         step: str,

@@ -17,10 +17,10 @@ from commonwatt.sandbox.usecases.projects.context import ProjectContext
 
 def project_status(context: ProjectContext) -> dict[str, Any]:
     """Return the state of a project, its datasets and its outputs."""
-    return with_ledger(context.ledger, lambda ledger: project_state_rows(ledger, context.project))
+    return with_ledger(context.ledger, lambda ledger: project_state_dict(ledger, context.project))
 
 
-def project_state_rows(ledger: Ledger, project: str) -> dict[str, Any]:
+def project_state_dict(ledger: Ledger, project: str) -> dict[str, Any]:
     """Return a project's state, datasets, outputs and models; no value of a record.
 
     Raises:

@@ -2,7 +2,7 @@
 
 Inputs are joined by a Gaussian copula: normal scores are correlated, then each
 score is carried to its marginal through a table of quantiles, so that a draw
-costs a handful of additions. `draw_gpu_hour_costs_reference` is the obvious reference.
+costs a handful of additions. `reference_gpu_hour_costs_of_scores` is the obvious reference.
 
 Sobol indices are those of the independent scores *before* correlation, in the
 order of the model: an input's share includes what it brings along in the inputs
@@ -210,7 +210,7 @@ def draw_gpu_hour_costs(
     return gpu_hour_cost_summary(cost)
 
 
-def draw_gpu_hour_costs_reference(cells: SiteCells, scores: F32) -> F64:
+def reference_gpu_hour_costs_of_scores(cells: SiteCells, scores: F32) -> F64:
     """Return the cost of given normal scores, one at a time: the obvious reference."""
     lower = cost_input_cholesky(CORRELATIONS)
     costs: list[float] = []

@@ -83,7 +83,9 @@ def break_even_utilisation(first: CostInputs, second: CostInputs) -> float | Non
     return utilisation_for_gpu_hour_cost(first, levelised_cost_of_compute(second))
 
 
-def break_even_tariff(inputs: CostInputs, rent: float, *, useful_share: float = 1.0) -> float:
+def break_even_tariff_usd_per_kwh(
+    inputs: CostInputs, rent: float, *, useful_share: float = 1.0
+) -> float:
     """Return the tariff at which owning costs as much as renting [USD/kWh].
 
     Above it renting is cheaper; cost is a straight line in the tariff.
@@ -99,7 +101,7 @@ def break_even_tariff(inputs: CostInputs, rent: float, *, useful_share: float = 
     return (rent / useful_share - at_zero) / (at_one - at_zero)
 
 
-def break_even_site_map(first: CostInputs, second: CostInputs, shares: F64, ratios: F64) -> F64:
+def site_cost_ratio_matrix(first: CostInputs, second: CostInputs, shares: F64, ratios: F64) -> F64:
     """Return cost of `first` over `second` by the first's utilisation and hardware price ratio.
 
     Args:

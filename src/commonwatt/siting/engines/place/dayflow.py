@@ -28,7 +28,9 @@ EPS = 1e-9  # flow below it is rounding: an arc with less left is full
 
 
 @njit()
-def _push_placement_path_node(heap: F64, node: I64, size: int, key: float, what: int) -> int:
+def _heap_size_after_pushing_placement_node(
+    heap: F64, node: I64, size: int, key: float, what: int
+) -> int:
     i = size
     while i > 0:
         up = (i - 1) >> 1
@@ -41,7 +43,7 @@ def _push_placement_path_node(heap: F64, node: I64, size: int, key: float, what:
 
 
 @njit()
-def _pop_placement_node(heap: F64, node: I64, size: int) -> int:
+def _heap_size_after_popping_placement_node(heap: F64, node: I64, size: int) -> int:
     """Move the last entry to the top and let it sink; the caller has read the top."""
     size -= 1
     key, what = heap[size], node[size]
@@ -132,12 +134,12 @@ def _search_placement_path(  # noqa: C901, PLR0912, PLR0915  one search, whole f
     hours, classes = lam.shape
     pools = mu.shape[1]
     first_pool = hours * classes
-    filled = _push_placement_path_node(heap, queue, 0, 0.0, source)
+    filled = _heap_size_after_pushing_placement_node(heap, queue, 0, 0.0, source)
     dist[source], parent[source], stamp[source] = 0.0, -1, mark
     shortest, last, unserved, count = np.inf, -1, False, 0
     while filled > 0:
         d, u = heap[0], queue[0]
-        filled = _pop_placement_node(heap, queue, filled)
+        filled = _heap_size_after_popping_placement_node(heap, queue, filled)
         # No node beyond the shortest way out can better it: Dijkstra ends at the sink, not at the
         # last node.
         if d >= shortest:
@@ -167,7 +169,9 @@ def _search_placement_path(  # noqa: C901, PLR0912, PLR0915  one search, whole f
                     if size[j] - used[h, j] > EPS:
                         shortest, last, unserved = new, v, False
                     else:
-                        filled = _push_placement_path_node(heap, queue, filled, new, v)
+                        filled = _heap_size_after_pushing_placement_node(
+                            heap, queue, filled, new, v
+                        )
             for step in (-1, 1):
                 next_hour = h + step
                 if next_hour < 0 or next_hour >= hours:
@@ -178,7 +182,9 @@ def _search_placement_path(  # noqa: C901, PLR0912, PLR0915  one search, whole f
                     new = d + max(lam[next_hour, k] - price, 0.0)
                     if new < shortest and (stamp[v] != mark or new < dist[v]):
                         dist[v], parent[v], stamp[v] = new, u, mark
-                        filled = _push_placement_path_node(heap, queue, filled, new, v)
+                        filled = _heap_size_after_pushing_placement_node(
+                            heap, queue, filled, new, v
+                        )
         else:
             h, j = hour[u], item[u]
             for k in range(classes):
@@ -187,7 +193,9 @@ def _search_placement_path(  # noqa: C901, PLR0912, PLR0915  one search, whole f
                     new = d + max(lam[h, k] - cost[h, k, j] - mu[h, j], 0.0)
                     if new < shortest and (stamp[v] != mark or new < dist[v]):
                         dist[v], parent[v], stamp[v] = new, u, mark
-                        filled = _push_placement_path_node(heap, queue, filled, new, v)
+                        filled = _heap_size_after_pushing_placement_node(
+                            heap, queue, filled, new, v
+                        )
     return shortest, last, unserved, count
 
 
@@ -259,7 +267,7 @@ def _copy_placement_load_to_flow(load: F64, flow: F64) -> None:
 
 
 @njit()
-def solve_placement_day_unserved_load(
+def solve_placement_day_unserved_gpu_hours(
     cost: F64,
     demand: F64,
     reach: I64,
@@ -344,7 +352,7 @@ def solve_placement_day_unserved_load(
 
 
 @njit()
-def placement_day_cost_bound(
+def placement_day_cost_bound_adding_slope(
     cost: F64,
     demand: F64,
     reach: I64,

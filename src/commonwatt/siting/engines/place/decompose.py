@@ -34,8 +34,8 @@ from commonwatt.siting.domain.placement import (
     placement_running_cost_usd,
 )
 from commonwatt.siting.engines.place.dayflow import (
-    placement_day_cost_bound,
-    solve_placement_day_unserved_load,
+    placement_day_cost_bound_adding_slope,
+    solve_placement_day_unserved_gpu_hours,
 )
 from commonwatt.siting.engines.place.exact import (
     build_placement_model,
@@ -145,11 +145,11 @@ def cut_placement_into_days(problem: PlacementProblem) -> DailyProblem:
         max_size=np.ascontiguousarray(deferred_load_limit(problem)[order].T),
         run_usd=np.ascontiguousarray(problem.run_usd.T),
         group=(np.arange(number) // size).astype(np.int64),
-        penalty=problem.unserved_load_penalty_usd(),
+        penalty=problem.unserved_penalty_usd_per_gpu_hour(),
     )
 
 
-def placement_day_cost(days: DailyProblem, day: int) -> F64:
+def placement_day_usd_per_gpu_hour(days: DailyProblem, day: int) -> F64:
     """Return the cost of load on one day [USD/GPU-hour], shape (DAY, K, J)."""
     part = slice(day * DAY, (day + 1) * DAY)
     return days.draw[None, :, None] * days.run_usd[part][:, None, :] + days.move_usd
@@ -194,8 +194,8 @@ def try_placement_size(
     flow, mu, missing = cached.flow.copy(), cached.mu.copy(), cached.missing.copy()
     for day in np.flatnonzero(missing > 0).tolist():
         part = slice(day * DAY, (day + 1) * DAY)
-        missing[day] = solve_placement_day_unserved_load(
-            placement_day_cost(days, day),
+        missing[day] = solve_placement_day_unserved_gpu_hours(
+            placement_day_usd_per_gpu_hour(days, day),
             days.demand[part],
             days.reach,
             days.counts,
@@ -242,10 +242,10 @@ def _cutting_plane_and_running_cost(
     for day in range(days.days_in_problem):
         part, cost, group = (
             slice(day * DAY, (day + 1) * DAY),
-            placement_day_cost(days, day),
+            placement_day_usd_per_gpu_hour(days, day),
             days.group[day],
         )
-        plane.level[group] += placement_day_cost_bound(
+        plane.level[group] += placement_day_cost_bound_adding_slope(
             cost, days.demand[part], days.reach, days.counts, days.defer_h, days.penalty,
             mu[part], plane.slope[group],
         )  # fmt: skip

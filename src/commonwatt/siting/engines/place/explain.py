@@ -23,11 +23,11 @@ from commonwatt.siting.domain.placement import (
     PlacementProblem,
     placement_carbon_kg,
 )
-from commonwatt.siting.engines.place.dayflow import solve_placement_day_unserved_load
+from commonwatt.siting.engines.place.dayflow import solve_placement_day_unserved_gpu_hours
 from commonwatt.siting.engines.place.decompose import (
     DailyProblem,
     cut_placement_into_days,
-    placement_day_cost,
+    placement_day_usd_per_gpu_hour,
     solve_placement_by_days,
 )
 
@@ -232,8 +232,8 @@ def _placement_days_by_load(days: DailyProblem) -> list[int]:
 def _placement_day_unserved_and_carbon_kg(days: DailyProblem, day: int) -> tuple[float, float]:
     classes, pools, _ = days.problem.shape
     flow, mu = np.zeros((DAY, classes, pools)), np.zeros((DAY, pools))
-    part, cost = slice(day * DAY, (day + 1) * DAY), placement_day_cost(days, day)
-    unserved = solve_placement_day_unserved_load(
+    part, cost = slice(day * DAY, (day + 1) * DAY), placement_day_usd_per_gpu_hour(days, day)
+    unserved = solve_placement_day_unserved_gpu_hours(
         cost, days.demand[part], days.reach, days.counts, days.max_size[part],
         days.problem.max_size, 1e9, flow, mu,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.market import PowerMarket
 from commonwatt.siting.domain.placement import DAY, F64, I64, Bools
-from commonwatt.siting.engines.place.dayflow import solve_placement_day_unserved_load
+from commonwatt.siting.engines.place.dayflow import solve_placement_day_unserved_gpu_hours
 
 HINDSIGHT_HOURS: Final = (
     28 * DAY
@@ -117,14 +117,14 @@ def placement_outcome_at_origin(case: RollingCase) -> RollingOutcome:
     return _rolling_placement_outcome(case, load)
 
 
-def plan_day_ahead(case: RollingCase) -> RollingOutcome:
+def outcome_of_day_ahead_planning(case: RollingCase) -> RollingOutcome:
     """Return what it costs with day-ahead prices and yesterday's carbon."""
     return _rolling_placement_outcome(
         case, _rolling_placement_load(case, commit=DAY, look=2 * DAY, hindsight=False)
     )
 
 
-def plan_in_hindsight(case: RollingCase) -> RollingOutcome:
+def outcome_of_planning_in_hindsight(case: RollingCase) -> RollingOutcome:
     """Return what it costs when everything is known."""
     return _rolling_placement_outcome(
         case,
@@ -193,7 +193,7 @@ def _placement_window_load(
     # A thousand times the dearest hour: no price is high enough to leave load unserved.
     flow, mu = np.zeros((hours, classes, regions)), np.zeros((hours, regions))
     full = np.repeat(hourly_cost[:, None, :], classes, axis=1)
-    left = solve_placement_day_unserved_load(
+    left = solve_placement_day_unserved_gpu_hours(
         full, arrivals, reach, counts.astype(np.int64), room, case.size,
         float(np.abs(hourly_cost).max() * 1000 + 1), flow, mu,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from commonwatt.core.messages import Message
-from commonwatt.treasury.domain.errors import BondError, check_treasury_share
+from commonwatt.treasury.domain.errors import BondError, checked_treasury_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Tranche:
                 found=Message("maturity in {matures}, issue in {issued}", years),
                 wanted=Message("a maturity after the issue"),
             )
-        check_treasury_share(f"bond {self.name}, coupon", self.coupon, BondError)
+        checked_treasury_share(f"bond {self.name}, coupon", self.coupon, BondError)
 
     def is_outstanding_after(self, year: int) -> bool:
         """Return whether it is owed at the end of the fiscal year that starts in `year`."""

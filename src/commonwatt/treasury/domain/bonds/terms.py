@@ -11,7 +11,7 @@ from enum import StrEnum
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.bonds.calendars import Calendar, RollConvention
 from commonwatt.treasury.domain.bonds.day_count import DayCount
-from commonwatt.treasury.domain.errors import BondError, check_treasury_share
+from commonwatt.treasury.domain.errors import BondError, checked_treasury_share
 
 
 class Amortisation(StrEnum):
@@ -97,7 +97,7 @@ class Bond:
         # Ahead of the bounds, whose remedy (0.05 for five per cent) is no help with NaN.
         if not math.isfinite(self.coupon):
             raise BondError(f"{where}, coupon", found=str(self.coupon), wanted=Message("a number"))
-        check_treasury_share(f"{where}, coupon", self.coupon, BondError)
+        checked_treasury_share(f"{where}, coupon", self.coupon, BondError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,12 +75,12 @@ def run_debt_fan(
     blocks = range(-(-paths // BLOCK))
     # Threads are enough: the kernel and NumPy's generators hold no lock while they run.
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        for counts in pool.map(partial(_run_debt_fan_block, task), blocks):
+        for counts in pool.map(partial(_fill_debt_fan_block_counting_events, task), blocks):
             out.counts[:] += counts
     return out
 
 
-def _run_debt_fan_block(task: _FanTask, block: int) -> I64:
+def _fill_debt_fan_block_counting_events(task: _FanTask, block: int) -> I64:
     years, paths = task.out.debt.shape
     # A whole block is drawn even where fewer paths are wanted, so that the first thousand
     # paths of a million are the thousand of a small run.

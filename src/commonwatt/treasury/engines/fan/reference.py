@@ -79,7 +79,7 @@ def run_reference_debt_path(
         state[PRIMARY] += model.reaction * gap
         # The country's own currency is the unit of account and never moves.
         fx = [1.0, *(fx[c] * math.exp(shocks[FX - 1 + c]) for c in (1, 2, 3))]
-        due, cost = _debt_service_by_currency(inputs, issued, t)
+        due, cost = _debt_service_moving_buckets_a_year(inputs, issued, t)
         red = sum(f * d for f, d in zip(fx, due, strict=True))
         paid = sum(f * c for f, c in zip(fx, cost, strict=True))
         gdp *= 1 + max(inputs.growth[t] + unsure[GROWTH] + state[GROWTH], WORST_GROWTH)
@@ -100,7 +100,7 @@ def run_reference_debt_path(
     return rows
 
 
-def _debt_service_by_currency(
+def _debt_service_moving_buckets_a_year(
     inputs: FanInputs, issued: list[list[BondBucket]], t: int
 ) -> tuple[list[float], list[float]]:
     """Return redemptions and interest by currency, and move every bucket a year on."""

@@ -55,7 +55,7 @@ class CentreLife:
     service: tuple[DebtService, ...]
 
 
-def fiscal_market_test_sales_share(life: CentreLife) -> float:
+def fiscal_market_test_sales_over_cost(life: CentreLife) -> float:
     """Return sales over production costs: running cost, refresh and loan interest."""
     sales = sum(o.revenue for o in life.operating)
     costs = sum(o.cost + o.refresh for o in life.operating) + sum(s.interest for s in life.service)
@@ -69,7 +69,7 @@ def is_centre_loan_government_debt(life: CentreLife, route: FinancingRoute) -> b
         case FinancingRoute.ON_BUDGET:
             return True
         case FinancingRoute.GUARANTEE:
-            return fiscal_market_test_sales_share(life) < MARKET_TEST
+            return fiscal_market_test_sales_over_cost(life) < MARKET_TEST
         case FinancingRoute.PPP:
             terms = life.centre.ppp
             # Construction risk, and at least one of availability and demand risk.
@@ -84,7 +84,9 @@ def government_book_years(life: CentreLife, route: FinancingRoute) -> tuple[Book
     periods = life.centre.building_periods + life.centre.operating_periods
     per_year = life.centre.periods_per_year
     inside = is_centre_loan_government_debt(life, route)
-    payment = ppp_availability_payment_cents(life) if route is FinancingRoute.PPP else 0.0
+    payment = (
+        ppp_availability_payment_cents_per_period(life) if route is FinancingRoute.PPP else 0.0
+    )
     return tuple(
         _government_book_year(life, route, year, inside=inside, payment=payment)
         for year in range(periods // per_year)
@@ -130,7 +132,7 @@ def _loan_balance_at_government_year_end(
     return 0.0
 
 
-def public_financing_need_bn(life: CentreLife, route: FinancingRoute) -> dict[int, float]:
+def public_financing_need_bn_by_year(life: CentreLife, route: FinancingRoute) -> dict[int, float]:
     """Return what a route asks of the treasury each year, in bn, before any finance cost.
 
     On budget that is building and running less user charges; the government's own bonds
@@ -139,7 +141,9 @@ def public_financing_need_bn(life: CentreLife, route: FinancingRoute) -> dict[in
     """
     centre = life.centre
     per_year, builds = centre.periods_per_year, len(life.draws)
-    payment = ppp_availability_payment_cents(life) if route is FinancingRoute.PPP else 0.0
+    payment = (
+        ppp_availability_payment_cents_per_period(life) if route is FinancingRoute.PPP else 0.0
+    )
     need: dict[int, float] = {}
     for year in range((builds + len(life.operating)) // per_year):
         span = range(year * per_year, (year + 1) * per_year)
@@ -155,7 +159,7 @@ def public_financing_need_bn(life: CentreLife, route: FinancingRoute) -> dict[in
     return need
 
 
-def ppp_availability_payment_cents(life: CentreLife) -> float:
+def ppp_availability_payment_cents_per_period(life: CentreLife) -> float:
     """Return the level payment a period, in cents, that gives the partner its return.
 
     Value of the payments at the end of building, at the cost of capital, equals what

@@ -73,7 +73,7 @@ def guarantee_calls(
 def _guarantee_calls_mn_of_path_block(
     life: CentreLife, model: ShockModel, seed: int, block: int, years: int, demand_sd: float
 ) -> F64:
-    growth = gdp_gap_paths(model, years, seed=seed, block=block)
+    growth = log_gdp_gap_paths(model, years, seed=seed, block=block)
     rng = named_random_stream(seed, f"treasury centre {life.centre.name}, block {block}")
     apart = rng.standard_normal((years, growth.shape[1])).cumsum(axis=0) * demand_sd
     # The paths start when building does: the years before the first sale are chance, too.
@@ -81,7 +81,7 @@ def _guarantee_calls_mn_of_path_block(
     return _guarantee_payments_mn(life, demand)
 
 
-def gdp_gap_paths(model: ShockModel, years: int, *, seed: int, block: int) -> F64:
+def log_gdp_gap_paths(model: ShockModel, years: int, *, seed: int, block: int) -> F64:
     """Return log GDP against its baseline on the paths of one block of the fan.
 
     Shape (years, paths); the draws, the scales and the law are the fan's own.

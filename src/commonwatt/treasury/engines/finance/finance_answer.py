@@ -10,10 +10,10 @@ from commonwatt.treasury.domain.debt import check_accounting_identity
 from commonwatt.treasury.domain.shocks import ShockModel
 from commonwatt.treasury.engines.finance.books import (
     CentreLife,
-    fiscal_market_test_sales_share,
+    fiscal_market_test_sales_over_cost,
     government_book_years,
     is_centre_loan_government_debt,
-    ppp_availability_payment_cents,
+    ppp_availability_payment_cents_per_period,
 )
 from commonwatt.treasury.engines.finance.calls import guarantee_calls
 from commonwatt.treasury.engines.finance.construction import loan_and_equity_drawdown
@@ -61,7 +61,7 @@ def centre_cover_ratios(life: CentreLife) -> CoverRatios:
     )
 
 
-def centre_debt_and_equity_need_bn(centre: Centre) -> dict[int, dict[str, float]]:
+def centre_debt_and_equity_need_bn_by_year(centre: Centre) -> dict[int, dict[str, float]]:
     """Return capital and finance by calendar year of building, in bn of the currency.
 
     Args:
@@ -116,7 +116,8 @@ def treasury_finance_answer(
         "loan": _loan_debt_service_rows(life, ratios),
         "cover": _loan_cover_ratio_row(ratios),
         "capital_need": [
-            {"year": year} | need for year, need in centre_debt_and_equity_need_bn(centre).items()
+            {"year": year} | need
+            for year, need in centre_debt_and_equity_need_bn_by_year(centre).items()
         ],
         "price": debt_cover_price_rows(centre, target),
         "cases": debt_cover_rows_by_downside_case(centre),
@@ -263,8 +264,9 @@ def financing_route_row(life: CentreLife, route: FinancingRoute) -> dict[str, An
     return {
         "route": route.value,
         "inside_general_government": is_centre_loan_government_debt(life, route),
-        "sales_over_production_costs_share": fiscal_market_test_sales_share(life),
-        "availability_payment_mn_a_period": ppp_availability_payment_cents(life) / CENTS_PER_MN
+        "sales_over_production_costs_share": fiscal_market_test_sales_over_cost(life),
+        "availability_payment_mn_a_period": ppp_availability_payment_cents_per_period(life)
+        / CENTS_PER_MN
         if route is FinancingRoute.PPP
         else None,
         "peak_gross_debt_mn": max(y.gross_debt for y in years),

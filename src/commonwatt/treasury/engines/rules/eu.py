@@ -179,26 +179,28 @@ def least_eu_adjustment(
     """
     tests = {f"debt falls: {s.value}": s for s in EuScenario}
     steps = {
-        name: _least_eu_adjustment_step(
+        name: _least_eu_adjustment_step_or_upper_bound(
             partial(_does_debt_fall_after_step, inputs, table, years, s)
         )
         for name, s in tests.items()
     }
-    steps["deficit under 3 %"] = _least_eu_adjustment_step(
+    steps["deficit under 3 %"] = _least_eu_adjustment_step_or_upper_bound(
         partial(_is_deficit_within_reference, inputs, table, years)
     )
     safeguard = partial(_is_debt_safeguard_met, inputs, table, years)
-    steps["debt safeguard"] = _least_eu_adjustment_step(safeguard)
+    steps["debt safeguard"] = _least_eu_adjustment_step_or_upper_bound(safeguard)
     steps["deficit resilience"] = _deficit_resilience_step(inputs, table, years)
     if inputs.shocks is not None:
         draws = _eu_debt_shock_draws(inputs.shocks, seed)
-        steps["stochastic"] = _least_eu_adjustment_step(
+        steps["stochastic"] = _least_eu_adjustment_step_or_upper_bound(
             partial(_is_debt_fall_likely, inputs, table, years, draws)
         )
     # A step so small that the excessive deficit never ends meets the safeguard, because no year is
     # left over which debt must fall; at the larger step of another criterion it may be broken.
     if not safeguard(max(steps.values())):
-        steps["debt safeguard"] = _least_eu_adjustment_step(safeguard, low=max(steps.values()))
+        steps["debt safeguard"] = _least_eu_adjustment_step_or_upper_bound(
+            safeguard, low=max(steps.values())
+        )
     binding = max(steps, key=lambda name: steps[name])
     step = steps[binding]
     taken = np.full(years, step)
@@ -214,7 +216,7 @@ def least_eu_adjustment(
     )
 
 
-def _least_eu_adjustment_step(
+def _least_eu_adjustment_step_or_upper_bound(
     criterion_holds: Callable[[float], bool], *, low: float = BOUNDS[0]
 ) -> float:
     """Return the least step from `low` within the bounds at which a monotone criterion holds."""
@@ -389,7 +391,9 @@ def _is_deficit_within_reference(
 def _is_debt_safeguard_met(inputs: EuInputs, table: RuleTable, years: int, step: float) -> bool:
     """Return whether debt falls enough, from the end of an excessive deficit if any."""
     path = project_eu_debt(inputs, table, years, step, EuScenario.ADJUSTMENT)
-    first = _deficit_procedure_end_year(table, path, years) if inputs.excessive_deficit else 0
+    first = (
+        _deficit_procedure_end_year_of_plan(table, path, years) if inputs.excessive_deficit else 0
+    )
     if first >= years - 1:
         return True
     fall = (path.debt[first] - path.debt[years]) / (years - first)
@@ -397,7 +401,7 @@ def _is_debt_safeguard_met(inputs: EuInputs, table: RuleTable, years: int, step:
     return bool(fall >= required_yearly_debt_fall(table, inputs.debt) or prudent)
 
 
-def _deficit_procedure_end_year(table: RuleTable, path: EuPath, years: int) -> int:
+def _deficit_procedure_end_year_of_plan(table: RuleTable, path: EuPath, years: int) -> int:
     good = path.balance[1 : years + 1] >= -table.fiscal_threshold("deficit_reference")
     return int(np.argmax(good)) + 1 if good.any() else years
 

@@ -31,7 +31,7 @@ from commonwatt.treasury.domain.errors import (
     AccountError,
     BondError,
     CountryError,
-    check_treasury_share,
+    checked_treasury_share,
 )
 from commonwatt.treasury.io.country.csvs import (
     CountryCsvRow,
@@ -292,7 +292,7 @@ def _parse_budget_line(row: CountryCsvRow, accounts: set[str], currency: str) ->
                 wanted=Message("one of {names}", {"names": ", ".join(sorted(accounts))}),
             )
     for column in ("drift", "step", "norm"):
-        check_treasury_share(
+        checked_treasury_share(
             row.country_cell_location(column), row.number_or(column, 0.0), CountryError
         )
     return BudgetLine(
@@ -336,7 +336,7 @@ def _load_debt_tranches(path: Path, currency: str) -> tuple[Tranche, ...]:
 
 def _parse_debt_tranche(row: CountryCsvRow, currency: str) -> Tranche:
     coupon = row.number_in("coupon_share", BondError)
-    check_treasury_share(row.country_cell_location("coupon_share"), coupon, BondError)
+    checked_treasury_share(row.country_cell_location("coupon_share"), coupon, BondError)
     issued, matures = (int(row.number_in(c, BondError)) for c in ("issued", "matures"))
     # Asked here as well as in `Tranche`, which does not know the row.
     if matures < issued:
@@ -375,7 +375,9 @@ def _load_issuance_mix(path: Path) -> tuple[MixPart, ...]:
 
 def _parse_issuance_mix_part(row: CountryCsvRow) -> MixPart:
     for column in ("share", "coupon_share"):
-        check_treasury_share(row.country_cell_location(column), row.number_in(column), CountryError)
+        checked_treasury_share(
+            row.country_cell_location(column), row.number_in(column), CountryError
+        )
     return MixPart(
         programme=row.text("programme"),
         currency=row.text("currency"),

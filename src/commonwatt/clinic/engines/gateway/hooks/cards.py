@@ -100,10 +100,10 @@ def advice_card_uuid(advice: str) -> str:
     return str(uuid.UUID(int=(high << 80) | (middle << 64) | low | _VERSION_AND_VARIANT))
 
 
-def advice_of_card(card_uuid: str) -> str:
+def advice_name_of_card_uuid_or_empty(card_uuid: str) -> str:
     """Return the advice that a card's uuid names; empty if it can name none.
 
-    >>> advice_of_card("01234567-89ab-4cde-bc04-8c000000004d")
+    >>> advice_name_of_card_uuid_or_empty("01234567-89ab-4cde-bc04-8c000000004d")
     'advice/0123456789abcdef0123-77'
     """
     try:
@@ -159,7 +159,7 @@ def _advice_card(verdict: GateVerdict, guide: DepartmentGuide, language: str) ->
     card_uuid = advice_card_uuid(verdict.advice)
     return {
         "uuid": card_uuid,
-        "summary": card_summary(words),
+        "summary": truncated_card_summary(words),
         # Never "warning" or "critical": a score is not an alarm.
         "indicator": "info",
         "detail": _advice_detail(verdict, guide, words, language),
@@ -177,10 +177,10 @@ def _question_card(
 ) -> dict[str, Any]:
     card_uuid = str(uuid.uuid4())
     ids = {answer: suggestion_uuid(card_uuid, answer) for answer in answers}
-    card: dict[str, Any] = {"uuid": card_uuid, "summary": card_summary(summary),
+    card: dict[str, Any] = {"uuid": card_uuid, "summary": truncated_card_summary(summary),
                             "indicator": "info"}  # fmt: skip
     if detail:
-        card["detail"] = github_markdown(detail)
+        card["detail"] = text_escaped_for_github_markdown(detail)
     return card | {
         "source": _card_source(guide, language),
         "suggestions": [{"label": label, "uuid": ids[code]} for code, label in answers.items()],
@@ -200,10 +200,12 @@ def _advice_detail(verdict: GateVerdict, guide: DepartmentGuide, words: str, lan
         (Message("Signed decision wanted"), wanted.translate(language)),
     )
     table = "\n".join(
-        f"| {label.translate(language)} | {github_markdown(text)} |" for label, text in rows
+        f"| {label.translate(language)} | {text_escaped_for_github_markdown(text)} |"
+        for label, text in rows
     )
-    participation = github_markdown(guide.participation)
-    return f"{github_markdown(words)}\n\n{participation}\n\n| | |\n| --- | --- |\n{table}"
+    participation = text_escaped_for_github_markdown(guide.participation)
+    escaped = text_escaped_for_github_markdown(words)
+    return f"{escaped}\n\n{participation}\n\n| | |\n| --- | --- |\n{table}"
 
 
 def _card_source(guide: DepartmentGuide, language: str) -> dict[str, Any]:
@@ -212,29 +214,33 @@ def _card_source(guide: DepartmentGuide, language: str) -> dict[str, Any]:
     return {"label": SOURCE_LABEL, "topic": topic}
 
 
-def override_system(guide_id: str) -> str:
+def override_reasons_code_system(guide_id: str) -> str:
     """Return the code system of a guide's reasons to override."""
     return f"urn:commonwatt:guide:{guide_id}:override-reasons"
 
 
 def _override_reason(guide: DepartmentGuide, code: str) -> dict[str, str]:
     display = code.replace("-", " ").capitalize()
-    return {"code": code, "system": override_system(guide.guide_id), "display": display}
+    return {
+        "code": code,
+        "system": override_reasons_code_system(guide.guide_id),
+        "display": display,
+    }
 
 
-def card_summary(words: str) -> str:
+def truncated_card_summary(words: str) -> str:
     """Return words for a card's summary, which has less than 140 letters.
 
-    >>> card_summary("short"), len(card_summary("long " * 40))
+    >>> truncated_card_summary("short"), len(truncated_card_summary("long " * 40))
     ('short', 139)
     """
     return words if len(words) <= LONGEST_SUMMARY else f"{words[: LONGEST_SUMMARY - 1]}…"
 
 
-def github_markdown(text: str) -> str:
+def text_escaped_for_github_markdown(text: str) -> str:
     r"""Return a text as GitHub Flavored Markdown that shows just it.
 
-    >>> github_markdown("a*b <script> | c")
+    >>> text_escaped_for_github_markdown("a*b <script> | c")
     'a\\*b &lt;script&gt; \\| c'
     """
     escaped = re.sub(r"([\\`*_\[\]|#~])", r"\\\1", text)

@@ -17,7 +17,7 @@ from commonwatt.clinic.engines.gateway.hooks.fhir_facts import (
     facts_of_fhir_answers,
     parse_fhir_answer,
 )
-from commonwatt.clinic.engines.gateway.hooks.outbound import read_missing_answers
+from commonwatt.clinic.engines.gateway.hooks.outbound import fetch_fhir_documents_by_prefetch_key
 from commonwatt.clinic.engines.gateway.hooks.requests import (
     EXTENSION,
     CdsRequest,
@@ -77,15 +77,19 @@ async def gather_facts(
     open_keys = frozenset(key for key in lacking if not _is_settled(answers.get(key)))
     server = servers.get(call.fhir_server)
     if open_keys and server and call.access:
-        documents = await read_missing_answers(server, call.access, mapping, open_keys, call)
+        documents = await fetch_fhir_documents_by_prefetch_key(
+            server, call.access, mapping, open_keys, call
+        )
         answers |= _parsed_answers(mapping, documents, call.patient_id, of_server=True)
         read = facts_of_fhir_answers(mapping, guide.facts, answers, at)
     _check_no_contradiction(guide, read, given)
     facts = read | dict(given)
-    return FactsOfRequest(facts=facts, unanswered=_unanswered(mapping, wanted, facts, answers))
+    return FactsOfRequest(
+        facts=facts, unanswered=_unanswered_prefetch_keys_or_facts(mapping, wanted, facts, answers)
+    )
 
 
-def _unanswered(
+def _unanswered_prefetch_keys_or_facts(
     mapping: GuideFhirMapping,
     wanted: frozenset[str],
     facts: Mapping[str, str],

@@ -16,8 +16,8 @@ from typing import Any, Final, cast
 
 from commonwatt.clinic.engines.gateway.hooks.requests import (
     CdsRequestError,
-    cds_object,
     check_no_empty_members,
+    checked_json_object,
 )
 
 ACCEPTED: Final = "accepted"
@@ -66,7 +66,7 @@ def parse_cds_feedback(body: Mapping[str, Any]) -> list[CardFeedback]:
 
 
 def _parse_report(entry: Any, where: str) -> CardFeedback:
-    report = cds_object(entry, where)
+    report = checked_json_object(entry, where)
     check_no_empty_members(report, f"{where}.", unless=frozenset({"extension"}))
     outcome = report.get("outcome")
     if outcome not in (ACCEPTED, OVERRIDDEN):
@@ -94,7 +94,7 @@ def _parse_suggestions(listed: Any, where: str) -> tuple[str, ...]:
         raise CdsRequestError(where, "a list")
     entries: Sequence[Any] = cast("list[Any]", listed)
     return tuple(
-        _text(cds_object(each, f"{where}[{i}]").get("id"), f"{where}[{i}].id")
+        _text(checked_json_object(each, f"{where}[{i}]").get("id"), f"{where}[{i}].id")
         for i, each in enumerate(entries)
     )
 
@@ -102,12 +102,12 @@ def _parse_suggestions(listed: Any, where: str) -> tuple[str, ...]:
 def _parse_reason(entry: Any, where: str) -> tuple[str, str] | None:
     if entry is None:
         return None
-    reason = cds_object(entry, where)
+    reason = checked_json_object(entry, where)
     if not isinstance(reason.get("userComment", ""), str):
         raise CdsRequestError(f"{where}.userComment", "a text")
     if "reason" not in reason:
         return None
-    coding = cds_object(reason["reason"], f"{where}.reason")
+    coding = checked_json_object(reason["reason"], f"{where}.reason")
     return tuple(_text(coding.get(name), f"{where}.reason.{name}") for name in ("system", "code"))  # pyright: ignore[reportReturnType]  two, as the names are
 
 

@@ -191,25 +191,29 @@ def facts_of_fhir_answers(
     read: dict[str, str] = {}
     for name, source in mapping.facts.items():
         answer = answers.get(source.prefetch_key)
-        text = _fact_text(source, facts[name], answer, at) if answer else ""
+        text = _fact_text_or_empty(source, facts[name], answer, at) if answer else ""
         if text:
             read[name] = text
     return read
 
 
-def _fact_text(source: FhirFactSource, fact: GuideFact, answer: FhirAnswer, at: datetime) -> str:
+def _fact_text_or_empty(
+    source: FhirFactSource, fact: GuideFact, answer: FhirAnswer, at: datetime
+) -> str:
     match source.rule:
         case FhirFactRule.AGE:
-            return _age_text(source, answer.resources, at)
+            return _age_in_years_text_or_empty(source, answer.resources, at)
         case FhirFactRule.CODED:
-            return _coded_text(source, answer.resources)
+            return _fact_word_of_codings_or_empty(source, answer.resources)
         case FhirFactRule.OBSERVATION:
-            return _observation_text(source, fact, answer.resources, at)
+            return _latest_observed_text_or_empty(source, fact, answer.resources, at)
         case FhirFactRule.PRESENT:
-            return _presence_text(source, answer, at)
+            return _resource_presence_text_or_empty(source, answer, at)
 
 
-def _age_text(source: FhirFactSource, resources: Sequence[Mapping[str, Any]], at: datetime) -> str:
+def _age_in_years_text_or_empty(
+    source: FhirFactSource, resources: Sequence[Mapping[str, Any]], at: datetime
+) -> str:
     births: set[str] = {
         str(birth) for each in resources for birth in fhir_elements_at(each, source.path)
     }
@@ -245,7 +249,9 @@ def _date_span(text: str) -> tuple[date, date] | None:
         return None
 
 
-def _coded_text(source: FhirFactSource, resources: Sequence[Mapping[str, Any]]) -> str:
+def _fact_word_of_codings_or_empty(
+    source: FhirFactSource, resources: Sequence[Mapping[str, Any]]
+) -> str:
     codings = [
         coding
         for each in resources
@@ -258,12 +264,12 @@ def _coded_text(source: FhirFactSource, resources: Sequence[Mapping[str, Any]]) 
     return source.other if codings and not words else ""
 
 
-def _observation_text(
+def _latest_observed_text_or_empty(
     source: FhirFactSource, fact: GuideFact, resources: Sequence[Mapping[str, Any]], at: datetime
 ) -> str:
     dated: list[tuple[datetime, str]] = []
     for each in resources:
-        when = _resource_instant(each)
+        when = _resource_end_instant_or_none(each)
         # What is dated tomorrow was typed wrongly, and would hide what is true today.
         if when is not None and when > at + _CLOCKS_APART:
             continue
@@ -308,13 +314,15 @@ def _is_plain_number(number: Any) -> bool:
     return isinstance(number, int | float) and not isinstance(number, bool)
 
 
-def _presence_text(source: FhirFactSource, answer: FhirAnswer, at: datetime) -> str:
+def _resource_presence_text_or_empty(
+    source: FhirFactSource, answer: FhirAnswer, at: datetime
+) -> str:
     undated = False
     for each in answer.resources:
         codes = set(_codings_of(each.get("code")))
         if not _counts(each) or (source.codes and not source.codes & codes):
             continue
-        when = _resource_instant(each)
+        when = _resource_end_instant_or_none(each)
         if _is_within_days(source, when, at):
             return "yes"
         undated |= when is None
@@ -340,7 +348,7 @@ def _is_within_days(source: FhirFactSource, when: datetime | None, at: datetime)
     return when is not None and at - timedelta(days=source.within_days) <= when
 
 
-def _resource_instant(resource: Mapping[str, Any]) -> datetime | None:
+def _resource_end_instant_or_none(resource: Mapping[str, Any]) -> datetime | None:
     for name in _DATES:
         if name in resource:
             period = _object(resource[name])

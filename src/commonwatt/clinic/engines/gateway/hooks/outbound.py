@@ -36,7 +36,7 @@ _USER_TOKENS: Final[Mapping[str, str]] = {
 }
 
 
-def filled_template(template: str, request: CdsRequest) -> str:
+def filled_template_or_empty(template: str, request: CdsRequest) -> str:
     """Return a template with its gaps filled; empty where the request lacks what a gap names."""
     kind, _, user_id = request.user.partition("/")
     known = {
@@ -49,7 +49,7 @@ def filled_template(template: str, request: CdsRequest) -> str:
     return TOKEN.sub(lambda gap: quote(known[gap[1]], safe="/.-"), template)
 
 
-async def read_missing_answers(
+async def fetch_fhir_documents_by_prefetch_key(
     server: FhirServer,
     access: FhirAccess,
     mapping: GuideFhirMapping,
@@ -61,13 +61,18 @@ async def read_missing_answers(
         key: path
         for key in sorted(keys)
         if access.covers(fhir_template_type(mapping.prefetch[key]))
-        and (path := filled_template(mapping.prefetch[key], request))
+        and (path := filled_template_or_empty(mapping.prefetch[key], request))
     }
-    if not addresses or not await _may_connect(server.base, loopback=server.loopback):
+    if not addresses or not await _is_allowed_outbound_address(
+        server.base, loopback=server.loopback
+    ):
         return {}
     headers = {"authorization": f"Bearer {access.token}", "accept": "application/fhir+json"}
     async with _client(server.timeout_s) as client:
-        reads = [_read_pages(client, server, path, headers) for path in addresses.values()]
+        reads = [
+            _fetch_bundle_of_all_pages_or_failed(client, server, path, headers)
+            for path in addresses.values()
+        ]
         try:
             answers = await asyncio.wait_for(asyncio.gather(*reads), server.timeout_s)
         except TimeoutError:
@@ -76,13 +81,13 @@ async def read_missing_answers(
     return {key: answer for key, answer in pairs if answer is not FAILED}
 
 
-async def fetch_key_set(address: str, *, loopback: bool) -> Any:
+async def fetch_key_set_document_or_failed(address: str, *, loopback: bool) -> Any:
     """Return the document at the address of a key set; `FAILED` where it cannot be had."""
-    if not await _may_connect(address, loopback=loopback):
+    if not await _is_allowed_outbound_address(address, loopback=loopback):
         return FAILED
     async with _client(KEY_TIMEOUT_S) as client:
         try:
-            read = _read_json(client, address, {"accept": "application/json"})
+            read = _fetch_json_or_failed(client, address, {"accept": "application/json"})
             return await asyncio.wait_for(read, KEY_TIMEOUT_S)
         except TimeoutError:
             return FAILED
@@ -92,10 +97,10 @@ def _client(timeout_s: float) -> httpx.AsyncClient:
     return httpx.AsyncClient(timeout=timeout_s, follow_redirects=False, trust_env=False)
 
 
-async def _read_pages(
+async def _fetch_bundle_of_all_pages_or_failed(
     client: httpx.AsyncClient, server: FhirServer, path: str, headers: Mapping[str, str]
 ) -> Any:
-    answer = await _read_json(client, f"{server.base}/{path}", headers)
+    answer = await _fetch_json_or_failed(client, f"{server.base}/{path}", headers)
     entries, page = _entries(answer), answer
     # With a count the further pages are what was not asked for.
     for _ in range(MOST_PAGES - 1):
@@ -103,7 +108,7 @@ async def _read_pages(
         # The token goes to the server that it is for, and to no other that a page names.
         if not following or "_count=" in path or not _is_below(following, server.base):
             break
-        page = await _read_json(client, following, headers)
+        page = await _fetch_json_or_failed(client, following, headers)
         if page is FAILED:
             return FAILED
         entries += _entries(page)
@@ -124,7 +129,9 @@ def _entries(document: Any) -> list[Any]:
     return list(cast("list[Any]", entries)) if isinstance(entries, list) else []
 
 
-async def _read_json(client: httpx.AsyncClient, url: str, headers: Mapping[str, str]) -> Any:
+async def _fetch_json_or_failed(
+    client: httpx.AsyncClient, url: str, headers: Mapping[str, str]
+) -> Any:
     try:
         async with client.stream("GET", url, headers=dict(headers)) as answer:
             if answer.status_code != 200:
@@ -139,7 +146,7 @@ async def _read_json(client: httpx.AsyncClient, url: str, headers: Mapping[str, 
         return FAILED
 
 
-async def _may_connect(address: str, *, loopback: bool) -> bool:
+async def _is_allowed_outbound_address(address: str, *, loopback: bool) -> bool:
     """Return whether an address leads where the file allows: not to this machine, unless told."""
     parts = urlsplit(address)
     if loopback:

@@ -100,23 +100,23 @@ def parse_cds_request(document: Any) -> CdsRequest:
     Raises:
         CdsRequestError: It is not of the form of the standard.
     """
-    body = cds_object(document, "body")
+    body = checked_json_object(document, "body")
     check_no_empty_members(body, "", unless=frozenset({"prefetch", "extension"}))
     if body.get("hook") != HOOK:
         raise CdsRequestError("hook", f"{HOOK}, the hook of this service")
     instance = body.get("hookInstance")
     if not isinstance(instance, str) or not _UUID.fullmatch(instance):
         raise CdsRequestError("hookInstance", "a UUID of 36 letters")
-    context = cds_object(body.get("context"), "context")
-    patient_id = fhir_id(context.get("patientId"), "context.patientId")
+    context = checked_json_object(body.get("context"), "context")
+    patient_id = checked_fhir_id(context.get("patientId"), "context.patientId")
     encounter = context.get("encounterId")
     server, access = _parse_fhir_access(body, patient_id)
     return CdsRequest(
         hook_instance=instance,
         user=_parse_user(context.get("userId")),
         patient_id=patient_id,
-        encounter_id="" if encounter is None else fhir_id(encounter, "context.encounterId"),
-        prefetch=cds_object(body.get("prefetch", {}), "prefetch"),
+        encounter_id="" if encounter is None else checked_fhir_id(encounter, "context.encounterId"),
+        prefetch=checked_json_object(body.get("prefetch", {}), "prefetch"),
         fhir_server=server,
         access=access,
         extension=cds_extension(body),
@@ -129,23 +129,23 @@ def cds_extension(body: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises:
         CdsRequestError: The extension is no object.
     """
-    extension = cds_object(body.get("extension", {}), "extension")
-    return cds_object(extension.get(EXTENSION, {}), f"extension.{EXTENSION}")
+    extension = checked_json_object(body.get("extension", {}), "extension")
+    return checked_json_object(extension.get(EXTENSION, {}), f"extension.{EXTENSION}")
 
 
-def context_encounter(body: Mapping[str, Any]) -> str:
+def encounter_or_patient_of_context(body: Mapping[str, Any]) -> str:
     """Return what a request's context is about: its encounter, or else its patient.
 
     Raises:
         CdsRequestError: It names neither.
     """
-    context = cds_object(body.get("context"), "context")
+    context = checked_json_object(body.get("context"), "context")
     if "encounterId" in context:
-        return fhir_id(context["encounterId"], "context.encounterId")
-    return PATIENT_PREFIX + fhir_id(context.get("patientId"), "context.patientId")
+        return checked_fhir_id(context["encounterId"], "context.encounterId")
+    return PATIENT_PREFIX + checked_fhir_id(context.get("patientId"), "context.patientId")
 
 
-def cds_object(value: Any, where: str) -> Mapping[str, Any]:
+def checked_json_object(value: Any, where: str) -> Mapping[str, Any]:
     """Return an object of JSON.
 
     Raises:
@@ -156,7 +156,7 @@ def cds_object(value: Any, where: str) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value)
 
 
-def fhir_id(value: Any, where: str) -> str:
+def checked_fhir_id(value: Any, where: str) -> str:
     """Return an id of FHIR.
 
     Raises:
@@ -202,7 +202,7 @@ def _parse_fhir_access(
         return server or "", None
     if not server:
         raise CdsRequestError("fhirServer", "the address that fhirAuthorization is for")
-    grant = cds_object(body["fhirAuthorization"], "fhirAuthorization")
+    grant = checked_json_object(body["fhirAuthorization"], "fhirAuthorization")
     where = "fhirAuthorization."
     token, lifetime_s = grant.get("access_token"), grant.get("expires_in")
     # A token goes into a header; a line break in it would begin another one.

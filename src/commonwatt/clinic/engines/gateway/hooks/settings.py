@@ -122,7 +122,7 @@ def parse_cds_hooks_settings(section: Any, folder: Path, where: str) -> CdsHooks
     if not isinstance(origins, list) or not all(map(_is_origin, cast("list[Any]", origins))):
         raise InputError(f"{where}.origins", wanted=Message("a list such as https://ehr.example"))
     base_url = table.get("base_url", "")
-    if base_url and not _is_address(base_url, loopback=True):
+    if base_url and not _is_https_or_loopback_address(base_url, loopback=True):
         raise InputError(f"{where}.base_url", found=repr(base_url), wanted=_ADDRESS)
     clients = {
         issuer: _parse_client(issuer, entry, folder, f"{where}.clients.{issuer}")
@@ -149,8 +149,12 @@ def _parse_client(issuer: str, entry: Any, folder: Path, where: str) -> CdsClien
     if not isinstance(algorithms, list) or not set(cast("list[Any]", algorithms)) <= ASYMMETRIC:
         wanted = Message("a list of {values}", {"values": ", ".join(sorted(ASYMMETRIC))})
         raise InputError(f"{where}.algorithms", wanted=wanted)
-    jku, tenant, loopback = table.get("jku", ""), table.get("tenant", ""), _flag(table, where)
-    if jku and not _is_address(jku, loopback=loopback):
+    jku, tenant, loopback = (
+        table.get("jku", ""),
+        table.get("tenant", ""),
+        _checked_loopback_flag(table, where),
+    )
+    if jku and not _is_https_or_loopback_address(jku, loopback=loopback):
         raise InputError(f"{where}.jku", found=repr(jku), wanted=_ADDRESS)
     if not isinstance(tenant, str) or not (jku or "keys" in table):
         raise InputError(where, wanted=Message("keys or jku"))
@@ -163,8 +167,8 @@ def _parse_client(issuer: str, entry: Any, folder: Path, where: str) -> CdsClien
 
 def _parse_server(base: str, entry: Any, where: str) -> FhirServer:
     table = _settings_table(entry, _SERVER, where)
-    timeout_s, loopback = table.get("timeout_s", 2.0), _flag(table, where)
-    if not _is_address(base, loopback=loopback):
+    timeout_s, loopback = table.get("timeout_s", 2.0), _checked_loopback_flag(table, where)
+    if not _is_https_or_loopback_address(base, loopback=loopback):
         raise InputError(where, wanted=_ADDRESS)
     # `True` is an int in Python and would pass for a second.
     plain = isinstance(timeout_s, int | float) and not isinstance(timeout_s, bool)
@@ -181,10 +185,10 @@ def _load_key_set(folder: Path, name: Any, where: str) -> Mapping[str, Any]:
         document = parse_strict_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         document = None
-    return check_key_set(document, where or str(path))
+    return checked_public_key_set(document, where or str(path))
 
 
-def check_key_set(document: Any, where: str) -> Mapping[str, Any]:
+def checked_public_key_set(document: Any, where: str) -> Mapping[str, Any]:
     """Return a JWK set of public keys, each with a `kid` of its own.
 
     Raises:
@@ -215,7 +219,7 @@ def _settings_table(
     return table
 
 
-def _flag(table: Mapping[str, Any], where: str) -> bool:
+def _checked_loopback_flag(table: Mapping[str, Any], where: str) -> bool:
     flag = table.get("loopback", False)
     if not isinstance(flag, bool):
         raise InputError(f"{where}.loopback", wanted=Message("true or false"))
@@ -231,7 +235,7 @@ def _is_origin(origin: Any) -> bool:
     return plain and origin == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc
 
 
-def _is_address(address: Any, *, loopback: bool) -> bool:
+def _is_https_or_loopback_address(address: Any, *, loopback: bool) -> bool:
     """Return whether an address is https, or http to this machine where that is allowed."""
     try:
         parts = urlsplit(address) if isinstance(address, str) else None

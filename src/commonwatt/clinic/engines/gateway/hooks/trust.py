@@ -22,11 +22,14 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from commonwatt.clinic.engines.gateway.hooks.outbound import FAILED, fetch_key_set
+from commonwatt.clinic.engines.gateway.hooks.outbound import (
+    FAILED,
+    fetch_key_set_document_or_failed,
+)
 from commonwatt.clinic.engines.gateway.hooks.settings import (
     CdsClient,
     CdsHooksSettings,
-    check_key_set,
+    checked_public_key_set,
 )
 from commonwatt.core.errors import InputError
 
@@ -72,7 +75,7 @@ class CallerTrust:
         """Whether calls must be signed."""
         return bool(self._settings.clients)
 
-    async def check_call(self, authorization: str, path: str) -> CdsClient | None:
+    async def client_that_signed_call(self, authorization: str, path: str) -> CdsClient | None:
         """Return who signed a call; `None` where nobody has to.
 
         Args:
@@ -150,9 +153,13 @@ class CallerTrust:
             # minute.
             if (old or not known) and rested:
                 self._tried_at[client.jku] = now
-                answer = await fetch_key_set(client.jku, loopback=client.loopback)
+                answer = await fetch_key_set_document_or_failed(
+                    client.jku, loopback=client.loopback
+                )
                 try:
-                    document = check_key_set(None if answer is FAILED else answer, client.jku)
+                    document = checked_public_key_set(
+                        None if answer is FAILED else answer, client.jku
+                    )
                     self._fetched[client.jku] = (now, document)
                     old = False
                 except InputError:
@@ -179,9 +186,11 @@ class CallerTrust:
             raise UntrustedCallError("nbf")
         if client.tenant and claims.get("tenant") != client.tenant:
             raise UntrustedCallError("tenant")
-        self._use_once(client.issuer, claims.get("jti"), expires_s, now_s)
+        self._record_single_token_use(client.issuer, claims.get("jti"), expires_s, now_s)
 
-    def _use_once(self, issuer: str, jti: Any, expires_s: float, now_s: float) -> None:
+    def _record_single_token_use(
+        self, issuer: str, jti: Any, expires_s: float, now_s: float
+    ) -> None:
         if not isinstance(jti, str) or not 0 < len(jti) <= 200:
             raise UntrustedCallError("jti")
         if (issuer, jti) in self._used:

@@ -191,7 +191,7 @@ def compared_features(summary: str, source: str) -> npt.NDArray[np.float64]:
     return row
 
 
-def _subjects(axes: dict[str, set[str]]) -> set[str]:
+def _subjects_besides_staff_or_patient(axes: dict[str, set[str]]) -> set[str]:
     staff = {"doctor", "nurse", "surgeon"}
     others = {value for value in axes.get("subj", ()) if value != "patient" and value not in staff}
     return others or {"patient"}
@@ -211,12 +211,16 @@ def _compare_axes(comparison: _Comparison) -> None:
     known = {*_PLAIN_AXES, *_TIMES, "subj", "cert", "stat", "pol", "val", "neutral", "informant"}
     for axis in ours.keys() - known:
         comparison.compare("other", ours[axis], theirs.get(axis, set()))
-    subjects = _subjects(ours)
+    subjects = _subjects_besides_staff_or_patient(ours)
     # A child's own note calls it "the baby" in one sentence and nothing in the next.
-    if "subj" not in ours and _subjects(theirs) <= {"baby", "twin1", "twin2"}:
+    if "subj" not in ours and _subjects_besides_staff_or_patient(theirs) <= {
+        "baby",
+        "twin1",
+        "twin2",
+    }:
         return
-    if subjects != {"patient"} or _subjects(theirs) != {"patient"}:
-        comparison.compare("subj", subjects, _subjects(theirs))
+    if subjects != {"patient"} or _subjects_besides_staff_or_patient(theirs) != {"patient"}:
+        comparison.compare("subj", subjects, _subjects_besides_staff_or_patient(theirs))
 
 
 def _sides_of_what_is_shared(comparison: _Comparison) -> set[str]:
@@ -258,12 +262,14 @@ _SIGNED: Final = frozenset({"finding", "procedure", "organism", "drug"})
 _SIGNED_EVENTS: Final = frozenset({"consent", "feeding", "compliance"})
 
 
-def _is_signed(concept: str) -> bool:
+def _is_deniable_concept(concept: str) -> bool:
     """Return whether it matters if a concept is denied: a finding, not the day of admission."""
     return load_clinical_lexicon().kinds.get(concept) in _SIGNED or concept in _SIGNED_EVENTS
 
 
-def _signs_of(sentence: ReadSentence, concept: str, denied: bool) -> list[tuple[str, bool]]:
+def _concept_denials_with_implied(
+    sentence: ReadSentence, concept: str, denied: bool
+) -> list[tuple[str, bool]]:
     """Return a concept and what it implies, each with its sign, the nearest first.
 
     What denies the narrower says nothing of the wider: no cancer, but a lump. To lack a function
@@ -300,38 +306,38 @@ def _compare_signs(comparison: _Comparison) -> None:
     signs: dict[str, set[bool]] = {}
     for part in comparison.parts:
         for concept, denied in part.mentions:
-            for name, sign in _signs_of(part, concept, denied):
+            for name, sign in _concept_denials_with_implied(part, concept, denied):
                 signs.setdefault(name, set()).add(sign)
     compared = False
     agrees = conflicts = conflicts_of_findings = 0
     for concept, denied in comparison.claim.mentions:
         if kinds.get(concept) in ("site", "person", "drug class"):
             continue
-        for name, sign in _signs_of(comparison.claim, concept, denied):
+        for name, sign in _concept_denials_with_implied(comparison.claim, concept, denied):
             if name in signs:
                 compared = True
                 agrees += sign in signs[name]
                 conflicts += sign not in signs[name]
-                conflicts_of_findings += sign not in signs[name] and _is_signed(concept)
+                conflicts_of_findings += sign not in signs[name] and _is_deniable_concept(concept)
                 break
     findings = conflicts_of_findings > 0 or any(
-        _is_signed(concept) for concept in comparison.shared
+        _is_deniable_concept(concept) for concept in comparison.shared
     )
     comparison.put("sign", "agrees", float(agrees > 0))
     comparison.put("sign", "conflicts", float(min(conflicts, 2)))
     comparison.row[PLACES["finding sign conflicts"]] = float(conflicts_of_findings > 0)
     valued = comparison.claim.good and any(part.good for part in comparison.parts)
     if (not compared or not findings) and not valued:
-        ours = _sentence_sign(comparison.claim)
-        theirs = _sentence_sign(comparison.parts[0]) if comparison.parts else ours
+        ours = _is_sentence_affirmed(comparison.claim)
+        theirs = _is_sentence_affirmed(comparison.parts[0]) if comparison.parts else ours
         comparison.row[PLACES["sign without a shared concept conflicts"]] = float(ours != theirs)
 
 
-def _sentence_sign(sentence: ReadSentence) -> bool:
+def _is_sentence_affirmed(sentence: ReadSentence) -> bool:
     return sentence.denials % 2 == 0
 
 
-def _findings_news(sentence: ReadSentence, shared: frozenset[str]) -> float:
+def _findings_good_news_score(sentence: ReadSentence, shared: frozenset[str]) -> float:
     """Return how good it is which findings a sentence names, and which it denies.
 
     Findings that both sides name are left out: their signs are compared themselves.
@@ -349,7 +355,7 @@ def _findings_news(sentence: ReadSentence, shared: frozenset[str]) -> float:
     return news
 
 
-def _direction_news(sentence: ReadSentence) -> float:
+def _direction_good_news_score(sentence: ReadSentence) -> float:
     """Return whether what goes up or down is good news."""
     direction = sentence.axes.get("dir", set()) & {"up", "down"}
     if len(direction) != 1:
@@ -364,22 +370,22 @@ def _compare_values(comparison: _Comparison) -> None:
         return
     claim, row = comparison.claim, comparison.row
     theirs = sum(part.good for part in comparison.parts)
-    moved = sum(_direction_news(part) for part in comparison.parts)
-    named = sum(_findings_news(part, comparison.shared) for part in comparison.parts)
+    moved = sum(_direction_good_news_score(part) for part in comparison.parts)
+    named = sum(_findings_good_news_score(part, comparison.shared) for part in comparison.parts)
     if claim.good and theirs:
         comparison.put("value", "agrees" if claim.good * theirs > 0 else "conflicts")
         return
     settled = row[PLACES["dir agrees"]] + row[PLACES["dir conflicts"]]
-    mine = claim.good or _direction_news(claim)
+    mine = claim.good or _direction_good_news_score(claim)
     other = theirs or moved
     if mine and other and not settled:
         if mine * other < 0 and comparison.shared:
             row[PLACES["direction against value conflicts"]] = 1.0
     elif claim.good and not named:
         comparison.put("value", "added")
-    if (mine or _findings_news(claim, comparison.shared)) * (other or named) < 0 and not (
-        mine and other
-    ):
+    if (mine or _findings_good_news_score(claim, comparison.shared)) * (
+        other or named
+    ) < 0 and not (mine and other):
         row[PLACES["value by findings conflicts"]] = 1.0
 
 

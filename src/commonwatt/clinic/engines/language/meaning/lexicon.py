@@ -51,7 +51,9 @@ class Lexicon:
     kinds: dict[str, str]
     terms: int
 
-    def longest_term(self, tokens: list[str], start: int) -> tuple[int, tuple[str, ...]]:
+    def longest_term_end_and_atoms(
+        self, tokens: list[str], start: int
+    ) -> tuple[int, tuple[str, ...]]:
         """Return where the longest term that begins at a token ends, and its atoms."""
         node, end, atoms = self.root, start, ()
         for place in range(start, len(tokens)):

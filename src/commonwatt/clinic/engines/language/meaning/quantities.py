@@ -116,21 +116,21 @@ _SCALES: Final = {
 LONGEST_UNIT: Final = 6
 
 
-def read_quantity(tokens: list[str], start: int) -> tuple[int, Quantity | None]:
+def quantity_end_and_quantity(tokens: list[str], start: int) -> tuple[int, Quantity | None]:
     """Return where a quantity that begins at a token ends, and the quantity.
 
-    >>> read_quantity(["500", "mcg"], 0)
+    >>> quantity_end_and_quantity(["500", "mcg"], 0)
     (2, Quantity(figure=500.0, dimension='mass', amount=0.5))
-    >>> read_quantity(["三", "十", "五", "毫", "克"], 0)[1]
+    >>> quantity_end_and_quantity(["三", "十", "五", "毫", "克"], 0)[1]
     Quantity(figure=35.0, dimension='mass', amount=35.0)
-    >>> read_quantity(["3", "/", "52"], 0)
+    >>> quantity_end_and_quantity(["3", "/", "52"], 0)
     (3, Quantity(figure=3.0, dimension='time', amount=504.0))
     """
     if prefixed := _read_prefixed(tokens, start):
         return prefixed
     if whole := _WHOLE_WORDS.get(tokens[start]):
         return start + 1, whole
-    end, number = _read_number(tokens, start)
+    end, number = _number_end_and_number(tokens, start)
     if number is None:
         return start, None
     slashed = tokens[end : end + 2]
@@ -149,7 +149,7 @@ def _read_prefixed(tokens: list[str], start: int) -> tuple[int, Quantity] | None
     scale = _SCALES.get("".join(tokens[start : start + 2]))
     if not (is_share or scale):
         return None
-    end, number = _read_number(tokens, start + (3 if is_share else 2))
+    end, number = _number_end_and_number(tokens, start + (3 if is_share else 2))
     if number is None:
         return None
     if scale:
@@ -194,20 +194,20 @@ def _past_rate(tokens: list[str], end: int) -> int:
     return end
 
 
-def _read_number(tokens: list[str], start: int) -> tuple[int, float | None]:
+def _number_end_and_number(tokens: list[str], start: int) -> tuple[int, float | None]:
     if start >= len(tokens):
         return start, None
     first = tokens[start]
     if first[0].isdigit():
         return start + 1, float(first.replace(",", ""))
     if first in _ENGLISH:
-        return _read_english_number(tokens, start)
+        return _english_number_end_and_number(tokens, start)
     if first in _CHINESE or first in _TENS or first in ("廿", "半"):
-        return _read_chinese_number(tokens, start)
+        return _chinese_number_end_and_number(tokens, start)
     return start, None
 
 
-def _read_english_number(tokens: list[str], start: int) -> tuple[int, float]:
+def _english_number_end_and_number(tokens: list[str], start: int) -> tuple[int, float]:
     number = _ENGLISH[tokens[start]]
     after = tokens[start + 1] if start + 1 < len(tokens) else ""
     if number >= 20 and 0 < _ENGLISH.get(after, 0) < 10:
@@ -215,7 +215,7 @@ def _read_english_number(tokens: list[str], start: int) -> tuple[int, float]:
     return (start + 2, number * 100) if after == "hundred" else (start + 1, number)
 
 
-def _read_chinese_number(tokens: list[str], start: int) -> tuple[int, float]:
+def _chinese_number_end_and_number(tokens: list[str], start: int) -> tuple[int, float]:
     if tokens[start] == "半":
         return start + 1, 0.5
     total, digit, end = 0.0, 0.0, start

@@ -17,7 +17,10 @@ from commonwatt.clinic.engines.language.meaning.lexicon import (
     normalized_clinical_text,
     stemmed_word,
 )
-from commonwatt.clinic.engines.language.meaning.quantities import Quantity, read_quantity
+from commonwatt.clinic.engines.language.meaning.quantities import (
+    Quantity,
+    quantity_end_and_quantity,
+)
 from commonwatt.clinic.engines.language.meaning.scope import (
     ALTERNATIVES,
     CLAUSE_MARKS,
@@ -193,18 +196,20 @@ def read_clinical_sentence(text: str) -> ReadSentence:
     """
     sentence = ReadSentence(text)
     plain = normalized_clinical_text(text).replace("(-)", " -ve ").replace("(+)", " +ve ")
-    for clause in clauses_with_lists_joined(_clauses_of_tokens(clinical_tokens(plain), sentence)):
+    for clause in clauses_with_lists_joined(
+        _clauses_and_add_rest_to_sentence(clinical_tokens(plain), sentence)
+    ):
         _settle_clause(clause, sentence)
     sentence.concepts = {mention.concept for mention in sentence.mentions}
-    _read_arrows(plain, sentence)
-    _read_clock(plain, sentence)
-    _read_switch(plain, sentence)
+    _add_directions_of_change(plain, sentence)
+    _add_part_of_day(plain, sentence)
+    _add_replaced_drug(plain, sentence)
     _read_smoking(sentence)
     _read_onset(sentence)
     return sentence
 
 
-def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[Clause]:
+def _clauses_and_add_rest_to_sentence(tokens: list[str], sentence: ReadSentence) -> list[Clause]:
     """Return the clauses of a sentence; quantities and the remaining words go into it."""
     stems = [stemmed_word(token) for token in tokens]
     clauses = [Clause()]
@@ -219,7 +224,7 @@ def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[Clause
         clause = clauses[-1]
         end, atoms = _term_at(tokens, stems, place)
         _note_function_words(clause, tokens, stems, place, end)
-        after, quantity = read_quantity(tokens, place)
+        after, quantity = quantity_end_and_quantity(tokens, place)
         if follows_concept and end == place and tokens[place] in JOINING_WORDS:
             place += 1
         elif quantity is not None and after > place and after >= end:
@@ -242,7 +247,7 @@ def _clauses_of_tokens(tokens: list[str], sentence: ReadSentence) -> list[Clause
 
 def _term_at(tokens: list[str], stems: list[str], place: int) -> tuple[int, tuple[str, ...]]:
     """Return where the longest term at a place ends, and its atoms."""
-    end, atoms = load_clinical_lexicon().longest_term(stems, place)
+    end, atoms = load_clinical_lexicon().longest_term_end_and_atoms(stems, place)
     # A lone letter is a side only where it is no part of a unit.
     lone = tokens[place] in ("l", "r") and end == place + 1
     if lone and place and tokens[place - 1] in "/'":
@@ -293,7 +298,7 @@ def _opens_clause(tokens: list[str], stems: list[str], place: int) -> bool:
     """Return whether a token parts two clauses: a mark, "but", or "and" before a verb."""
     if tokens[place] in CLAUSE_MARKS:
         return not (tokens[place] in ":：" and _joins_sign(tokens, stems, place))
-    if load_clinical_lexicon().longest_term(stems, place)[0] > place + 1:
+    if load_clinical_lexicon().longest_term_end_and_atoms(stems, place)[0] > place + 1:
         return False
     following = stems[place + 1] if place + 1 < len(tokens) else ""
     joins = tokens[place] in CONJUNCTIONS - ALTERNATIVES
@@ -303,11 +308,14 @@ def _opens_clause(tokens: list[str], stems: list[str], place: int) -> bool:
 def _joins_sign(tokens: list[str], stems: list[str], colon: int) -> bool:
     """Return whether a colon joins a cue and what it denies: "denies: fever", "fever: no"."""
     lexicon = load_clinical_lexicon()
-    if any(lexicon.longest_term(stems, at) == (colon, ("pol.neg",)) for at in range(colon)):
+    if any(
+        lexicon.longest_term_end_and_atoms(stems, at) == (colon, ("pol.neg",))
+        for at in range(colon)
+    ):
         return True
     if colon + 1 >= len(tokens):
         return False
-    end, atoms = lexicon.longest_term(stems, colon + 1)
+    end, atoms = lexicon.longest_term_end_and_atoms(stems, colon + 1)
     alone = end == len(tokens) or tokens[end] in CLAUSE_MARKS
     return alone and atoms in (("pol.neg",), ("pol.pos",))
 
@@ -376,7 +384,7 @@ _CLOCK: Final = re.compile(
 )
 
 
-def _read_arrows(plain: str, sentence: ReadSentence) -> None:
+def _add_directions_of_change(plain: str, sentence: ReadSentence) -> None:
     """Read `190→120` and "from 190 to 120" as a change."""
     for pattern in (_ARROW, _FROM_TO):
         for match in pattern.finditer(plain):
@@ -385,7 +393,7 @@ def _read_arrows(plain: str, sentence: ReadSentence) -> None:
                 sentence.axes.setdefault("dir", set()).add("up" if last > first else "down")
 
 
-def _read_clock(plain: str, sentence: ReadSentence) -> None:
+def _add_part_of_day(plain: str, sentence: ReadSentence) -> None:
     """Read the time of a day as its part."""
     for match in _CLOCK.finditer(plain):
         hour = int(match[1] or match[3])
@@ -400,7 +408,7 @@ def _read_clock(plain: str, sentence: ReadSentence) -> None:
         sentence.axes.setdefault("day", set()).add(part)
 
 
-def _read_switch(plain: str, sentence: ReadSentence) -> None:
+def _add_replaced_drug(plain: str, sentence: ReadSentence) -> None:
     """Find the drug that another took the place of."""
     if not (match := _SWITCH.search(plain)):
         return
@@ -410,7 +418,7 @@ def _read_switch(plain: str, sentence: ReadSentence) -> None:
     stems = [stemmed_word(token) for token in tokens]
     switch = len(clinical_tokens(plain[: match.start()]))
     for place in range(len(tokens)):
-        _, atoms = lexicon.longest_term(stems, place)
+        _, atoms = lexicon.longest_term_end_and_atoms(stems, place)
         drugs += [(place, atom) for atom in atoms if lexicon.kinds.get(atom) == "drug"]
     order = list(dict.fromkeys(name for _, name in drugs))
     # "A was replaced by B", "swapped A for B", "由A轉用B": the first goes; "B replaced A" the last.

@@ -150,7 +150,9 @@ def make_text_pairs(seed: int = SEED) -> list[TextPair]:
     return pairs
 
 
-def worn_text(text: str, chance: np.random.Generator, *, stray: bool = True) -> str:
+def text_with_terms_made_unknown(
+    text: str, chance: np.random.Generator, *, stray: bool = True
+) -> str:
     """Return a text in which some terms are words that nobody knows.
 
     No lexicon holds every term, and weights that are learnt where all are known would trust what
@@ -163,7 +165,7 @@ def worn_text(text: str, chance: np.random.Generator, *, stray: bool = True) -> 
     worn: list[str] = []
     place = 0
     while place < len(tokens):
-        end, atoms = lexicon.longest_term(stems, place)
+        end, atoms = lexicon.longest_term_end_and_atoms(stems, place)
         end = max(end, place + 1)
         if atoms and chance.random() < max(
             _WORN_SHARE.get(a.split(".")[0] if "." in a else "", 0.1) for a in atoms
@@ -289,7 +291,9 @@ def learn_weights(
     return weights
 
 
-def _allowed_signs(questions: tuple[str, ...] = FEATURES) -> dict[str, npt.NDArray[np.float64]]:
+def _allowed_weight_signs_by_question(
+    questions: tuple[str, ...] = FEATURES,
+) -> dict[str, npt.NDArray[np.float64]]:
     """Return what each feature may speak for, by question."""
     conflict = np.array(["conflict" in name for name in questions], np.float64)
     agrees = np.array([name.endswith(" agrees") for name in questions], np.float64)
@@ -303,7 +307,8 @@ def learnt_weights_json(seed: int = SEED) -> str:
     chance = named_random_stream(seed, "meter-of-truth-worn")
     worn = [
         pair._replace(
-            source=worn_text(pair.source, chance), summary=worn_text(pair.summary, chance)
+            source=text_with_terms_made_unknown(pair.source, chance),
+            summary=text_with_terms_made_unknown(pair.summary, chance),
         )
         for _ in range(WORN_COPIES)
         for pair in plain
@@ -312,7 +317,7 @@ def learnt_weights_json(seed: int = SEED) -> str:
     rows = np.array([compared_features(pair.summary, pair.source) for pair in pairs])
     labels = np.array([pair.label for pair in pairs])
     frames = np.array([pair.frame for pair in pairs])
-    spoken, speaks = labels != "not in source", _allowed_signs()
+    spoken, speaks = labels != "not in source", _allowed_weight_signs_by_question()
     truth = (labels == "contradicted").astype(np.float64)
     contradicted = learn_weights(rows[spoken], truth[spoken], speaks["contradicted"])
     new = learn_weights(rows, (~spoken).astype(np.float64), speaks["new"])
@@ -351,13 +356,15 @@ def _scores_of_faithful_frames_left_out(
     scores: list[npt.NDArray[np.float64]] = []
     for fold in range(FOLDS):
         weights = learn_weights(
-            rows[part != fold], truth[part != fold], _allowed_signs()["contradicted"]
+            rows[part != fold],
+            truth[part != fold],
+            _allowed_weight_signs_by_question()["contradicted"],
         )
         held = np.array(
             [
                 compared_features(
-                    worn_text(pair.summary, chance, stray=False),
-                    worn_text(pair.source, chance, stray=False),
+                    text_with_terms_made_unknown(pair.summary, chance, stray=False),
+                    text_with_terms_made_unknown(pair.source, chance, stray=False),
                 )
                 for pair in faithful
                 if int(pair.frame[3:]) % FOLDS == fold

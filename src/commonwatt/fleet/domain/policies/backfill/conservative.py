@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.backfill.easy import least_free_capacity
+from commonwatt.fleet.domain.policies.backfill.easy import capacity_free_both_now_and_then
 from commonwatt.fleet.domain.policies.backfill.policy import BackfillPolicy
-from commonwatt.fleet.domain.policies.gangs import GangPiece, place_gang
+from commonwatt.fleet.domain.policies.gangs import GangPiece, gang_pieces_if_gang_fits
 from commonwatt.fleet.domain.policies.place import FreeCapacity, first_fit
 from commonwatt.fleet.domain.policies.plan import (
     SchedulingPlan,
@@ -33,7 +33,7 @@ def backfill_conservatively(plan: SchedulingPlan) -> None:
     for job in plan.startable_jobs_in_order()[:DEPTH]:
         length_ms = int(plan.state.believed_ms[job] - plan.state.served_ms[job])
         # A job of no length still needs its room at one instant.
-        start_ms, pieces = forecast.promise_start(job, max(length_ms, 1))
+        start_ms, pieces = forecast.reserve_earliest_start_ms_and_pieces(job, max(length_ms, 1))
         if (
             start_ms == plan.state.now_ms
             and pieces is not None
@@ -63,7 +63,9 @@ class CapacityForecast:
             self._split_capacity_step_at(max(end_ms, plan.state.now_ms + 1))
             apply_gang_pieces(self.steps[-1].nodes, plan.state.held_pieces[job], -1)
 
-    def promise_start(self, job: int, length_ms: int) -> tuple[int, tuple[GangPiece, ...] | None]:
+    def reserve_earliest_start_ms_and_pieces(
+        self, job: int, length_ms: int
+    ) -> tuple[int, tuple[GangPiece, ...] | None]:
         """Return when and where `job` has room for `length_ms`, and keep that room for it."""
         gang = gang_of_job(self.plan.state, job)
         for step in list(self.steps):
@@ -72,7 +74,7 @@ class CapacityForecast:
             # Only a start now is bound to its nodes. For a later one first-fit is proof enough that
             # there is room; the place policy chooses when its time has come.
             place = self.plan.place if starts_now else first_fit.POLICY
-            pieces = place_gang(gang, room, self.plan.state.machines, place)
+            pieces = gang_pieces_if_gang_fits(gang, room, self.plan.state.machines, place)
             if pieces is not None:
                 self._reserve_gang_pieces(step.from_ms, step.from_ms + length_ms, pieces)
                 return step.from_ms, pieces
@@ -82,7 +84,7 @@ class CapacityForecast:
         inside = [step.nodes for step in self.steps if from_ms <= step.from_ms < until_ms]
         room = inside[0]
         for nodes in inside[1:]:
-            room = least_free_capacity(room, nodes)
+            room = capacity_free_both_now_and_then(room, nodes)
         return room
 
     def _reserve_gang_pieces(

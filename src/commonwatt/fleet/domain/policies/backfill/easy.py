@@ -15,7 +15,7 @@ import numpy as np
 
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.policies.backfill.policy import BackfillPolicy
-from commonwatt.fleet.domain.policies.gangs import GangPiece, place_gang
+from commonwatt.fleet.domain.policies.gangs import GangPiece, gang_pieces_if_gang_fits
 from commonwatt.fleet.domain.policies.place import FreeCapacity, first_fit
 from commonwatt.fleet.domain.policies.plan import (
     SchedulingPlan,
@@ -30,7 +30,7 @@ def backfill_easy(plan: SchedulingPlan) -> None:
     queue = plan.startable_jobs_in_order()
     if len(queue) < 2:
         return
-    promise = promised_gang_start(plan, queue[0])
+    promise = promised_start_ms_and_room_then(plan, queue[0])
     # The first job would not fit even when everything has ended, so no start can be shown to leave
     # it undelayed; nobody passes it.
     if promise is None:
@@ -44,7 +44,7 @@ def backfill_easy(plan: SchedulingPlan) -> None:
         # A job that ends in time may use what the promise needs later; a longer one only what is
         # free both now and then.
         pieces = plan.find_gang_pieces(
-            job, None if in_time else least_free_capacity(plan.state.nodes, then)
+            job, None if in_time else capacity_free_both_now_and_then(plan.state.nodes, then)
         )
         if pieces is not None:
             plan.start_job(job, pieces)
@@ -53,7 +53,9 @@ def backfill_easy(plan: SchedulingPlan) -> None:
                 apply_gang_pieces(then, pieces, 1)
 
 
-def promised_gang_start(plan: SchedulingPlan, job: int) -> tuple[int, FreeCapacity] | None:
+def promised_start_ms_and_room_then(
+    plan: SchedulingPlan, job: int
+) -> tuple[int, FreeCapacity] | None:
     """Return when `job` will fit, and the free room then with `job` taken out."""
     then = copy_free_capacity(plan.state.nodes)
     ends = sorted(
@@ -66,13 +68,14 @@ def promised_gang_start(plan: SchedulingPlan, job: int) -> tuple[int, FreeCapaci
         # Equal ends are one instant: the room is looked at once all of them have gone.
         if i + 1 < len(ends) and ends[i + 1][0] == end_ms:
             continue
-        pieces = place_gang(gang, then, plan.state.machines, first_fit.POLICY)
+        pieces = gang_pieces_if_gang_fits(gang, then, plan.state.machines, first_fit.POLICY)
         if pieces is not None:
             # The promise takes GPUs that are busy now, so that those free now are left to backfill.
             apply_gang_pieces(
                 then,
                 tuple(
-                    _gang_piece_on_gpus_busy_now(piece, plan.state.nodes, then) for piece in pieces
+                    _gang_piece_preferring_busy_gpus(piece, plan.state.nodes, then)
+                    for piece in pieces
                 ),
                 1,
             )
@@ -80,7 +83,7 @@ def promised_gang_start(plan: SchedulingPlan, job: int) -> tuple[int, FreeCapaci
     return None
 
 
-def least_free_capacity(now: FreeCapacity, then: FreeCapacity) -> FreeCapacity:
+def capacity_free_both_now_and_then(now: FreeCapacity, then: FreeCapacity) -> FreeCapacity:
     """Return the room that is free both now and then."""
     return now._replace(
         cpu_milli=np.minimum(now.cpu_milli, then.cpu_milli),
@@ -89,7 +92,7 @@ def least_free_capacity(now: FreeCapacity, then: FreeCapacity) -> FreeCapacity:
     )
 
 
-def _gang_piece_on_gpus_busy_now(
+def _gang_piece_preferring_busy_gpus(
     piece: GangPiece, now: FreeCapacity, then: FreeCapacity
 ) -> GangPiece:
     """Return `piece` on GPUs of its node that are busy now, as far as there are any."""

@@ -19,10 +19,10 @@ SCALE = 1 << 30
 
 def fair_share_order_keys(state: QueueState, jobs: I64) -> I64:
     """Return the weighed dominant share of each job's tenant, in 2⁻³⁰."""
-    return dominant_share_by_tenant(state)[state.workload.tenant[jobs]]
+    return scaled_dominant_share_by_tenant(state)[state.workload.tenant[jobs]]
 
 
-def dominant_share_by_tenant(state: QueueState) -> I64:
+def scaled_dominant_share_by_tenant(state: QueueState) -> I64:
     """Return each tenant's largest share of GPUs, CPU or memory, in 2⁻³⁰, shape (tenants,)."""
     work, fleet = state.workload, state.fleet
     tenants = len(work.tenant_names)

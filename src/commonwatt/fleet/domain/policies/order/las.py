@@ -24,7 +24,7 @@ def las_order_keys(state: QueueState, jobs: I64) -> I64:
     return np.searchsorted(LIMITS, attained, side="right").astype(np.int64)
 
 
-def next_las_level_drop_ms(state: QueueState) -> int | None:
+def next_las_level_drop_at_ms(state: QueueState) -> int | None:
     """Return the instant at which the next running job drops a level [ms]."""
     # CPU jobs attain no GPU time and so never drop a level.
     jobs = state.running[state.workload.gpus[state.running] > 0]
@@ -46,5 +46,5 @@ POLICY = OrderPolicy(
     # A job that never ran has attained nothing: without preemption all wait on the first level.
     fixed=True,
     urgency=las_order_keys,
-    wake=next_las_level_drop_ms,
+    wake=next_las_level_drop_at_ms,
 )

@@ -14,7 +14,7 @@ from commonwatt.fleet.domain.workload import I64
 Keys = Callable[[QueueState, I64], I64]
 
 
-def urgency_by_job_priority(state: QueueState, jobs: I64) -> I64:
+def priority_urgency_keys_least_first(state: QueueState, jobs: I64) -> I64:
     """Return the urgency of `jobs` by their priority: a larger one is smaller here."""
     # Widened first: the least number of 32 bits has no positive counterpart.
     return -state.workload.priority[jobs].astype(np.int64)
@@ -45,5 +45,5 @@ class OrderPolicy:
     keys: Keys
     source: str = ""
     fixed: bool = False
-    urgency: Keys = urgency_by_job_priority
+    urgency: Keys = priority_urgency_keys_least_first
     wake: Callable[[QueueState], int | None] = no_wake_time

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.order.policy import OrderPolicy, urgency_by_job_priority
+from commonwatt.fleet.domain.policies.order.policy import (
+    OrderPolicy,
+    priority_urgency_keys_least_first,
+)
 
 POLICY = OrderPolicy(
-    "priority", Message("the highest priority first"), urgency_by_job_priority, fixed=True
+    "priority", Message("the highest priority first"), priority_urgency_keys_least_first, fixed=True
 )

@@ -37,7 +37,7 @@ from commonwatt.fleet.domain.policies.place.state import (
 )
 from commonwatt.fleet.domain.policies.place.typical import (
     TypicalDemand,
-    fragmented_gpu_share_of_node,
+    fragmented_weight_milli_gpu_of_node,
     typical_gpu_demand,
 )
 
@@ -52,7 +52,7 @@ __all__ = [
     "apply_request_to_node",
     "choose_node",
     "choose_node_and_gpus",
-    "fragmented_gpu_share_of_node",
+    "fragmented_weight_milli_gpu_of_node",
     "idle_fleet_capacity",
     "node_eligibility_by_job_class",
     "nodes_with_room",

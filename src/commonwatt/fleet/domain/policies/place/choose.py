@@ -21,9 +21,9 @@ import commonwatt.fleet.domain.policies.place.random_fit as random_fit
 import commonwatt.fleet.domain.policies.place.worst_fit as worst_fit
 from commonwatt.core.jit import njit
 from commonwatt.fleet.domain.policies.place.gpus import (
-    pick_emptiest_gpu,
+    pick_emptiest_gpu_or_tightest_gpus,
     pick_first_fitting_gpus,
-    pick_random_gpu_with_room,
+    pick_random_gpu_or_tightest_gpus,
     pick_tightest_gpus,
 )
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
@@ -35,7 +35,7 @@ from commonwatt.fleet.domain.policies.place.state import (
 )
 from commonwatt.fleet.domain.policies.place.typical import (
     TypicalDemand,
-    fragmented_gpu_share_of_node,
+    fragmented_weight_milli_gpu_of_node,
 )
 
 
@@ -96,7 +96,7 @@ def choose_node(
     scores, now = np.empty(count, np.int64), np.empty(count, np.int64)
     if code == fgd.CODE:
         for node in among:
-            now[node] = node_fragmentation(nodes, node, typical)
+            now[node] = fragmented_weight_milli_gpu_at_node(nodes, node, typical)
     score_nodes(code, request, nodes, among, typical, now, picked, scores)
     best = among[0]
     for node in among:
@@ -107,10 +107,14 @@ def choose_node(
 
 
 @njit(inner=True)
-def node_fragmentation(nodes: FreeCapacity, node: int, typical: TypicalDemand) -> int:
+def fragmented_weight_milli_gpu_at_node(
+    nodes: FreeCapacity, node: int, typical: TypicalDemand
+) -> int:
     """Return the fragmented share of `node` now, in units of weight x milli-GPU."""
     free = nodes.gpu_milli[node]
-    return fragmented_gpu_share_of_node(nodes.cpu_milli[node], free, nodes.gpu_type[node], typical)
+    return fragmented_weight_milli_gpu_of_node(
+        nodes.cpu_milli[node], free, nodes.gpu_type[node], typical
+    )
 
 
 @njit(inner=True)
@@ -171,12 +175,17 @@ def pick_gpus_of_node(
     free = nodes.gpu_milli[node]
     if code == fgd.CODE:
         fgd.fgd_score_and_gpus_of_node(
-            request, nodes, node, typical, node_fragmentation(nodes, node, typical), picked
+            request,
+            nodes,
+            node,
+            typical,
+            fragmented_weight_milli_gpu_at_node(nodes, node, typical),
+            picked,
         )
     elif code == random_fit.CODE:
-        pick_random_gpu_with_room(request, free, draw, picked)
+        pick_random_gpu_or_tightest_gpus(request, free, draw, picked)
     elif code == worst_fit.CODE:
-        pick_emptiest_gpu(request, free, picked)
+        pick_emptiest_gpu_or_tightest_gpus(request, free, picked)
     elif code == first_fit.CODE:
         pick_first_fitting_gpus(request, free, picked)
     else:

@@ -18,7 +18,7 @@ from commonwatt.fleet.domain.policies.place.state import I64, WHOLE, FreeCapacit
 from commonwatt.fleet.domain.policies.place.typical import (
     TypicalDemand,
     count_gpu_score_levels_up_to,
-    fragmented_gpu_share_of_node,
+    fragmented_weight_milli_gpu_of_node,
 )
 
 CODE = 7
@@ -75,13 +75,13 @@ def fgd_score_and_gpus_of_node(
             free[picked[i]] -= request.gpu_milli
         # The score is looked up among whole falls, so that no exponential of a float decides a tie.
         return count_gpu_score_levels_up_to(
-            typical.levels, now - fragmented_gpu_share_of_node(cpu, free, kind, typical)
+            typical.levels, now - fragmented_weight_milli_gpu_of_node(cpu, free, kind, typical)
         )
-    return _fgd_score_of_best_gpu(request, free, cpu, kind, typical, now, picked)
+    return _fgd_score_picking_best_gpu(request, free, cpu, kind, typical, now, picked)
 
 
 @njit(inner=True)
-def _fgd_score_of_best_gpu(
+def _fgd_score_picking_best_gpu(
     request: PlacementRequest,
     free: I64,
     cpu: int,
@@ -96,7 +96,7 @@ def _fgd_score_of_best_gpu(
         if free[gpu] >= request.gpu_milli and not _repeats_free_share_of_gpu(free, gpu):
             free[gpu] -= request.gpu_milli
             level = count_gpu_score_levels_up_to(
-                typical.levels, now - fragmented_gpu_share_of_node(cpu, free, kind, typical)
+                typical.levels, now - fragmented_weight_milli_gpu_of_node(cpu, free, kind, typical)
             )
             free[gpu] += request.gpu_milli
             if level > best:

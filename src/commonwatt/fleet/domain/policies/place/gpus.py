@@ -47,7 +47,7 @@ def _next_tightest_gpu(free: I64, floor: int, after: int) -> int:
 
 
 @njit(inner=True)
-def pick_emptiest_gpu(request: PlacementRequest, free: I64, picked: I64) -> None:
+def pick_emptiest_gpu_or_tightest_gpus(request: PlacementRequest, free: I64, picked: I64) -> None:
     """Pick one GPU with the most free share; for several, as `pick_tightest_gpus`."""
     if request.gpu_milli == WHOLE or request.gpus != 1:
         pick_tightest_gpus(request, free, picked)
@@ -59,7 +59,7 @@ def pick_emptiest_gpu(request: PlacementRequest, free: I64, picked: I64) -> None
 
 
 @njit(inner=True)
-def pick_random_gpu_with_room(
+def pick_random_gpu_or_tightest_gpus(
     request: PlacementRequest, free: I64, draw: float, picked: I64
 ) -> None:
     """Pick one of the GPUs with room, each as likely; for several, as `pick_tightest_gpus`."""

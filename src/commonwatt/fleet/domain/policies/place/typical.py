@@ -162,7 +162,7 @@ def count_gpu_score_levels_up_to(rising_levels: I64, limit: int) -> int:
 
 
 @njit()
-def fragmented_gpu_share_of_node(
+def fragmented_weight_milli_gpu_of_node(
     cpu_milli: int, free: I64, gpu_type: int, typical: TypicalDemand
 ) -> int:
     """Return the fragmented share of one node, in units of weight x milli-GPU.

@@ -21,7 +21,7 @@ def victims_holding_borrowed_gpus(plan: SchedulingPlan, job: int) -> list[int]:
     quota = state.quota_milli
     # A tenant may claim back what it is owed; a job beyond its quota borrows, and waits like
     # others.
-    if quota is None or not plan.jobs_within_quota(np.array([job]))[0]:
+    if quota is None or not plan.within_quota_if_started_flags(np.array([job]))[0]:
         return []
     used, demand = plan.gpu_milli_held_by_tenant(), state.workload.gpu_demand_milli_by_job()
     chosen: list[int] = []

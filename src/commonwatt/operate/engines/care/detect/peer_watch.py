@@ -11,7 +11,10 @@ import numpy.typing as npt
 
 from commonwatt.operate.domain.care.findings import TelemetrySample
 from commonwatt.operate.domain.cluster import ClusterObservation, JobPhase
-from commonwatt.operate.engines.care.detect.peers import gang_peer_scores, suspect_gang_nodes
+from commonwatt.operate.engines.care.detect.peers import (
+    gang_peer_scores,
+    suspect_minority_gang_nodes,
+)
 
 SIGNALS: Final = (
     "DCGM_FI_DEV_SM_CLOCK",
@@ -39,7 +42,7 @@ class PeerWatch:
         self.window, self.limit, self.signals = window, limit, tuple(signals)
         self._rows: dict[tuple[str, int], _Rows] = {}
 
-    def suspect_node_samples(
+    def take_samples_and_score_suspect_nodes(
         self, samples: Iterable[TelemetrySample], observation: ClusterObservation
     ) -> list[TelemetrySample]:
         """Take in what a look read and return a `peer_score` for each suspect."""
@@ -66,7 +69,7 @@ class PeerWatch:
         scores = gang_peer_scores(values[:, :, is_read], window=self.window)
         return [
             TelemetrySample(at_s, nodes[int(i)], "peer_score", float(scores[-1, int(i)]))
-            for i in suspect_gang_nodes(scores, limit=self.limit)
+            for i in suspect_minority_gang_nodes(scores, limit=self.limit)
         ]
 
 

@@ -239,13 +239,13 @@ class DetectionRuleBook:
         before = self._before.get(key)
         self._before[key] = sample.value
         findings = [
-            self._node_finding_if_count_in_window(rule, sample)
+            self._count_sample_and_find_if_in_window(rule, sample)
             for rule in rules
             if sample_passes_detection_rule(rule, sample, before)
         ]
         return [finding for finding in findings if finding]
 
-    def _node_finding_if_count_in_window(
+    def _count_sample_and_find_if_in_window(
         self, rule: DetectionRule, sample: TelemetrySample
     ) -> NodeFinding | None:
         counted = self._counted.setdefault((rule.name, sample.node), deque(maxlen=rule.count))

@@ -42,7 +42,7 @@ def node_anomaly_vus_pr(
     0.6005
     """
     cuts = anomaly_score_thresholds(score, thresholds)
-    first = first_node_alarm_threshold_passed(score, cuts)
+    first = first_passed_alarm_threshold_index(score, cuts)
     starts, ends = anomaly_intervals(label)
     flagged = np.cumsum(np.bincount(first, minlength=thresholds)[:thresholds])
     areas = np.empty(window + 1)
@@ -56,7 +56,7 @@ def anomaly_score_thresholds(score: Floats, thresholds: int) -> Floats:
     return falling[np.linspace(0, len(score) - 1, thresholds).astype(np.int64)]
 
 
-def first_node_alarm_threshold_passed(score: Floats, threshold_scores: Floats) -> Ints:
+def first_passed_alarm_threshold_index(score: Floats, threshold_scores: Floats) -> Ints:
     """Return for each point the number of the first (highest) threshold that it reaches."""
     return np.searchsorted(-threshold_scores, -score, side="left").astype(np.int64)
 
@@ -85,7 +85,7 @@ def _fill_vus_pr_area_by_buffer_length(
         buffered = _anomaly_buffer_weight_by_threshold(
             starts, ends, first, len(flagged), window, scratch
         )
-        touched = _touched_anomalies_by_threshold(starts, ends, first, len(flagged), window)
+        touched = _touched_anomaly_share_by_threshold(starts, ends, first, len(flagged), window)
         areas[window] = _anomaly_precision_recall_area(labelled, buffered, touched, flagged, size)
 
 
@@ -124,7 +124,7 @@ def _anomaly_buffer_weight_by_threshold(
 
 
 @njit(inner=True)
-def _touched_anomalies_by_threshold(
+def _touched_anomaly_share_by_threshold(
     starts: Ints, ends: Ints, first: Ints, cuts: int, window: int
 ) -> Floats:
     """Return, by threshold, the share of buffered intervals with a point that passes it."""

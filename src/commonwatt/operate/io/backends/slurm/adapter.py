@@ -219,10 +219,10 @@ class SlurmBackend:
             phase=phase,
             places=_slurm_job_allocations(line, values["JobState"], phase, released),
             starts=_slurm_job_start_count(values, phase, released),
-            started_at_s=parse.slurm_instant_s(values.get("StartTime", ""))
+            started_at_s=parse.slurm_instant_s_or_zero(values.get("StartTime", ""))
             if phase != JobPhase.HELD
             else 0.0,
-            ended_at_s=parse.slurm_instant_s(values.get("EndTime", ""))
+            ended_at_s=parse.slurm_instant_s_or_zero(values.get("EndTime", ""))
             if phase in TERMINAL_PHASES
             else 0.0,
             exit_code=parse.slurm_exit_code(values.get("ExitCode", ""))
@@ -373,7 +373,7 @@ def _foreign_slurm_job_request(values: Mapping[str, str]) -> JobRequest:
         group=values.get("JobName", "unknown"),
         gpus=parse.slurm_requested_gpus(dict(values)),
         estimate_s=_slurm_time_limit_s(values.get("TimeLimit", "")),
-        submitted_at_s=parse.slurm_instant_s(values.get("SubmitTime", "")),
+        submitted_at_s=parse.slurm_instant_s_or_zero(values.get("SubmitTime", "")),
         preemptible=_is_slurm_job_held(values) and values.get("Requeue") == "1",
     )
 

@@ -100,7 +100,7 @@ def slurm_requested_gpus(job_fields: dict[str, str]) -> int:
 
 
 @lru_cache(8192)
-def slurm_instant_s(text: str) -> float:
+def slurm_instant_s_or_zero(text: str) -> float:
     """Return an instant [s since 1970], 0 where Slurm knows none.
 
     Slurm writes the local time of the machine that asks, to the second.
@@ -140,7 +140,7 @@ def slurm_observed_node(line: str) -> ObservedNode:
         memory_mib=0,
         state=slurm_node_state(values.get("State", "UNKNOWN")),
         reason=reason[1] if reason else "",
-        boot_at_s=slurm_instant_s(values.get("SlurmdStartTime", "")),
+        boot_at_s=slurm_instant_s_or_zero(values.get("SlurmdStartTime", "")),
     )
 
 

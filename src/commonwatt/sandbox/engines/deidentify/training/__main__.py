@@ -13,7 +13,7 @@ from pathlib import Path
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.sandbox.engines.deidentify.lists import tagger_weights_file
 from commonwatt.sandbox.engines.deidentify.names import find_chinese_names
-from commonwatt.sandbox.engines.deidentify.patterns import find_patterns
+from commonwatt.sandbox.engines.deidentify.patterns import find_patterned_identifiers
 from commonwatt.sandbox.engines.deidentify.tagger import TaggerWeights, save_weights
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
 from commonwatt.sandbox.engines.deidentify.training.corpus import training_documents
@@ -34,7 +34,7 @@ def train_tagger(count: int, rounds: int) -> TaggerWeights:
     read = [
         (tokens := tokenise(
             document.text,
-            find_patterns(document.text),
+            find_patterned_identifiers(document.text),
             () if unlisted[i] else find_chinese_names(document.text),
             unlisted=bool(unlisted[i]),
         ),

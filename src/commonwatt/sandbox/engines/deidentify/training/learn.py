@@ -112,7 +112,7 @@ def learn_tagger_weights(taught: TrainingArrays, *, rounds: int, seed: int) -> T
     # The mean over all steps without keeping them: Collins' averaged perceptron by running
     # totals.
     mean = (points - total / step).astype(np.float32)
-    return _tagger_weights_as_bytes(mean, (moves - moves_total / step).astype(np.float32))
+    return _quantised_tagger_weights(mean, (moves - moves_total / step).astype(np.float32))
 
 
 def _identifier_tag_costs() -> Floats:
@@ -188,7 +188,7 @@ def _learn_identifier_tags(
             moves_total[before_guess, guess[i]] -= step
 
 
-def _tagger_weights_as_bytes(points: Floats, moves: Floats) -> TaggerWeights:
+def _quantised_tagger_weights(points: Floats, moves: Floats) -> TaggerWeights:
     """Return weights as bytes: the largest become 127, and what rounds to nought goes."""
     # By a high quantile and not the maximum: a few extreme weights would press all others into a
     # handful of steps.
