@@ -9,8 +9,7 @@ from commonwatt.runs import Stage, StageOutput, StageResult, StageStore
 from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
 from commonwatt.study.break_even import BreakEvenPoint, study_break_even_points
 from commonwatt.study.doubt import largest_cost_doubt
-from commonwatt.study.mix import study_site_mix
-from commonwatt.study.stages.basis import study_mix_draw_tables
+from commonwatt.study.mix import study_mix_draw_tables, study_site_mix
 from commonwatt.study.stages.sites import StudyCostedSite
 
 DRAWS: Final = 20_000

@@ -20,6 +20,7 @@ from commonwatt.siting.engines.cost.chance import (
     gpu_hour_costs_of_inputs,
     site_gpu_hour_costs_by_draw,
 )
+from commonwatt.study.stages.basis import DRAWS_WITH_INPUTS, study_draw_inputs_frame
 from commonwatt.study.stages.samplers import site_cost_sampler_of_parts
 from commonwatt.study.stages.sites import (
     RENT,
@@ -29,11 +30,9 @@ from commonwatt.study.stages.sites import (
     study_input_cost_model_index,
     study_rented_gpu_hour_usd,
 )
+from commonwatt.study.tables import BASIS_MIX_DRAW_INPUTS, BASIS_MIX_DRAWS
 
 F64 = npt.NDArray[np.float64]
-
-# Enough that a law which errs in a corner of its inputs shows, and few enough to be kept.
-DRAWS_WITH_INPUTS: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +188,23 @@ class StudySiteMix:
             part.weight * site.gpu_hour_usd for part, site in zip(self.parts, sites, strict=True)
         ]
         return StudyMixDraws(gpu_hour_usd=np.sum(weighted, axis=0), sites=sites)
+
+
+def study_mix_draw_tables(drawn: StudyMixDraws) -> dict[str, pl.DataFrame]:
+    """Return the cost of every draw of a mix, and the inputs of the first of them by site.
+
+    The column `variant` stands empty: a stage does not know which alternatives share it.
+    """
+    costs = drawn.gpu_hour_usd
+    inputs = [study_draw_inputs_frame(site.name, site.inputs, site.values) for site in drawn.sites]
+    return {
+        BASIS_MIX_DRAWS.name: BASIS_MIX_DRAWS.build_frame(
+            variant=[""] * len(costs),
+            draw=np.arange(len(costs)),
+            cost_usd_per_gpu_hour=costs,
+        ),
+        BASIS_MIX_DRAW_INPUTS.name: pl.concat(inputs).select(pl.lit("").alias("variant"), pl.all()),
+    }
 
 
 def study_site_mix(sites: list[StudyCostedSite]) -> StudySiteMix:

@@ -17,7 +17,6 @@ from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.domain.placement import PlacementPlan, PlacementProblem
 from commonwatt.siting.engines.cost.arrays import BLOCK
 from commonwatt.siting.engines.cost.chance import CostSampler, cost_inputs_of_scores
-from commonwatt.study.mix import DRAWS_WITH_INPUTS, StudyMixDraws
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.sites import RENT, StudyCostedSite
@@ -32,8 +31,6 @@ from commonwatt.study.tables import (
     BASIS_INPUTS,
     BASIS_JOBS,
     BASIS_LOADS,
-    BASIS_MIX_DRAW_INPUTS,
-    BASIS_MIX_DRAWS,
     BASIS_NODES,
     BASIS_PATHS,
     BASIS_PIECES,
@@ -47,6 +44,8 @@ from commonwatt.treasury.engines.projection import Projection
 from commonwatt.treasury.usecases.finance import FundingPaths
 
 HOUR_MS: Final = 3_600_000
+# Enough that a law which errs in a corner of its inputs shows, and few enough to be kept.
+DRAWS_WITH_INPUTS: Final = 200
 Tables = dict[str, pl.DataFrame]
 
 
@@ -259,23 +258,6 @@ def study_drawn_site_costs(
     named_random_stream(seed, f"siting.cost.{stream}").standard_normal(out=scores, dtype=np.float32)
     values = cost_inputs_of_scores(sampler, scores[:count])
     return name, costs, study_draw_inputs_frame(name, NAMES, values)
-
-
-def study_mix_draw_tables(drawn: StudyMixDraws) -> Tables:
-    """Return the cost of every draw of a mix, and the inputs of the first of them by site.
-
-    The column `variant` stands empty: a stage does not know which alternatives share it.
-    """
-    costs = drawn.gpu_hour_usd
-    inputs = [study_draw_inputs_frame(site.name, site.inputs, site.values) for site in drawn.sites]
-    return {
-        BASIS_MIX_DRAWS.name: BASIS_MIX_DRAWS.build_frame(
-            variant=[""] * len(costs),
-            draw=np.arange(len(costs)),
-            cost_usd_per_gpu_hour=costs,
-        ),
-        BASIS_MIX_DRAW_INPUTS.name: pl.concat(inputs).select(pl.lit("").alias("variant"), pl.all()),
-    }
 
 
 def study_draw_inputs_frame(
