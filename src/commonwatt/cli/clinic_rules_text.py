@@ -82,8 +82,11 @@ def _unread_fact_terminal_text(fact: Mapping[str, str], language: str) -> str:
     # weighed it.
     reason = fact["text"] if language == "en" else fact["text_zh_hant"] or fact["text"]
     heading = translate("Stated, and read by no rule here", language)
-    stated = f"{fact['fact']}={fact['value']}"
-    return labelled_text(heading, f"{stated} [{fact['article']}: {reason}]" if reason else stated)
+    gaps = {**fact, "reason": reason}
+    stated = Message("{fact}={value}", gaps)
+    if reason:
+        stated = Message("{fact}={value} [{article}: {reason}]", gaps)
+    return labelled_text(heading, stated.translate(language))
 
 
 def _reporting_periods_terminal_text(periods: Sequence[Mapping[str, Any]], language: str) -> str:

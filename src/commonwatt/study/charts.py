@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import polars as pl
 
@@ -11,7 +13,6 @@ from commonwatt.catalogue.shared import GPU_HOUR_COST
 from commonwatt.core.messages import Message
 from commonwatt.report.charts import Chart, ChartForm, ChartSeries
 from commonwatt.study.measures import ALTERNATIVES
-from commonwatt.study.sections.summaries import cost_alternatives_the_same
 
 PANELS = (
     "cost_usd_per_gpu_hour",
@@ -23,6 +24,23 @@ PANELS = (
     "running_usd_mn_a_year",
     "debt_running_borrowed_gdp_share",
 )
+
+
+# Two that cost the same but for the order of their sums; of such neither is the cheapest.
+_SAME: Final = 1e-9
+
+
+def cost_alternatives_the_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Return whether two alternatives cost the same at the medians.
+
+    >>> [
+    ...     cost_alternatives_the_same(*({"cost_usd_per_gpu_hour": usd} for usd in pair))
+    ...     for pair in ((4.32, 4.32), (4.32, 4.3200001), (None, 4.32))
+    ... ]
+    [True, False, False]
+    """
+    costs = [row["cost_usd_per_gpu_hour"] for row in (first, second)]
+    return None not in costs and math.isclose(*costs, rel_tol=_SAME)
 
 
 def study_alternatives_panel_charts(columns: Sequence[str], *, currency: str = "") -> list[Chart]:

@@ -22,9 +22,13 @@ from commonwatt.report import (
     report_table_of_rows,
 )
 from commonwatt.study.alternatives import DEBT_FIGURES
-from commonwatt.study.charts import cheapest_alternative_message, study_alternatives_panel_charts
+from commonwatt.study.charts import (
+    cheapest_alternative_message,
+    cost_alternatives_the_same,
+    study_alternatives_panel_charts,
+)
 from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN, EFFECT_FIGURES
-from commonwatt.study.sections.summaries import AlternativesSummary, cost_alternatives_the_same
+from commonwatt.study.sections.summaries import AlternativesSummary
 from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
 
 MOST_ROWS_SHOWN = 12

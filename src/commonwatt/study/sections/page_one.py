@@ -22,11 +22,12 @@ from commonwatt.report import (
     report_figure,
 )
 from commonwatt.siting.domain.cells import PRICE_YEAR
+from commonwatt.study.charts import cost_alternatives_the_same
 from commonwatt.study.doubt import USE
 from commonwatt.study.effect_chart import study_debt_effect_chart
 from commonwatt.study.formulas.extents import day_count_text, gpu_count_text
 from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT, NET_EFFECT_GDP
-from commonwatt.study.sections.summaries import PageOneSummary, cost_alternatives_the_same
+from commonwatt.study.sections.summaries import PageOneSummary
 from commonwatt.study.stages.sites import (
     StudyInputKey,
     study_cost_input_text,

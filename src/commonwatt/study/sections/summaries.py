@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from commonwatt.core.messages import Message
 from commonwatt.fleet.engines.metrics import FleetMetrics
 
 Row = dict[str, Any]
-
-# Two that cost the same but for the order of their sums; of such neither is the cheapest.
-_SAME: Final = 1e-9
-
-
-def cost_alternatives_the_same(first: Row, second: Row) -> bool:
-    """Return whether two alternatives cost the same at the medians.
-
-    >>> [
-    ...     cost_alternatives_the_same(*({"cost_usd_per_gpu_hour": usd} for usd in pair))
-    ...     for pair in ((4.32, 4.32), (4.32, 4.3200001), (None, 4.32))
-    ... ]
-    [True, False, False]
-    """
-    costs = [row["cost_usd_per_gpu_hour"] for row in (first, second)]
-    return None not in costs and math.isclose(*costs, rel_tol=_SAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
