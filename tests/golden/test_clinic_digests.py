@@ -154,7 +154,7 @@ def a_genome_report():
 GOLDEN = {
     "ledger": (
         lambda: root_of(a_ledger()),
-        "7f7410050eb282cb1033f3c3d34f1c72860a78ec11576694c81719b7a394d97f",
+        "745e13828198d0fedc35ec52cf4e693bd2fab52376040ff967c7706d55d76558",
     ),
     "seal": (
         lambda: a_seal().evidence_statement_sha256(),

@@ -13,7 +13,7 @@ from commonwatt.treasury.engines.projection import (
     project_country_debt,
 )
 from commonwatt.treasury.io.country.folder import SHIPPED, load_country
-from commonwatt.treasury.usecases.countries import with_exchange_rates
+from commonwatt.treasury.usecases.countries import country_with_exchange_rate_changes
 from commonwatt.treasury.usecases.project import debt_projection_result
 
 ANSWER = debt_projection_result(load_country("hongkong"))
@@ -104,7 +104,7 @@ def test_the_record_of_seventeen_forecasts_turns_from_cautious_to_optimistic():
 
 def test_a_dearer_euro_shows_as_the_exchange_rate_part_and_nowhere_else():
     plain = load_country("hongkong")
-    moved = project_country_debt(with_exchange_rates(plain, ["EUR=0.10"])).years[0]
+    moved = project_country_debt(country_with_exchange_rate_changes(plain, ["EUR=0.10"])).years[0]
     euros = sum(t.amount for t in plain.tranches if t.currency == "EUR")
     assert moved.decomposition.exchange_rate == pytest.approx(0.10 * euros / 3485.1, rel=1e-9)
     assert moved.debt == pytest.approx(
@@ -114,9 +114,9 @@ def test_a_dearer_euro_shows_as_the_exchange_rate_part_and_nowhere_else():
 
 def test_a_change_of_an_exchange_rate_in_percent_is_refused():
     with pytest.raises(UsageError, match="a share"):
-        with_exchange_rates(load_country("hongkong"), ["EUR=10"])
+        country_with_exchange_rate_changes(load_country("hongkong"), ["EUR=10"])
     with pytest.raises(UsageError, match="EUR=0.03"):
-        with_exchange_rates(load_country("hongkong"), ["EUR"])
+        country_with_exchange_rate_changes(load_country("hongkong"), ["EUR"])
 
 
 def rows(name):
