@@ -287,6 +287,8 @@ def registry_record_read_fault(kind: str, body: Any) -> Message | None:
         return Message("named values are missing")
     members = cast("Mapping[str, Any]", body)
     for field in FIELDS[kind]:
+        if (kind, field.name) in _REFUSED_BY_THE_GATE:
+            continue
         if field.name not in members:
             if field.needed and (kind, field.name) not in _ADDED_LATER:
                 return Message("{name} is missing", {"name": field.name})
@@ -441,9 +443,9 @@ _WANTED: Final[Mapping[str, tuple[Callable[[Any], bool], Message]]] = {
     "map": (_is_registry_map, Message("named values")),
 }
 # Of records that were written before these were asked for.
-_ADDED_LATER: Final = frozenset(
-    {("deployment", "place"), ("deployment", "threshold"), ("intended-use", "indications")}
-)
+_ADDED_LATER: Final = frozenset({("deployment", "place"), ("intended-use", "indications")})
+# Whatever stands there, the record counts, and the gate says by which rule it refuses.
+_REFUSED_BY_THE_GATE: Final = frozenset({("deployment", "threshold"), ("evidence", "threshold")})
 
 
 def _is_number(value: Any) -> bool:
