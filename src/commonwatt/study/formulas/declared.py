@@ -197,13 +197,14 @@ COST_LAW: Final = study_cost_law_ctes_sql("basis_inputs", "site", "variant = :va
 """The parts of the cost of each site of a variant, as `law`, at the head of each figure of cost."""
 # A reserved site that stood idle would cost infinitely much an hour; one in a hundred is the least
 # use, as in the engine.
+_USD_OF_SITE: Final = """CASE WHEN c.rented AND c.every_hour_paid
+                THEN l.rent_usd_per_gpu_hour / GREATEST(c.utilisation_share, 0.01)
+            WHEN c.rented THEN l.rent_usd_per_gpu_hour ELSE l.own_usd END"""
 _SITE_COSTS: Final = f"""WITH {COST_LAW},
 sites AS (
     SELECT c.site AS site, c.gpus * c.scale AS gpus, c.held_gpu_h AS held_gpu_h,
         c.rented AS rented, c.utilisation_share AS used,
-        CASE WHEN c.rented AND c.every_hour_paid
-                THEN l.rent_usd_per_gpu_hour / GREATEST(c.utilisation_share, 0.01)
-            WHEN c.rented THEN l.rent_usd_per_gpu_hour ELSE l.own_usd END AS usd,
+        {_USD_OF_SITE} AS usd,
         CASE WHEN c.rented THEN 0 ELSE l.it_usd + l.shell_usd + l.land_usd END AS capital_usd,
         GREATEST(1 - l.faults_per_gpu * l.repair_hours / 8760, 0.01) AS there_share,
         l.running AS running
@@ -263,10 +264,16 @@ FROM basis_paths CROSS JOIN terms"""
 _COST_OF_MIX_DRAWS: Final = """SELECT QUANTILE_CONT(cost_usd_per_gpu_hour, {level}) AS value
 FROM basis_mix_draws WHERE variant = :variant"""
 # By name where two cost the same, as the comparison itself has it.
-_CHEAPER_DRAWS: Final = """WITH cheapest AS (
-    SELECT name FROM alternatives ORDER BY cost_usd_per_gpu_hour, name LIMIT 1),
-second AS (
-    SELECT name FROM alternatives ORDER BY cost_usd_per_gpu_hour, name LIMIT 1 OFFSET 1),
+_CHEAPER_DRAWS: Final = f"""WITH {study_cost_law_ctes_sql("basis_inputs", "variant, site")},
+sites AS (
+    SELECT c.variant AS variant, c.held_gpu_h AS held_gpu_h, {_USD_OF_SITE} AS usd
+    FROM basis_costs AS c JOIN law AS l ON c.variant = l.variant AND c.site = l.site
+    WHERE c.variant <> 'programme'),
+mixes AS (
+    SELECT variant, CASE WHEN SUM(held_gpu_h) > 0 THEN SUM(usd * held_gpu_h) / SUM(held_gpu_h)
+        ELSE AVG(usd) END AS usd FROM sites GROUP BY variant),
+cheapest AS (SELECT variant AS name FROM mixes ORDER BY usd, variant LIMIT 1),
+second AS (SELECT variant AS name FROM mixes ORDER BY usd, variant LIMIT 1 OFFSET 1),
 first_draws AS (
     SELECT d.draw AS draw, d.cost_usd_per_gpu_hour AS first_usd
     FROM basis_mix_draws AS d JOIN cheapest AS c ON d.variant = c.name),
@@ -664,7 +671,7 @@ def _comparison_figure_formula() -> FigureFormula:
             "less than the next; an input that both share has the same value in both."
         ),
         _CHEAPER_DRAWS,
-        ("basis_mix_draws", "alternatives"),
+        ("basis_mix_draws", *_COST_TABLES),
         # No table of the run repeats it.
         holds="",
     )

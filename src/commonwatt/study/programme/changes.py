@@ -99,6 +99,10 @@ def _steps_of_change_path(path: str, change_line: str) -> list[str]:
 def _programme_part_made_if_absent(document: Document, path: list[str], change_line: str) -> Any:
     at: Any = document
     for step in path:
+        if at is document.get("alternatives") and isinstance(at, dict) and step not in at:
+            # Made, it would be the programme once more under a mistyped name.
+            names = ", ".join(cast("Document", at))
+            raise ValueError(f"{change_line!r}: there is no {step!r}, only {names}")
         at = (
             _programme_list_part_by_name_or_index(at, step, change_line)
             if isinstance(at, list)
@@ -109,10 +113,14 @@ def _programme_part_made_if_absent(document: Document, path: list[str], change_l
 
 def _programme_list_part_by_name_or_index(list_part: Any, step: str, change_line: str) -> Any:
     parts = cast("list[Any]", list_part)
-    for part in parts:
-        # A name goes before a place, as somebody may call a site "2".
-        if step in _names_of_programme_part(part):
-            return cast("Document", part)
+    # A name goes before a place, as somebody may call a site "2".
+    named = [i for i, part in enumerate(parts) if step in _names_of_programme_part(part)]
+    if len(named) > 1:
+        # "home-b" with "c" and "home" with "b-c" are two links of one name.
+        places = ", ".join(map(str, named))
+        raise ValueError(f"{change_line!r}: {step!r} is the name of each of {places}; write which")
+    if named:
+        return cast("Document", parts[named[0]])
     if step.isdigit() and int(step) < len(parts):
         return parts[int(step)]
     names = ", ".join(_programme_part_name_or_index(part, i) for i, part in enumerate(parts))

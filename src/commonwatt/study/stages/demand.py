@@ -77,6 +77,7 @@ def _jobs_of_named_tenants(programme: Programme, trace: TracesRead) -> Workload:
             programme.path.name
         )
     _check_rules_name_somebody(programme, jobs.tenant_names)
+    _check_labels_name_no_other_tenant(programme, wanted or jobs.tenant_names)
     if not wanted:
         return jobs
     names = tuple(name for name in jobs.tenant_names if name in wanted)
@@ -126,6 +127,25 @@ def _check_rules_name_somebody(programme: Programme, tenant_names: Sequence[str]
         )
         for i, part in enumerate(programme.file.tenants)
         if part.name not in tenant_names and (rules := part.rules())
+    ]
+    if faults:
+        raise programme_faults_error(programme.path.name, faults)
+
+
+def _check_labels_name_no_other_tenant(programme: Programme, tenant_names: Sequence[str]) -> None:
+    """Raise where a label is the name of another tenant: tables would hold two of one name."""
+    # Those that have a table are compared with each other when the file is read.
+    declared = {part.name for part in programme.file.tenants}
+    plain = {name.casefold() for name in tenant_names if name not in declared}
+    faults = [
+        ProgrammeFault(
+            where=f"tenants.{i}.label",
+            found=Message("{label}, the name of another tenant", {"label": repr(str(part.label))}),
+            wanted=Message("a label of its own"),
+            remedy=Message("Write another label, or a label for the tenant of that name, too."),
+        )
+        for i, part in enumerate(programme.file.tenants)
+        if part.label and str(part.label).casefold() in plain
     ]
     if faults:
         raise programme_faults_error(programme.path.name, faults)
