@@ -251,15 +251,8 @@ def cost_inputs_of_scores(sampler: CostSampler, scores: F32) -> F64:
         sampler: What turns scores into the inputs of the site.
         scores: In the order of the cost law, shape (draws, inputs).
     """
-    z = np.zeros(scores.shape)
-    for row, col, weight in zip(sampler.row, sampler.col, sampler.weight, strict=True):
-        z[:, row] += weight * scores[:, col]
-    # A hair below the last step, so that `step + 1` is still in the table.
-    place = np.clip((z + SCORE_CUT) * (STEPS / (2 * SCORE_CUT)), 0.0, STEPS - 1e-9)
-    step = place.astype(np.int64)
-    inputs = np.arange(len(NAMES))
-    low, high = sampler.table[inputs, step], sampler.table[inputs, step + 1]
-    return low + (high - low) * (place - step)
+    links = list(zip(sampler.row, sampler.col, sampler.weight, strict=True))
+    return cost_inputs_at_scores(scores, sampler.table, links)
 
 
 def gpu_hour_costs_of_inputs(inputs: F64) -> F64:
@@ -283,10 +276,8 @@ def gpu_hour_costs_of_inputs(inputs: F64) -> F64:
 def _fill_gpu_hour_costs(scores: F32, sampler: CostSampler, costs: F64, *, in_arrays: bool) -> None:
     """Fill the cost at independent scores, in arrays or compiled; both give the same bytes."""
     if in_arrays:
-        links = list(zip(sampler.row, sampler.col, sampler.weight, strict=True))
         with suppress(ArithmeticError, ValueError):
-            drawn = cost_inputs_at_scores(scores, sampler.table, links)
-            costs[: len(scores)] = gpu_hour_costs_in_arrays(drawn)
+            costs[: len(scores)] = gpu_hour_costs_in_arrays(cost_inputs_of_scores(sampler, scores))
             return
     _fill_gpu_hour_costs_of_scores(scores, sampler, costs)
 
