@@ -15,7 +15,7 @@ from commonwatt.clinic.io.pdf import dossier_pdf
 from commonwatt.clinic.io.registry import FIELDS
 from commonwatt.core.errors import MissingExtraError
 from commonwatt.ledger import actor_id_of
-from tests.clinic_factories import BODIES, KEYS, put, with_live
+from tests.clinic_factories import BODIES, KEYS, NOW, put, with_live
 from tests.clinic_institution import hospital
 
 CHAIR = actor_id_of(KEYS["committee-chair"].public_key)
@@ -40,7 +40,7 @@ def made():
 def test_a_dossier_holds_what_belongs_to_the_version_in_the_readers_language(
     made, language, heading
 ):
-    page = dossier_html(made, "version/v1", language=language, people=PEOPLE)
+    page = dossier_html(made, "version/v1", language=language, people=PEOPLE, on=NOW.date())
     assert heading in page
     assert "determination/d" in page
     assert "missed &lt;b&gt;" in page
@@ -51,11 +51,13 @@ def test_a_dossier_holds_what_belongs_to_the_version_in_the_readers_language(
 
 
 def test_a_version_without_records_says_so(made):
-    assert "Nothing on record." in dossier_html(made, "version/v2", language="en", people={})
+    assert "Nothing on record." in dossier_html(
+        made, "version/v2", language="en", people={}, on=NOW.date()
+    )
 
 
 def test_the_bundle_names_device_definition_and_incident(made):
-    bundle = fhir_bundle(made, "version/v1")
+    bundle = fhir_bundle(made, "version/v1", on=NOW.date())
     kinds = [entry["resource"]["resourceType"] for entry in bundle["entry"]]
     assert kinds == ["DeviceDefinition", "Device", "Group", "AdverseEvent"]
     assert "/" not in bundle["entry"][1]["resource"]["id"]
@@ -64,7 +66,7 @@ def test_the_bundle_names_device_definition_and_incident(made):
 
 @pytest.mark.parametrize("release", list(FhirRelease))
 def test_each_release_is_valid_to_the_library_of_fhir_and_to_our_own_check(made, release):
-    bundle = json.loads(json.dumps(fhir_bundle(made, "version/v1", release)))
+    bundle = json.loads(json.dumps(fhir_bundle(made, "version/v1", release, on=NOW.date())))
     models = {FhirRelease.R4B: fhir.resources.R4B, FhirRelease.R5: fhir.resources}[release]
     models.get_fhir_model_class("Bundle").model_validate(bundle)
     other = {FhirRelease.R4B: fhir.resources, FhirRelease.R5: fhir.resources.R4B}[release]
@@ -76,7 +78,7 @@ def test_each_release_is_valid_to_the_library_of_fhir_and_to_our_own_check(made,
 
 
 def test_both_releases_name_the_same_resources(made):
-    bundles = [fhir_bundle(made, "version/v1", release) for release in FhirRelease]
+    bundles = [fhir_bundle(made, "version/v1", release, on=NOW.date()) for release in FhirRelease]
     names = [[entry["fullUrl"] for entry in bundle["entry"]] for bundle in bundles]
     assert names[0] == names[1]
     assert len(names[0]) == 4
@@ -106,7 +108,7 @@ NEEDED = {"resourceType", "type", "status", "actuality", "subject", "membership"
 
 @pytest.mark.parametrize("release", list(FhirRelease))
 def test_a_bundle_that_lacks_what_its_release_requires_is_found_out(made, release):
-    bundle = fhir_bundle(made, "version/v1", release)
+    bundle = fhir_bundle(made, "version/v1", release, on=NOW.date())
     faulty = 0
     for path in list(walk(bundle)):
         broken = json.loads(json.dumps(bundle))
@@ -155,7 +157,7 @@ def test_every_field_that_a_dossier_shows_has_a_chinese_label():
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_a_dossier_is_a_pdf_too_the_same_bytes_each_time(made, language):
     pytest.importorskip("weasyprint")
-    page = dossier_html(made, "version/v1", language=language, people=PEOPLE)
+    page = dossier_html(made, "version/v1", language=language, people=PEOPLE, on=NOW.date())
     first = dossier_pdf(page)
     assert first.startswith(b"%PDF")
     assert dossier_pdf(page) == first
@@ -196,4 +198,4 @@ def test_what_stands_first_is_where_it_is_who_approved_it_and_what_is_owed(tmp_p
 
 def test_an_unknown_version_is_refused(made):
     with pytest.raises(StatusMoveError, match="a version on record"):
-        dossier_html(made, "version/none", language="en", people={})
+        dossier_html(made, "version/none", language="en", people={}, on=NOW.date())

@@ -223,7 +223,10 @@ def _add_version_dossier_command() -> None:
         from commonwatt.clinic.usecases import registry as app
 
         page, bundles = app.version_dossier_and_fhir(
-            where, version, command_language(click.get_current_context())
+            where,
+            version,
+            command_language(click.get_current_context()),
+            on=datetime.now(UTC).date(),
         )
         # Before the page is written by --out: a letter that no font has is refused here and leaves
         # no half dossier.

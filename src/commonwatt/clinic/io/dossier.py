@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import date
 from typing import Any, Final, cast
 
 from commonwatt.catalogue.measures import ABSENT, measure_cell_text
@@ -91,6 +91,7 @@ def dossier_html(
     *,
     language: str,
     people: Mapping[str, str],
+    on: date,
     duties: Iterable[ReportingDuty] = (),
 ) -> str:
     """Return the dossier as one page in the reader's language.
@@ -100,6 +101,7 @@ def dossier_html(
         version: Of which version.
         language: Of headings and labels; what is on record stays as it was written.
         people: What each actor is called, as enrolled: a committee is people and no digits.
+        on: The day on which it is asked what the gate refuses.
         duties: Of every incident on record; those of this version are shown.
 
     Raises:
@@ -108,7 +110,7 @@ def dossier_html(
     title = f"{translate('Dossier', language)}: {html.escape(version)}"
     by_kind = dossier_records(registry, version)
     parts = [
-        _dossier_deployments_html(registry, by_kind["deployment"], people, language),
+        _dossier_deployments_html(registry, by_kind["deployment"], people, on, language),
         _dossier_duties_html(by_kind, duties, language),
     ]
     parts += [_dossier_records_html(kind, records, language) for kind, records in by_kind.items()]
@@ -138,9 +140,17 @@ def dossier_field_label(name: str, language: str) -> str:
 
 
 def _dossier_deployments_html(
-    registry: Registry, placed: list[RegistryRecord], people: Mapping[str, str], language: str
+    registry: Registry,
+    placed: list[RegistryRecord],
+    people: Mapping[str, str],
+    on: date,
+    language: str,
 ) -> str:
-    rows = [_dossier_deployment_row(registry, record, people, language) for record in placed]
+    refused = rules_refusing_live_deployments(registry, on, [record.name for record in placed])
+    rows = [
+        _dossier_deployment_row(registry, record, people, refused.get(record.name), language)
+        for record in placed
+    ]
     headings = [measure_label(column, language) for column in tables.STANDING.columns]
     return _dossier_section_html(
         "Where it stands", _dossier_table_html(headings, rows), bool(rows), language
@@ -148,7 +158,11 @@ def _dossier_deployments_html(
 
 
 def _dossier_deployment_row(
-    registry: Registry, record: RegistryRecord, people: Mapping[str, str], language: str
+    registry: Registry,
+    record: RegistryRecord,
+    people: Mapping[str, str],
+    refused_by: str | None,
+    language: str,
 ) -> list[str]:
     approved = registry.last_approval_move(record.name)
     by = ABSENT
@@ -160,10 +174,9 @@ def _dossier_deployment_row(
         f"{translate(outcome, language)} {sum(row.values()):,}" for outcome, row in decided.items()
     )
     status = translate(str(registry.deployment_status(record.name)), language)
-    today = datetime.now(UTC).date()
-    if rule := rules_refusing_live_deployments(registry, today, [record.name]).get(record.name):
+    if refused_by:
         # Live is what was moved there; whether it may advise, the gate's table says.
-        gaps = {"status": status, "rule": rule}
+        gaps = {"status": status, "rule": refused_by}
         status = Message("{status}, and the gate refuses it: {rule}", gaps).translate(language)
     lacking = f"{len(registry.encounters_shown_advice_undisclosed(record.name)):,}"
     return [record.name, record.body["institution"], status, by, lacking, decisions or ABSENT]

@@ -15,7 +15,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Any, Final, cast
 
@@ -37,9 +37,9 @@ class FhirRelease(StrEnum):
 
 
 def fhir_bundle(
-    registry: Registry, version: str, release: FhirRelease = FhirRelease.R5
+    registry: Registry, version: str, release: FhirRelease = FhirRelease.R5, *, on: date
 ) -> dict[str, Any]:
-    """Return a FHIR collection for a version.
+    """Return a FHIR collection for a version, as it is in use on a day.
 
     Raises:
         StatusMoveError: There is no such version.
@@ -49,7 +49,7 @@ def fhir_bundle(
     incidents = [r for r in records["event"] if r.body["type"] == "incident"]
     institutions = {r.name: r.body["institution"] for r in records["deployment"]}
     # Live and refused by the gate is in nobody's use.
-    refused = rules_refusing_live_deployments(registry, datetime.now(UTC).date(), institutions)
+    refused = rules_refusing_live_deployments(registry, on, institutions)
     device = _fhir_device(this, product, in_use=None in refused.values())
     resources = [_fhir_device_definition(product), device]
     # R5 wants a subject for every adverse event. No patient is on record, so the subject is the

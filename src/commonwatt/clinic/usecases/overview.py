@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from commonwatt.clinic.domain.registry.state import MONITOR_RUN, Registry, RegistryRecord
@@ -133,11 +133,12 @@ def report_model_incident(
     return [duty for duty in reporting_duty_rows(writer.registry) if duty["event"] == entry.subject]
 
 
-def version_dossier_html(ledger: Ledger, version: str, language: str) -> str:
+def version_dossier_html(ledger: Ledger, version: str, language: str, *, on: date) -> str:
     """Return everything on record about a version, as one page."""
     return dossier_html(
         RegistryWriter(ledger).registry,
         version,
         language=language,
         people=person_description_by_actor_id(ledger),
+        on=on,
     )

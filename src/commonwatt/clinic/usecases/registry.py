@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -319,7 +320,7 @@ def move_deployment(
 
 
 def version_dossier_and_fhir(
-    ledger_location: str, version: str, language: str
+    ledger_location: str, version: str, language: str, *, on: date
 ) -> tuple[str, dict[FhirRelease, dict[str, Any]]]:
     """Return the dossier of a version as a page and as FHIR by release, which is checked.
 
@@ -337,9 +338,11 @@ def version_dossier_and_fhir(
             version,
             language=language,
             people=person_description_by_actor_id(writer.ledger),
+            on=on,
             duties=owed,
         )
-        return page, {each: fhir_bundle(writer.registry, version, each) for each in FhirRelease}
+        bundles = {each: fhir_bundle(writer.registry, version, each, on=on) for each in FhirRelease}
+        return page, bundles
 
     page, bundles = with_registry_writer(ledger_location, dossier_and_fhir_bundles)
     for release, bundle in bundles.items():

@@ -80,7 +80,7 @@ def model_dossier(context: SignedInContext, version: VersionName) -> Response:
     check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_MODELS)
     from commonwatt.clinic.usecases.overview import version_dossier_html as written
 
-    text = written(context.services.ledger, version, context.language)
+    text = written(context.services.ledger, version, context.language, on=context.now.date())
     name = version.removeprefix(_VERSION)
     # Saved and not shown: it has styles of its own, which the console's policy for contents
     # forbids.

@@ -93,7 +93,7 @@ def _estimate_faults(estimate: Mapping[str, Any]) -> Iterator[Message]:
     # A group that is too small has its row and no figure.
     if all(number is None for number in numbers):
         return
-    if not all(_is_number(number) for number in numbers):
+    if not all(is_finite_number(number) for number in numbers):
         yield Message("no number")
         return
     middle, low, high = cast("list[float]", numbers)
@@ -110,7 +110,8 @@ def _estimate_faults(estimate: Mapping[str, Any]) -> Iterator[Message]:
         yield Message("more events than rows")
 
 
-def _is_number(value: object) -> bool:
+def is_finite_number(value: object) -> bool:
+    """Return whether a value of a record is a number, and one that can be compared."""
     is_one = isinstance(value, int | float) and not isinstance(value, bool)
     return is_one and math.isfinite(cast("float", value))
 

@@ -11,14 +11,19 @@ Source: FDA guidance of 2025-08-18 on predetermined change control plans
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from commonwatt.clinic.domain.errors import MonitorError, StatusMoveError
-from commonwatt.clinic.domain.registry.evidence import METRICS, SHARES, lower_bounds_by_metric
+from commonwatt.clinic.domain.registry.evidence import (
+    METRICS,
+    SHARES,
+    is_finite_number,
+    lower_bounds_by_metric,
+)
 from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
+from commonwatt.clinic.domain.registry.records import is_registry_sha256, is_registry_share
 from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord
 from commonwatt.clinic.domain.surveillance import (
     ON_ALARM,
@@ -33,7 +38,6 @@ CHANGES: Final = ("retrain", "recalibrate", "threshold", "input", "architecture"
 # Of these a plan may name all but another use, which the guidance keeps out of every plan.
 PLANNABLE_CHANGES: Final = tuple(kind for kind in CHANGES if kind != "intended-use")
 _PLAN_FIELDS: Final = ("kinds", "floors", "dataset_sha256", "most_threshold_shift")
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,9 +143,9 @@ def _change_plan_form_faults(plan: Mapping[str, Any]) -> Iterator[Message]:
         yield Message("floors names no metric with its least lower bound")
     else:
         yield from _floor_faults(cast("Mapping[str, Any]", floors))
-    if not isinstance(digest := plan.get("dataset_sha256"), str) or not _DIGEST.fullmatch(digest):
+    if not is_registry_sha256(plan.get("dataset_sha256")):
         yield Message("dataset_sha256 is no SHA-256 of 64 hexadecimal digits")
-    if not _is_number_within(plan.get("most_threshold_shift", 0.0), 0.0, 1.0):
+    if not is_registry_share(plan.get("most_threshold_shift", 0.0)):
         yield Message("most_threshold_shift is no number from 0 to 1")
 
 
@@ -150,23 +154,18 @@ def _floor_faults(floors: Mapping[str, Any]) -> Iterator[Message]:
         if metric not in METRICS:
             known = {"name": metric, "values": ", ".join(sorted(METRICS))}
             yield Message("{name} is none of {values}", known)
-        elif not _is_number_within(floor, 0.0, 1.0 if metric in SHARES else math.inf):
+        elif not _can_be_floor(metric, floor):
             yield Message("the floor of {metric} is no value that it can have", {"metric": metric})
 
 
-def _is_number_within(value: Any, least: float, most: float) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and least <= value <= most
+def _can_be_floor(metric: str, floor: Any) -> bool:
+    if metric in SHARES:
+        return is_registry_share(floor)
+    return is_finite_number(floor) and floor >= 0
 
 
 def change_plan_of_determination(determination_plan: Mapping[str, Any]) -> ChangePlan:
-    """Return the plan in a determination's record.
-
-    Raises:
-        StatusMoveError: It is not of the form, as one that was written past the desk.
-    """
-    if fault := change_plan_form_fault(determination_plan):
-        raise StatusMoveError("determination, plan", found=fault)
+    """Return the plan in a determination's record, which must have no `change_plan_form_fault`."""
     return ChangePlan(
         kinds=frozenset(determination_plan.get("kinds", ())),
         floors=dict(determination_plan.get("floors", {})),

@@ -384,7 +384,8 @@ def _is_registry_narrative(field_value: Any) -> bool:
     return personal_data_in_narrative(field_value) is None
 
 
-def _is_registry_sha256(field_value: Any) -> bool:
+def is_registry_sha256(field_value: Any) -> bool:
+    """Return whether a value is a SHA-256 in the one spelling that the record has."""
     return isinstance(field_value, str) and bool(_DIGEST.fullmatch(field_value))
 
 
@@ -421,7 +422,7 @@ _WANTED: Final[Mapping[str, tuple[Callable[[Any], bool], Message]]] = {
     "share": (is_registry_share, Message("a share between 0 and 1")),
     "flag": (_is_registry_flag, Message("true or false")),
     "digest": (
-        _is_registry_sha256,
+        is_registry_sha256,
         Message("a SHA-256 of 64 hexadecimal digits"),
     ),
     "instant": (_is_registry_instant, Message("a date and time with its offset from UTC")),
