@@ -27,10 +27,17 @@ def parse_strict_json(text: str | bytes) -> Any:
     >>> parse_strict_json('{"red_flag": "yes"}')
     {'red_flag': 'yes'}
     """
-    return json.loads(text, object_pairs_hook=_object_of_pairs, parse_constant=_refused_constant)
+    return json.loads(
+        text, object_pairs_hook=object_with_unique_names, parse_constant=_refused_constant
+    )
 
 
-def _object_of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def object_with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of its members, for a reader of JSON that has numbers of its own.
+
+    Raises:
+        RepeatedNameError: A name stands twice.
+    """
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
