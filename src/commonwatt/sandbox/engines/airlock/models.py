@@ -18,6 +18,8 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
+from commonwatt.core.strict_json import RepeatedNameError, object_with_unique_names
+
 FORMAT: Final = "commonwatt-model-1"
 MOST_NUMBERS: Final = 20_000
 _DIGITS: Final = 6
@@ -148,6 +150,8 @@ def parse_output_model(data: bytes) -> OutputModel:
         return _build_output_model(document)
     except OutputModelError:
         raise
+    except RepeatedNameError:
+        raise OutputModelError("keys") from None
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         raise OutputModelError("shape") from None
 
@@ -165,7 +169,7 @@ def _parse_output_model_json(model_bytes: bytes) -> dict[str, Any]:
         text,
         parse_float=_parse_output_model_number,
         parse_int=_parse_output_model_number,
-        object_pairs_hook=_output_model_json_with_unique_keys,
+        object_pairs_hook=object_with_unique_names,
     )
     return cast("dict[str, Any]", document)
 
@@ -177,13 +181,6 @@ def _parse_output_model_number(literal: str) -> float:
     if repr(number) != literal:
         raise OutputModelError("digits")
     return number
-
-
-def _output_model_json_with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # A key that stands twice keeps its last value in every reader, and its first in the file.
-    if len({key for key, _ in pairs}) != len(pairs):
-        raise OutputModelError("keys")
-    return dict(pairs)
 
 
 def _build_output_model(document: dict[str, Any]) -> OutputModel:
