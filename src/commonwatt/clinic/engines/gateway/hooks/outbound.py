@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 import socket
 from collections.abc import Mapping
 from typing import Any, Final, cast
@@ -22,6 +21,7 @@ from commonwatt.clinic.domain.guides.fhir_mapping import TOKEN, fhir_template_ty
 from commonwatt.clinic.engines.gateway.hooks.fhir_facts import next_page_url
 from commonwatt.clinic.engines.gateway.hooks.requests import CdsRequest, FhirAccess
 from commonwatt.clinic.engines.gateway.hooks.settings import FhirServer
+from commonwatt.core.strict_json import parse_strict_json
 
 LARGEST_ANSWER: Final = 8 << 20  # bytes
 MOST_PAGES: Final = 5
@@ -141,7 +141,7 @@ async def _fetch_json_or_failed(
                 body += part
                 if len(body) > LARGEST_ANSWER:
                     return FAILED
-            return json.loads(bytes(body))
+            return parse_strict_json(bytes(body))
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
         return FAILED
 

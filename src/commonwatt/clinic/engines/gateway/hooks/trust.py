@@ -32,6 +32,7 @@ from commonwatt.clinic.engines.gateway.hooks.settings import (
     checked_public_key_set,
 )
 from commonwatt.core.errors import InputError
+from commonwatt.core.strict_json import parse_strict_json
 
 LEEWAY_S: Final = 30
 """How far two clocks may be apart [s]."""
@@ -205,7 +206,7 @@ def _token_part(token: str, part: int) -> Mapping[str, Any]:
     """Return the header or the claims of a token, of which nothing is verified yet."""
     try:
         text = token.split(".")[part]
-        document = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        document = parse_strict_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, IndexError, RecursionError):
         document = None
     if not isinstance(document, dict):
