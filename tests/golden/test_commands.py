@@ -29,7 +29,7 @@ from tests.golden.commands.normal import Normal
 EXPECTED = Path(__file__).parent / "commands" / "expected"
 # Databases, what is kept to save time, under names that hang on the sources, and logs, which
 # hold instants and numbers of processes.
-INNER = re.compile(r"\.(db|sqlite)(-wal|-shm|-journal)?$|/\.|/log/")
+INNER = re.compile(r"\.(db|sqlite)(-wal|-shm|-journal)?$|/\.|/log/|/__pycache__/")
 RENEW = bool(os.environ.get("COMMONWATT_RENEW_GOLDEN"))
 
 

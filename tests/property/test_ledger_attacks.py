@@ -76,8 +76,11 @@ def test_honest_histories_of_the_same_generator_hold_everywhere(tmp_path: Path):
 
 RIGHT = ("demo.note", "x/1", {"n": 1}, None)
 ODD_ENTRIES = {
+    # Between the history and today: what is no instant must not be found as one of the future.
     "an instant that is no day": ("demo.note", "x/1", {}, "2026-11-31T00:00:00.000000Z"),
-    "an instant in letters": ("demo.note", "x/1", {}, "2026-11-3ZT00:00:00.000000Z"),
+    "an instant in letters": ("demo.note", "x/1", {}, "2026-11-2ZT00:00:00.000000Z"),
+    "an instant past midnight": ("demo.note", "x/1", {}, "2026-11-23T24:00:00.000000Z"),
+    "an instant of another form": ("demo.note", "x/1", {}, "2026-11-23T00:00:00-000000Z"),
     "a revocation twice": ("ledger.revoke", "actor/{gone}", {"reason": "x"}, None),
     "a revocation of nobody": ("ledger.revoke", "actor/0000000000000000", {"reason": "x"}, None),
     "an enrolment twice": ("ledger.enrol", "actor/{me}", {"public_key": "{key}", "name": "x",

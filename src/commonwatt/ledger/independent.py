@@ -12,13 +12,13 @@ import json
 import re
 import sys
 import unicodedata
+from datetime import datetime, timedelta, timezone
 from hashlib import sha256, sha512
 from pathlib import Path
-from time import gmtime, strftime, time
 from typing import Any, NoReturn
 
 LINE = re.compile(
-    rb'\{"index":(\d+),"previous":"([0-9a-f]{64})","at":"([0-9T:.Z-]{27})",'
+    rb'\{"index":(\d+),"previous":"([0-9a-f]{64})","at":"([\d-]{10}T(?!24)[\d:]{8}\.\d{6}Z)",'
     rb'"actor":"([0-9a-f]{16})",("kind":"([a-z0-9._-]+)","subject":"([^"\\]+)","body":\{.*\}\})'
 )
 Point = tuple[int, int, int, int]
@@ -43,6 +43,7 @@ class _Chain:
         if not line or raw[-1:] != b"\n":
             _fail(self.size, "it is not a line of a ledger")
         index, previous, at, actor, says, kind, subject = line.groups()
+        datetime.fromisoformat(at[:-1].decode())  # raises where it is none, as in 2026-11-31
         due = (b"%d" % self.size, self.link.hex().encode(), signer.encode())
         if (index, previous, actor) != due or (at < self.times[-27:] and kind != b"ledger.clock"):
             _fail(self.size, "it does not follow from the one before it, or from its signature")
@@ -138,7 +139,7 @@ def _check_export(folder: Path, notes: list[Note], root_key: str) -> str:
                 _fail(last, "the signature does not hold")
         if lines.read(1) or chain.size != notes[0][1] or max(owed) > chain.size or not chain.size:
             _fail(folder, "more or fewer entries than were signed or promised")
-    ahead = strftime("%Y-%m-%dT%H:%M:%S", gmtime(time() + 300)).encode()
+    ahead = (datetime.now(timezone.utc) + timedelta(minutes=5)).isoformat().encode()  # noqa: UP017
     if chain.times[-27:] > ahead or root_key not in ("", next(iter(chain.keys.values())).hex()):
         _fail(0, "another key than yours signed first, or the last entry lies in the future")
     for origin, _, _, message, signatures in notes:
@@ -181,8 +182,7 @@ def signature_holds(key: bytes, signature: bytes, message: bytes) -> bool:
     minus_a, total = (P - a[0], a[1], 1, P - a[3]), (0, 1, 1, 0)
     table = total, base, minus_a, _add_points(base, minus_a)
     for i in range(252, -1, -1):
-        addend = table[(s >> i & 1) | (k >> i & 1) << 1]
-        total = _add_points(_add_points(total, total), addend)
+        total = _add_points(_add_points(total, total), table[(s >> i & 1) | (k >> i & 1) << 1])
     return (total[0] - r[0] * total[2]) % P == 0 and (total[1] - r[1] * total[2]) % P == 0
 
 
