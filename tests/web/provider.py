@@ -282,7 +282,7 @@ class Provider:
     def __init__(self):
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.issuer = f"http://127.0.0.1:{self._http.server_port}"
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
 
     def open(self, back):
         self._http.oidc = Server(self.issuer, back)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -247,10 +248,18 @@ def read_rule_file(path: Path) -> RuleFileSection:
     Raises:
         RulesError: The file cannot be read, is no YAML, names a key twice, or is no mapping.
     """
-    text = ""
     try:
         # Undecodable bytes are the file's fault as much as a missing bracket.
-        text = path.read_text(encoding="utf-8")
+        return _parsed_rule_file(path, path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RulesError(str(path), found=type(error).__name__, remedy=_MEND) from None
+
+
+# A book is read again whenever somebody asks, for a file may have changed; the same text says the
+# same, and to take YAML apart is four fifths of the reading. Nobody writes into what is returned.
+@lru_cache(maxsize=128)
+def _parsed_rule_file(path: Path, text: str) -> RuleFileSection:
+    try:
         loader = _LOADER(text)
         root = loader.get_single_node()
         _check_unique_yaml_keys(path, root, set())
@@ -261,7 +270,7 @@ def read_rule_file(path: Path) -> RuleFileSection:
         line = min(error.problem_mark.line + 1, last) if error.problem_mark else last
         where = f"{path}, line {line}"
         raise RulesError(where, found=str(error.problem), remedy=_MEND) from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError) as error:
         raise RulesError(str(path), found=type(error).__name__, remedy=_MEND) from None
     section = RuleFileSection(path=path, root=root, keys=(), entries={})
     if not isinstance(document, dict):
