@@ -97,7 +97,7 @@ class FhirStub:
         self.server.daemon_threads = True
         self.host = f"http://127.0.0.1:{self.server.server_port}"
         self.base = f"{self.host}/fhir"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self):
         self.server.shutdown()

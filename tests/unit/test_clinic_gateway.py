@@ -161,7 +161,7 @@ class Scores(http.server.BaseHTTPRequestHandler):
 
 def test_a_model_behind_a_server_is_asked_and_one_that_is_gone_refuses(tmp_path):
     server = http.server.HTTPServer(("127.0.0.1", 0), Scores)
-    threading.Thread(target=server.serve_forever).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,)).start()
     url = f"http://127.0.0.1:{server.server_port}/"
     loaded = load_medical_model({"url": url}, tmp_path, "here")
     assert (loaded.remote, loaded.has_artefact_digest) == (True, False)

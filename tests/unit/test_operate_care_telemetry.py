@@ -78,7 +78,7 @@ class _Page(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     http_server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
-    thread = threading.Thread(target=http_server.serve_forever)
+    thread = threading.Thread(target=http_server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{http_server.server_port}"
     http_server.shutdown()

@@ -67,6 +67,7 @@ class Normal:
         self._no_results = NOT_RESULTS | set(drawn)
         self._plain = {str(folder): "<folder>", str(PACKAGE): "<package>"}
         self._masks = [(re.compile(pattern), word) for pattern, word in masks]
+        self._tables = {}
 
     def note_ids(self, node):
         """Remember every run's id and source digest in parsed JSON, in the order met."""
@@ -172,15 +173,26 @@ class Normal:
 
     def table(self, frame, data):
         """Return names, types, size and digests of a table."""
-        columns = {}
-        for name in frame.columns:
-            series = frame[name]
-            summary = column([self.json(rounded(value)) for value in _plain(series)])
-            columns[name] = {"dtype": str(series.dtype), **summary}
-        return {
-            "kind": "table", "bytes_sha256": sha256(data), "rows": frame.height,
-            "columns": columns,
-        }  # fmt: skip
+        whole = sha256(data)
+        # The same table lies in a stage, in the run and in what was exported.
+        known = whole, len(self._plain)
+        if known not in self._tables:
+            columns = {}
+            for name in frame.columns:
+                series = frame[name]
+                columns[name] = {"dtype": str(series.dtype), **column(self._cells(series))}
+            self._tables[known] = {
+                "kind": "table", "bytes_sha256": whole, "rows": frame.height, "columns": columns,
+            }  # fmt: skip
+        return self._tables[known]
+
+    def _cells(self, series):
+        """Return the values of a column as `json` has them, each different one asked once."""
+        values, scalar = _plain(series), not series.dtype.is_nested()
+        if not scalar:
+            return [self.json(rounded(value)) for value in values]
+        as_json = {value: self.json(rounded(value)) for value in set(values)}
+        return [as_json[value] for value in values]
 
 
 def column(values):
