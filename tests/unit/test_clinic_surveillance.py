@@ -1,6 +1,7 @@
 """A deployment's monitor over many runs: its plan, its counts, its alarms on record."""
 
 import json
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -60,17 +61,30 @@ def up_to(rows, day):
     return [row for row in rows if row[0] < day]
 
 
+@pytest.fixture(scope="module")
+def live_home(tmp_path_factory):
+    """A clinic with one live deployment, made by commands once, with what its reader remembers."""
+    home = tmp_path_factory.mktemp("live")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setenv("XDG_STATE_HOME", str(home / "state"))
+        ledger = ("--organisation", "HA", "--name", "Chan")
+        assert run_main(root, ["ledger", "init", "--key", "registrar.pem", *ledger]) == 0
+        for role in ROLES[1:]:
+            words = ["--by", "registrar.pem", "--key", f"{role}.pem", "--role", role]
+            assert run_main(root, ["ledger", "enrol", *words, *ledger]) == 0
+        register_by_commands(home, deployment={"monitor": PLAN})
+        assert run("model", "approve", "deployment/x", "--key", "committee-chair.pem") == 0
+        assert run("model", "deploy", "deployment/x", "--key", "clinical-lead.pem") == 0
+    return home
+
+
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(live_home, tmp_path, monkeypatch):
+    """Return a copy of that clinic for one test alone."""
+    shutil.copytree(live_home, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    ledger = ("--organisation", "HA", "--name", "Chan")
-    assert run_main(root, ["ledger", "init", "--key", "registrar.pem", *ledger]) == 0
-    for role in ROLES[1:]:
-        words = ["ledger", "enrol", "--by", "registrar.pem", "--key", f"{role}.pem", "--role", role]
-        assert run_main(root, [*words, *ledger]) == 0
-    register_by_commands(tmp_path, deployment={"monitor": PLAN})
-    assert run("model", "approve", "deployment/x", "--key", "committee-chair.pem") == 0
-    assert run("model", "deploy", "deployment/x", "--key", "clinical-lead.pem") == 0
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path
 
 
