@@ -25,7 +25,7 @@ run: $(if $(wildcard $(STAMP)),$(STAMP),$(RUN_STAMP))  ## Install what a run nee
 test: $(STAMP)  ## Run every check and every test
 	@# Types are checked on one core; the kernels that the tests want are compiled on another.
 	$(MAKE) --no-print-directory -j2 check kernels
-	$(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/pytest -n 4 --dist worksteal
 
 kernels: $(STAMP)
 	@$(FIRST_KERNELS) & store=`mktemp -d` && \

@@ -1,5 +1,7 @@
 """Slurm itself, started here on the loopback address, driven by the controller."""
 
+import time
+
 import pytest
 
 from commonwatt.operate.domain.cluster import JobPhase, NodeAllocation, NodeState
@@ -89,6 +91,8 @@ def test_a_rebooted_node_comes_back_drained(cluster, backend):
     show = ("scontrol", "show", "node", "n006", "--oneliner")
     happens(lambda: "REBOOT_ISSUED" in cluster.run(*show))
     cluster.kill_node("n006")
+    # Slurm counts in seconds, and takes a start within that of the request for one before it.
+    time.sleep(2)
     cluster.start_node("n006", booted=True)
     happens(lambda: state_of(backend, "n006") == NodeState.DRAINED)
     backend.resume("n006")
