@@ -18,6 +18,7 @@ from commonwatt.clinic.engines.evidence import (
     score_recalibration_of_group,
     sketch_model_scores,
 )
+from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS
 from commonwatt.clinic.io.patient_table import UNKNOWN, PatientColumns, read_scored_patients
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message, translate
@@ -68,10 +69,14 @@ def model_evidence_of_table(
 
 
 def _recalibration_dict(sketch: ScoreSketch) -> dict[str, float] | None:
-    """Return the line through the scores; `None` where there are not both outcomes and two scores.
+    """Return the line through the scores; `None` where an outcome is rare, or the score but one.
 
-    The other figures stand without it, and one that is undefined refuses none of them.
+    The other figures stand without it, and one that is undefined refuses none of them. Through
+    three events goes a line, too, and says nothing: where they lie apart from the others, its
+    slope has no end.
     """
+    if sketch.counts[0].sum(axis=1).min() < FEWEST_EVENTS:
+        return None
     try:
         return asdict(score_recalibration_of_group(sketch))
     except EvidenceError:

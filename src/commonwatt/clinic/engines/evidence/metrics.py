@@ -21,11 +21,16 @@ from commonwatt.clinic.engines.evidence.sketch import UNIT, ScoreSketch
 stats: Any = untyped_stats
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-FEWEST_EVENTS: Final = 10  # events and non-events below which nothing is said
+FEWEST_EVENTS: Final = 10  # events or non-events below which nothing is said that needs them
 
 
 def evaluate_score_sketch(
-    sketch: ScoreSketch, names: list[str], *, level: float = 0.95, fewest: int = FEWEST_EVENTS
+    sketch: ScoreSketch,
+    names: list[str],
+    *,
+    level: float = 0.95,
+    fewest: int = FEWEST_EVENTS,
+    whole_groups: bool = False,
 ) -> pl.DataFrame:
     """Return every metric for every group.
 
@@ -33,14 +38,16 @@ def evaluate_score_sketch(
         sketch: The counted rows.
         names: The name of each group, in order.
         level: Coverage of the intervals.
-        fewest: Events and non-events that a group needs before anything is said of it; a group
-            with twice as many rows of one outcome only is told what needs no other.
+        fewest: Events that a figure of events needs, and non-events that one of non-events needs;
+            a figure of all rows needs twice as many rows, of whatever outcome.
+        whole_groups: Whether a group with too few of either outcome is told nothing at all, as
+            where its labels are a secret that could be counted back from what it is told.
     """
     z = float(stats.norm.ppf((1 + level) / 2))
     n = sketch.counts.sum(axis=2)
+    none, some = n[:, 0], n[:, 1]
     # Both events and non-events must be there in number: an AUC over three events has an interval,
     # and it is not worth reading.
-    none, some = n[:, 0], n[:, 1]
     enough = (none >= fewest) & (some >= fewest)
     metrics_of_groups = {
         "auc": auc_with_interval(sketch.counts, z),
@@ -54,12 +61,12 @@ def evaluate_score_sketch(
     values = np.stack(
         [np.stack([e, lo, hi]) for e, lo, hi in metrics_of_groups.values()]
     )  # (metric, 3, group)
-    # All metrics of a small group go, not only those that need many rows: a share that stays beside
-    # gaps would be read as the group's result, and could be counted back.
-    # Where one outcome is missing altogether, what needs one of them only is answered all the same.
-    single = (none + some >= 2 * fewest) & ((none == 0) | (some == 0))
-    values[0, :, ~enough] = np.nan
-    values[:, :, ~(enough | single)] = np.nan
+    # Each figure for itself: a single non-event among a hundred events takes the specificity away,
+    # and nothing from the sensitivity, whose interval says how much it rests on.
+    needs_met = {"auc": enough, "sensitivity": some >= fewest, "specificity": none >= fewest}
+    for number, name in enumerate(metrics_of_groups):
+        is_enough = enough if whole_groups else needs_met.get(name, none + some >= 2 * fewest)
+        values[number][:, ~is_enough] = np.nan
     columns = values.transpose(1, 0, 2).reshape(3, -1)
     exact = np.zeros((metrics, count))
     exact[0] = np.where(enough, auc_error_of_score_bins(sketch.counts), 0.0)
