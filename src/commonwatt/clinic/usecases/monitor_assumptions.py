@@ -14,6 +14,7 @@ from commonwatt.clinic.domain.measures import (
     EVIDENCE_ROWS,
     FALSE_ALARM_BOUND,
     MATURITY_DAYS,
+    PATIENTS,
     TABLE_ROW,
 )
 from commonwatt.clinic.domain.surveillance import SurveillancePlan
@@ -59,6 +60,10 @@ ASSUMPTIONS: Final[Mapping[str, Message]] = {
     "rows-independent": Message(
         "Rows are taken as independent given their scores: no column of patients was named."
     ),
+    "intervals-by-patient": Message(
+        "Intervals are by patient: {patients} patients gave {rows} rows, at most {most} each;"
+        " {without} rows without a patient were left out."
+    ),
     "labels-wait": Message(
         "Every row waits {days} days for its outcome, whatever it is; {waiting} still wait."
     ),
@@ -95,6 +100,8 @@ _FIGURES: Final[Mapping[str, Measure]] = {
     "rows": EVIDENCE_ROWS,
     "all": EVIDENCE_ROWS,
     "without": EVIDENCE_ROWS,
+    "patients": PATIENTS,
+    "most": EVIDENCE_ROWS,
     "waiting": EVIDENCE_ROWS,
     "late": EVIDENCE_ROWS,
     "horizon": EVIDENCE_ROWS,
@@ -256,6 +263,24 @@ def _patient_assumption(plan: SurveillancePlan, mature: MatureRows) -> MonitorAs
         return MonitorAssumption(name="rows-independent", check=Check.NOT_CHECKED)
     figures = {"rows": mature.repeated_patients, "without": mature.without_patient}
     return MonitorAssumption(name="one-row-a-patient", check=Check.ENFORCED, figures=figures)
+
+
+def patient_assumption_of_evidence(
+    counts: Mapping[str, int] | None, rows: int, without: int
+) -> MonitorAssumption:
+    """Return what intervals of evidence take the rows of a table for.
+
+    Args:
+        counts: Patients and the most rows of any; None where no column named them.
+        rows: Rows that count.
+        without: Rows left out for want of a patient.
+    """
+    if counts is None:
+        return MonitorAssumption(name="rows-independent", check=Check.NOT_CHECKED)
+    figures = {"patients": counts["patients"], "rows": rows, "most": counts["most_rows"]}
+    return MonitorAssumption(
+        name="intervals-by-patient", check=Check.ENFORCED, figures=figures | {"without": without}
+    )
 
 
 def _label_assumptions(plan: SurveillancePlan, mature: MatureRows) -> list[MonitorAssumption]:

@@ -143,6 +143,10 @@ def _evidence_shortfalls(
     if overall["high"] < 0.5:
         yield Message("an AUC that lies below one half")
     events, others = overall["events"], overall["rows"] - overall["events"]
+    if (patients := record.body.get("patients")) is not None:
+        # Of one patient a hundred scans are no hundred events.
+        events = min(events, _count_or_zero(patients, "with_event"))
+        others = min(others, _count_or_zero(patients, "without_event"))
     if events < standard.events or others < standard.non_events:
         yield Message(
             "{events} events and {others} others, where {wanted_events} and {wanted_others} are "
@@ -166,6 +170,12 @@ def _evidence_shortfalls(
             "{count} groups of patients, where {wanted} are wanted",
             {"count": str(groups), "wanted": str(standard.groups)},
         )
+
+
+def _count_or_zero(counts: Any, name: str) -> int:
+    # None where something else stands there: what cannot be read shows no patient.
+    count = cast("Mapping[str, Any]", counts).get(name) if isinstance(counts, Mapping) else None
+    return cast("int", count) if _is_count(count) else 0
 
 
 def evidence_standard(risk_class: str) -> EvidenceStandard:

@@ -86,6 +86,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("estimates", "list", "Metric, subgroup, estimate and interval."),
         RecordField("threshold", "share", "Score from which the model advised.", needed=False),
         RecordField("missing", "map", "Cells that the table lacked, by column.", needed=False),
+        RecordField("patients", "map", "Patients behind the rows, where intervals are by patient.",
+                    needed=False),
         RecordField("report_sha256", "digest", "The report of a sealed examination on record.",
                     needed=False),
         RecordField("evaluator", "text", "Who computed it."),
