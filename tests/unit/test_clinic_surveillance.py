@@ -22,8 +22,7 @@ from commonwatt.clinic.usecases.surveillance import (
     run_deployment_monitor,
 )
 from commonwatt.ledger import EntryDraft, Key, Ledger
-from tests.clinic_commands import register_by_commands
-from tests.clinic_factories import ROLES
+from tests.clinic_commands import enrol_by_commands, register_by_commands
 
 FIRST = date(2026, 1, 1)
 PLAN = {
@@ -63,11 +62,7 @@ def up_to(rows, day):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    ledger = ("--organisation", "HA", "--name", "Chan")
-    assert run_main(root, ["ledger", "init", "--key", "registrar.pem", *ledger]) == 0
-    for role in ROLES[1:]:
-        words = ["ledger", "enrol", "--by", "registrar.pem", "--key", f"{role}.pem", "--role", role]
-        assert run_main(root, [*words, *ledger]) == 0
+    enrol_by_commands()
     register_by_commands(tmp_path, deployment={"monitor": PLAN})
     assert run("model", "approve", "deployment/x", "--key", "committee-chair.pem") == 0
     assert run("model", "deploy", "deployment/x", "--key", "clinical-lead.pem") == 0

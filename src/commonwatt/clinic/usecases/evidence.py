@@ -93,9 +93,7 @@ def model_evidence_of_table(
             )
         )
     counts = _patient_counts(frame, effects) if effects else None
-    assumed = patient_assumption_of_evidence(
-        counts, frame.height, labelled.height - frame.height
-    )
+    assumed = patient_assumption_of_evidence(counts, frame.height, labelled.height - frame.height)
     answer = {
         "dataset_sha256": file_sha256(path),
         "rows": frame.height,

@@ -20,6 +20,7 @@ from commonwatt.clinic.domain.rules.classify import ReportingPeriod, periods_wit
 from commonwatt.clinic.domain.rules.rule import GRAVEST_FIRST, RegulatoryRule
 from commonwatt.core.messages import Message
 from commonwatt.ledger import LedgerEntry
+from commonwatt.ledger.people import ENROL, Person, actor_of_enrolment
 
 PREFIX = "clinic."
 MOVE = "clinic.move"
@@ -147,6 +148,8 @@ class Registry:
     def __init__(self) -> None:
         self.entries_applied = 0
         self.records: dict[str, RegistryRecord] = {}
+        # By actor id, as enrolled: who is independent of whom hangs on it, at the gate, too.
+        self.people: dict[str, Person] = {}
         self.moves: dict[str, list[DeploymentMove]] = defaultdict(list)
         self.at_institution: dict[str, list[str]] = defaultdict(list)
         self.by_kind: dict[str, list[str]] = defaultdict(list)
@@ -177,6 +180,9 @@ class Registry:
                 )
             elif entry.kind == MOVE:
                 self._apply_deployment_move(entry)
+            elif entry.kind == ENROL:
+                actor = actor_of_enrolment(entry.index, entry.subject, entry.body)
+                self.people[actor.actor_id] = actor.person
             elif entry.kind.startswith(PREFIX):
                 self._apply_registry_record(entry)
 

@@ -172,9 +172,7 @@ def ratio_design_effect(event: npt.NDArray[np.bool_], expected: F64, patient: I6
     return max(1.0, float((by_patient**2).sum()) * count / (count - 1) / plain)
 
 
-def auc_standard_error_by_patient(
-    score: F64, event: npt.NDArray[np.bool_], patient: I64
-) -> float:
+def auc_standard_error_by_patient(score: F64, event: npt.NDArray[np.bool_], patient: I64) -> float:
     """Return the standard error of the AUC of binned scores, whose rows patients share.
 
         var = S₁₀ / P + S₀₁ / N + 2 S₁₁ / (P N)
@@ -224,5 +222,7 @@ def recalibration_by_patient(line: Recalibration, rows: PatientRows) -> Recalibr
     score = design * (rows.label - chance)
     by_patient = np.stack([np.bincount(rows.patient, weights=each) for each in score])
     patients = len(np.unique(rows.patient))
-    errors = np.sqrt(np.diag(bread @ (by_patient @ by_patient.T) @ bread) * patients / (patients - 1))
+    errors = np.sqrt(
+        np.diag(bread @ (by_patient @ by_patient.T) @ bread) * patients / (patients - 1)
+    )
     return replace(line, intercept_se=float(errors[0]), slope_se=float(errors[1]))

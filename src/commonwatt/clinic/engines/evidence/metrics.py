@@ -97,9 +97,7 @@ def _design_effect(by_patient: PatientEffects | None, metric: str) -> F64 | floa
     return by_patient.design_effects[metric] if by_patient else 1.0
 
 
-def auc_with_interval(
-    score_counts: I64, z: float, se: F64 | None = None
-) -> tuple[F64, F64, F64]:
+def auc_with_interval(score_counts: I64, z: float, se: F64 | None = None) -> tuple[F64, F64, F64]:
     """Return the AUC and its interval for each group.
 
         A = Σ_b p_b (N_<b + n_b / 2) / (P N)
@@ -122,8 +120,8 @@ def auc_with_interval(
         # five per cent of the interval.
         s10 = (pos * (v10 - area[:, None]) ** 2).sum(axis=1) / (p - 1)
         s01 = (neg * (v01 - area[:, None]) ** 2).sum(axis=1) / (n - 1)
-        se = np.sqrt(s10 / p + s01 / n) if se is None else se
-    return area, np.clip(area - z * se, 0, 1), np.clip(area + z * se, 0, 1)
+        half = z * (np.sqrt(s10 / p + s01 / n) if se is None else se)
+    return area, np.clip(area - half, 0, 1), np.clip(area + half, 0, 1)
 
 
 def auc_error_of_score_bins(score_counts: I64) -> F64:

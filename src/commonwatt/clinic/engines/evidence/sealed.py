@@ -324,9 +324,7 @@ def _sealed_model_estimates(
     ).to_dicts()
     if len(names) == 1:
         return [_clinic_estimate_row_for_vendor(row, counted=True) for row in overall]
-    parts = evaluate_score_sketch(
-        sketch, names, fewest=terms.fewest, whole_groups=True
-    ).to_dicts()
+    parts = evaluate_score_sketch(sketch, names, fewest=terms.fewest, whole_groups=True).to_dicts()
     # one group left out could be counted back from the whole and the others
     counted = all(row["estimate"] is not None for row in parts)
     return [_clinic_estimate_row_for_vendor(row, counted=True) for row in overall] + [
