@@ -337,6 +337,7 @@ _GAINS = {
 
 def _doctor_and_model_auc_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.clinic.domain import measures
+    from commonwatt.clinic.usecases.monitor_assumptions import left_out_row_sentences
 
     gains = [
         Message(
@@ -352,7 +353,8 @@ def _doctor_and_model_auc_terminal_text(answer: dict[str, Any], language: str) -
             "share": (measures.DOCTOR_RIGHT, answer["doctor_right"]),
         },
     )
-    return "\n".join([judges_terminal_text(answer, language), *gains, apart])
+    notes = left_out_row_sentences(answer["read"], language)
+    return "\n".join([judges_terminal_text(answer, language), *gains, apart, *notes])
 
 
 def _model_evidence_terminal_text(

@@ -26,11 +26,10 @@ from commonwatt.clinic.engines.evidence.clusters import (
     recalibration_by_patient,
 )
 from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS
-from commonwatt.clinic.io.patient_table import UNKNOWN, PatientColumns, read_scored_patients
+from commonwatt.clinic.io.patient_table import PatientColumns, read_scored_patients
 from commonwatt.clinic.usecases.monitor_assumptions import patient_assumption_of_evidence
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message, translate
-from commonwatt.core.spreadsheets import read_spreadsheet_csv
 
 
 def model_evidence_of_table(
@@ -191,45 +190,22 @@ def subgroup_and_funnel_svg_by_file_name(
 def clinician_against_model_result(
     path: Path, *, model: str, doctor: str, label: str
 ) -> dict[str, Any]:
-    """Return how model, doctor and both do on the same patients.
+    """Return how model, doctor and both do on the same patients, and which rows were left out.
 
     Raises:
         EvidenceError: The table cannot be read, or lacks a column.
     """
-    read, _ = read_scored_patients(path, PatientColumns(score=model, label=label, by=(doctor,)))
-    # The doctor's estimate is a second score, read as one: missing where it is spelled so.
-    frame = read.drop_nulls("label").with_columns(
-        doctor=pl.col("by 0").cast(pl.Float64, strict=False)
-    )
-    unread = frame.filter(pl.col("doctor").is_null() & (pl.col("by 0") != UNKNOWN))
-    if unread.height:
+    columns = PatientColumns(score=model, label=label, second_score=doctor)
+    read, reading = read_scored_patients(path, columns)
+    frame = read.drop_nulls(["label", "second_score"])
+    if not frame.height:
         raise EvidenceError(
-            f"{path}, row {unread['row'][0]:,}, {doctor}", wanted=Message("a score from 0 to 1")
+            str(path),
+            found=Message("no row that has both estimates and an outcome"),
+            wanted=Message("rows of patients"),
         )
-    frame = frame.drop_nulls("doctor")
-    return asdict(
-        compare_clinician_and_model(
-            frame["score"].to_numpy(), frame["doctor"].to_numpy(), frame["label"].to_numpy()
-        )
+    comparison = compare_clinician_and_model(
+        frame["score"].to_numpy(), frame["second_score"].to_numpy(), frame["label"].to_numpy()
     )
-
-
-def read_patient_rows_with_score_and_label(path: Path, columns: list[str]) -> pl.DataFrame:
-    """Return some columns of a CSV or Parquet file, without rows that lack score or label.
-
-    Raises:
-        EvidenceError: The file cannot be read, or lacks a column.
-    """
-    try:
-        read = pl.read_parquet if path.suffix in (".parquet", ".pq") else read_spreadsheet_csv
-        frame = read(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise EvidenceError(str(path), found=type(error).__name__) from None
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise EvidenceError(
-            str(path), wanted=Message("the columns {names}", {"names": ", ".join(missing)})
-        )
-    # Without score or label a row says nothing of the model; a missing subgroup does not make it
-    # useless.
-    return frame.select(columns).drop_nulls(columns[:2])
+    left_out = {"rows_left_out": reading.rows - reading.repeated - frame.height}
+    return asdict(comparison) | {"read": reading.as_dict() | left_out}

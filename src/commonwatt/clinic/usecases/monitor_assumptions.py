@@ -182,6 +182,25 @@ def table_reading_sentences(read: Mapping[str, Any], language: str) -> list[str]
     return [note.translate(language) for note in notes]
 
 
+def left_out_row_sentences(read: Mapping[str, Any], language: str) -> list[str]:
+    """Return how many rows with a gap were left out, and what was missing; nothing where none."""
+    if not read["rows_left_out"]:
+        return []
+    gaps = {
+        name: measure_value_text(count, EVIDENCE_ROWS, language)
+        for name, count in (("count", read["rows_left_out"]), ("rows", read["rows"]))
+    }
+    missing = [
+        Message(
+            "Missing in the column {column}: {count}",
+            {"column": column, "count": measure_value_text(cells, EVIDENCE_ROWS, language)},
+        )
+        for column, cells in read["missing"].items()
+    ]
+    left_out = Message("Rows left out for a gap: {count} of {rows}", gaps)
+    return [note.translate(language) for note in (left_out, *missing)]
+
+
 def empty_day_sentences(answer: Mapping[str, Any], language: str) -> list[str]:
     """Return on which days no row counted; no sentence where there is none."""
     stretches = answer["stretches_without_rows"]
