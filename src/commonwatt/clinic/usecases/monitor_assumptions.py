@@ -235,6 +235,7 @@ def monitor_run_sentences(answer: Mapping[str, Any], language: str) -> list[str]
             gaps | {"through": answer["through"]},
         )
     ]
+    notes += _correction_messages(answer["corrections"], language)
     for alarm in answer["new_alarms"]:
         words = {"event": alarm["event"], "stream": alarm["stream"], "status": answer["status"]}
         words["deployment"] = answer["deployment"]
@@ -247,6 +248,25 @@ def monitor_run_sentences(answer: Mapping[str, Any], language: str) -> list[str]
             gaps = {"fault": alarm["fallback_fault"]}
             notes.append(Message("The fallback could not take over: {fault}", gaps))
     return [note.translate(language) for note in notes]
+
+
+def _correction_messages(corrections: Mapping[str, Any], language: str) -> list[Message]:
+    """Return how many outcomes were corrected after they counted, and of which days."""
+    days = [each["day"] for each in corrections["days"]]
+    if not days:
+        return []
+    gaps = {
+        name: measure_value_text(corrections[f"rows_{key}"], EVIDENCE_ROWS, language)
+        for name, key in (("count", "corrected"), ("rows", "compared"))
+    }
+    shown = [*days[:_STRETCHES_SHOWN], *(["…"] if len(days) > _STRETCHES_SHOWN else [])]
+    return [
+        Message(
+            "Outcomes corrected after they counted: {count} of {rows}, of {days}. The first stand;"
+            " none of these enters the test.",
+            gaps | {"days": "; ".join(shown)},
+        )
+    ]
 
 
 def monitor_assumptions(
