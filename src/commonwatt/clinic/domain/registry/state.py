@@ -14,6 +14,7 @@ from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
 from commonwatt.clinic.domain.registry.old_words import deployment_body_in_todays_words
 from commonwatt.clinic.domain.registry.records import (
     KIND_ON_RECORD,
+    OUTCOME_CORRECTORS,
     registry_record_read_fault,
 )
 from commonwatt.clinic.domain.rules.classify import ReportingPeriod, periods_with_graver_events
@@ -158,6 +159,7 @@ class Registry:
         self.disclosed: dict[tuple[str, str], datetime] = {}
         self.decision_of: dict[str, str] = {}
         self.outcome_of: dict[str, bool] = {}
+        self.outcome_record_of: dict[str, str] = {}
         # The gate asks for these at every question: a scan of all records would grow with them.
         self.decisions_on: dict[str, list[RegistryRecord]] = defaultdict(list)
         self.evidence_on: dict[str, list[RegistryRecord]] = defaultdict(list)
@@ -235,9 +237,10 @@ class Registry:
                 # that was given between the two.
                 self.disclosed.setdefault((body["deployment"], body["encounter"]), record.at)
             case "decision":
-                self.decision_of[body["advice"]] = record.name
+                # The first counts: the registry writer refuses another, others may write one.
+                self.decision_of.setdefault(body["advice"], record.name)
             case "outcome":
-                self.outcome_of[body["advice"]] = body["label"]
+                self._index_outcome(record)
             case "event" if "closes" in body:
                 # The first report counts: a later one is a follow-up and moves no date.
                 self.closed_by.setdefault(body["closes"], record.name)
@@ -245,6 +248,13 @@ class Registry:
                 self.monitor_runs[body["deployment"]].append(record)
             case _:
                 pass
+
+    def _index_outcome(self, outcome: RegistryRecord) -> None:
+        advice = outcome.body["advice"]
+        if outcome_correction_fault(self, outcome):
+            return
+        self.outcome_record_of[advice] = outcome.name
+        self.outcome_of[advice] = outcome.body["label"]
 
     def registered_record(self, name: str, kind: str) -> RegistryRecord:
         """Return a record.
@@ -526,6 +536,25 @@ class Registry:
     def _advice_records(self, deployment: str) -> Iterable[RegistryRecord]:
         records = (self.records[name] for name in self.by_kind["advice"])
         return (record for record in records if record.body["deployment"] == deployment)
+
+
+def outcome_correction_fault(registry: Registry, outcome: RegistryRecord) -> Message | None:
+    """Return why an outcome takes the place of none; None where it is the first, or corrects it.
+
+    A correction names the outcome that counts, with a reason, and is a clinician's.
+    """
+    counts = registry.outcome_record_of.get(outcome.body["advice"])
+    corrects = outcome.body.get("corrects")
+    if counts is None:
+        return Message("no outcome to correct") if corrects else None
+    if corrects != counts:
+        return Message("{outcome}, which counts for this advice", {"outcome": counts})
+    if not str(outcome.body.get("reason", "")).strip():
+        return Message("a correction without a reason")
+    signer = registry.people.get(outcome.actor_id)
+    if signer is None or signer.role not in OUTCOME_CORRECTORS:
+        return Message("the role {role}", {"role": signer.role if signer else "–"})
+    return None
 
 
 def incident_aware_at(record: RegistryRecord) -> datetime:

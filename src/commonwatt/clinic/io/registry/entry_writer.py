@@ -60,6 +60,7 @@ from commonwatt.clinic.domain.registry.state import (
     Registry,
     RegistryRecord,
     incident_aware_at,
+    outcome_correction_fault,
 )
 from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook, load_rule_book
 from commonwatt.clinic.io.guides import GuideLibrary, shipped_guide_library
@@ -494,6 +495,8 @@ class RegistryWriter:
                 self._check_condition_is_open(record)
             case "decision" if body["advice"] in self.registry.decision_of:
                 raise StatusMoveError(body["advice"], found=Message("a decision on it already"))
+            case "outcome":
+                self._check_outcome_is_first_or_corrects(record)
             case "advice":
                 self._check_model_may_advise(body["deployment"], record.at)
             case "deployment":
@@ -616,6 +619,19 @@ class RegistryWriter:
             )
         if record.body["condition"] in self.registry.conditions_met[determination.name]:
             raise StatusMoveError(where, found=Message("a condition met already"))
+
+    def _check_outcome_is_first_or_corrects(self, outcome: RegistryRecord) -> None:
+        """Refuse another outcome of an advice, but a clinician's correction with a reason."""
+        if fault := outcome_correction_fault(self.registry, outcome):
+            raise StatusMoveError(
+                outcome.name,
+                found=fault,
+                wanted=Message("the first outcome of the advice, or a correction of it"),
+                remedy=Message(
+                    "A clinician corrects an outcome: give corrects with the name of the outcome"
+                    " that counts, and a reason."
+                ),
+            )
 
     def _check_model_may_advise(self, deployment: str, at: datetime) -> None:
         if self.registry.deployment_status(deployment) is not DeploymentStatus.LIVE:
