@@ -50,7 +50,6 @@ from commonwatt.clinic.usecases.monitor import (
 from commonwatt.clinic.usecases.registry import with_registry_writer
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, Signer
-from commonwatt.ledger.roles import LedgerRole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +90,7 @@ def run_deployment_monitor(
         chosen = monitor_options_fixed_by_plan(options, plan, of.deployment)
         chosen = replace(chosen, as_of=_day_of_run(chosen.as_of, plan, now))
         table = monitored_table(path, chosen, plan)
-        last = _last_run_by_monitor(writer, of.deployment)
+        last = writer.registry.last_monitor_run(of.deployment)
         before = _state_of_last_run(last, state_file, table, plan)
         after, added, past = _state_with_new_days(before, table, plan, chosen, path)
         answer = monitor_answer(table, fixed=True, cells=after.cells, through=after.through)
@@ -381,7 +380,7 @@ def _record_run(
     responses: list[dict[str, Any]] = []
     with writer.transaction() as tx:
         registry = writer.registry
-        newest = _last_run_by_monitor(writer, run.deployment)
+        newest = registry.last_monitor_run(run.deployment)
         if (newest.index if newest else None) != (run.last.index if run.last else None):
             raise MonitorError(
                 run.deployment,
@@ -409,30 +408,9 @@ def _record_run(
     return {"new_alarms": responses, "status": status.value if status else ""}
 
 
-def _monitors(writer: RegistryWriter) -> frozenset[str]:
-    """Return the actor ids of every monitor that was ever enrolled, as the chain has it."""
-    return frozenset(
-        actor.actor_id
-        for actor in writer.ledger.actors()
-        if actor.person.role == LedgerRole.MONITOR
-    )
-
-
-def _last_run_by_monitor(writer: RegistryWriter, deployment: str) -> RegistryRecord | None:
-    """Return the last run on record that a monitor signed; others write events, too."""
-    monitors = _monitors(writer)
-    runs = writer.registry.monitor_runs.get(deployment, ())
-    of_form = (
-        run
-        for run in reversed(runs)
-        if run.actor_id in monitors and {"state_sha256", "through"} <= run.body.keys()
-    )
-    return next(of_form, None)
-
-
 def _streams_that_rang_before(writer: RegistryWriter, deployment: str) -> set[str]:
     """Return the streams whose alarm a monitor put on record; from anybody else it is none."""
-    registry, monitors = writer.registry, _monitors(writer)
+    registry = writer.registry
     events = (registry.records[name] for name in registry.by_kind["event"])
     return {
         str(event.body["stream"])
@@ -440,7 +418,7 @@ def _streams_that_rang_before(writer: RegistryWriter, deployment: str) -> set[st
         if event.body["deployment"] == deployment
         and event.body["code"] == ALARM
         and "stream" in event.body
-        and event.actor_id in monitors
+        and registry.is_monitor(event.actor_id)
     }
 
 

@@ -22,6 +22,7 @@ from commonwatt.clinic.domain.rules.rule import GRAVEST_FIRST, RegulatoryRule
 from commonwatt.core.messages import Message
 from commonwatt.ledger import LedgerEntry
 from commonwatt.ledger.people import ENROL, Person, actor_of_enrolment
+from commonwatt.ledger.roles import LedgerRole
 
 PREFIX = "clinic."
 MOVE = "clinic.move"
@@ -140,6 +141,7 @@ def _entry_read_fault(entry: LedgerEntry) -> Message | None:
     return registry_record_read_fault(kind, body)
 
 
+_RUN_MEMBERS: Final = {"state_sha256", "through"}
 _STATUSES: Final = frozenset(str(status) for status in DeploymentStatus)
 
 
@@ -268,9 +270,21 @@ class Registry:
         return record
 
     def last_monitor_run(self, deployment: str) -> RegistryRecord | None:
-        """Return the last run on record of a deployment's monitor, whoever signed it."""
-        runs = self.monitor_runs.get(deployment)
-        return runs[-1] if runs else None
+        """Return the last run on record that a monitor signed; others write events, too.
+
+        Of every monitor that was ever enrolled: a key that was rotated has still run.
+        """
+        of_monitor = (
+            run
+            for run in reversed(self.monitor_runs.get(deployment, ()))
+            if self.is_monitor(run.actor_id) and run.body.keys() >= _RUN_MEMBERS
+        )
+        return next(of_monitor, None)
+
+    def is_monitor(self, actor_id: str) -> bool:
+        """Return whether somebody was enrolled as a monitor, as the chain has it."""
+        person = self.people.get(actor_id)
+        return person is not None and person.role == LedgerRole.MONITOR
 
     def deployment_status(
         self, deployment: str, at: datetime | None = None
