@@ -18,6 +18,7 @@ import polars as pl
 
 from commonwatt.clinic.domain.errors import EvidenceError, MonitorError
 from commonwatt.clinic.domain.surveillance import COLUMN_ROLES
+from commonwatt.clinic.domain.words import NO_WORDS, YES_WORDS
 from commonwatt.clinic.io.days_of_text import days_of_text
 from commonwatt.clinic.io.handed_in_tables import read_text_table
 from commonwatt.core.errors import InputError
@@ -28,13 +29,6 @@ MISSING_WORDS: Final = frozenset(
 )
 MISSING_GROUP_WORDS: Final = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "<na>"})
 """Of these a group is missing; every other word may be one of its categories."""
-YES_WORDS: Final = frozenset(
-    {"1", "1.0", "yes", "y", "true", "t", "positive", "pos", "+"} | {"是", "有", "陽性", "阳性"}
-)
-NO_WORDS: Final = frozenset(
-    {"0", "0.0", "no", "n", "false", "f", "negative", "neg"}
-    | {"否", "無", "无", "沒有", "没有", "陰性", "阴性"}
-)
 UNKNOWN: Final = "unknown"
 """The group of a patient whose group is missing."""
 DAY_AS_WRITTEN: Final = "as written"

@@ -250,7 +250,7 @@ def read_rule_file(path: Path) -> RuleFileSection:
     text = ""
     try:
         # Undecodable bytes are the file's fault as much as a missing bracket.
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         loader = _LOADER(text)
         root = loader.get_single_node()
         _check_unique_yaml_keys(path, root, set())

@@ -415,7 +415,7 @@ def load_signed_model_evidence_statement(path: Path) -> SignedStatement:
         EvidenceError: The file holds none.
     """
     try:
-        file = cast("dict[str, Any]", parse_strict_json(path.read_text(encoding="utf-8")))
+        file = cast("dict[str, Any]", parse_strict_json(path.read_text(encoding="utf-8-sig")))
         return SignedStatement(
             body=dict(file["body"]),
             public_key=str(file["public_key"]),
@@ -437,7 +437,7 @@ def load_revealed_case(path: Path) -> RevealedCase:
         EvidenceError: The file holds none.
     """
     try:
-        file = cast("dict[str, Any]", parse_strict_json(path.read_text(encoding="utf-8")))
+        file = cast("dict[str, Any]", parse_strict_json(path.read_text(encoding="utf-8-sig")))
         return RevealedCase(
             number=int(file["number"]),
             item=_parse_sealed_case(json.dumps(file["item"]), str(path)),
