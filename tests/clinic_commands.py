@@ -5,7 +5,7 @@ from pathlib import Path
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from tests.clinic_factories import BODIES, BY, NAMES
+from tests.clinic_factories import BODIES, BY, NAMES, ROLES, person
 
 SCORES = "shipped:clinic/examples/scores.csv"
 # Computed by a command, and refused where somebody types it.
@@ -19,6 +19,17 @@ COMPUTED = {
 def clinic(*words: str) -> int:
     """Run a command of the clinic and return its exit code."""
     return run_main(root, ["clinic", *words])
+
+
+def enrol_by_commands() -> None:
+    """Found a ledger and enrol everybody of the smallest legal clinic, a key and a name each."""
+    for role in ROLES:
+        who = person(role)
+        words = ["ledger", "enrol", "--by", "registrar.pem", "--role", role]
+        if role == "registrar":
+            words = ["ledger", "init"]
+        named = ["--name", who.name, "--organisation", who.organisation]
+        assert run_main(root, [*words, "--key", f"{role}.pem", *named]) == 0
 
 
 def register_by_commands(folder: Path, **changes: dict[str, object]) -> None:

@@ -29,7 +29,9 @@ PLAN = {"kinds": ["retrain", "threshold"], "floors": {"auc": 0.8}, "dataset_sha2
 
 
 def person(role: str) -> Person:
-    return Person(name=role.title(), role=role, organisation="HA", device=f"card-{role}")
+    # A third party examines what the maker of another house made.
+    house = "Example" if role == "manufacturer" else "HA"
+    return Person(name=role.title(), role=role, organisation=house, device=f"card-{role}")
 
 
 def desk(url: str = "sqlite://", at: datetime = NOW) -> RegistryWriter:

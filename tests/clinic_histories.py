@@ -50,9 +50,22 @@ def prefixed(body: Any, prefix: str) -> Any:
     }
 
 
+def signed_by(entry: Step, role: str) -> Step:
+    """Return a record's step as somebody in another role signs it."""
+    kind, name, body = entry
+    return f"{kind}@{role}", name, body
+
+
+def kind_and_signer(kind: str) -> tuple[str, str]:
+    """Return the kind of a record's step, and the role that signs it."""
+    kind, _, role = kind.partition("@")
+    return kind, role or BY[kind]
+
+
 def write(writer: RegistryWriter, entry: Step, prefix: str = "") -> None:
     """Put a step on record past the desk's checks, as another program might."""
     kind, name, body = entry
+    signer = ""
     if kind == "move":
         draft = EntryDraft(
             kind="clinic.move",
@@ -60,9 +73,10 @@ def write(writer: RegistryWriter, entry: Step, prefix: str = "") -> None:
             body={"to": body, "reason": "test"},
         )
     else:
+        kind, signer = kind_and_signer(kind)
         subject = f"{kind}/{prefix}{name}"
         draft = EntryDraft(kind=f"clinic.{kind}", subject=subject, body=prefixed(body, prefix))
-    by = KEYS[MOVER[body] if kind == "move" else BY[kind]]
+    by = KEYS[MOVER[body] if kind == "move" else signer]
     with writer.transaction() as tx:
         writer.registry.apply_ledger_entries(writer.ledger.append(tx, [draft], by=by, at=NOW))
 
@@ -79,8 +93,9 @@ def ask_desk(writer: RegistryWriter, entry: Step, prefix: str = "") -> bool:
                     tx, named, status, by=KEYS[MOVER[body]], at=NOW, reason="test"
                 )
             else:
+                kind, signer = kind_and_signer(kind)
                 named, record = f"{prefix}{name}", prefixed(body, prefix)
-                writer.write_registry_record(tx, kind, named, record, by=KEYS[BY[kind]], at=NOW)
+                writer.write_registry_record(tx, kind, named, record, by=KEYS[signer], at=NOW)
     except (StatusMoveError, RulesError):
         assert writer.ledger.head().size == size
         return False

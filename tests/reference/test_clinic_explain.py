@@ -140,3 +140,53 @@ def test_a_model_is_explained_for_all_and_for_one_without_telling_a_value(folder
 )
 def test_what_is_asked_wrongly_is_said_so(folder, words, code):
     assert run("t.csv", *words) == code
+
+
+# The forms in which a hospital hands a table in, and what each makes of the same rows.
+FORMS = {
+    "commas": lambda rows: "\n".join(rows).encode(),
+    "semicolons": lambda rows: "\n".join(rows).replace(",", ";").encode("utf-8-sig"),
+    "tabs in UTF-16": lambda rows: "\r\n".join(rows).replace(",", "\t").encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_table_is_explained_and_rows_with_a_gap_are_told(folder, capsys, form):
+    rows = (folder / "t.csv").read_text().split("\n")
+    assert run("t.csv", "--linear", "model.json", "--json") == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert whole["read"] == {"rows": 200, "rows_left_out": 0, "missing": {}}
+    rows = [*rows, "n/a,3,1,x", "4,,YES,x", "5,5,NA,x"]
+    (folder / "u.csv").write_bytes(FORMS[form](rows))
+    assert run("u.csv", "--linear", "model.json", "--json") == 0
+    again = json.loads(capsys.readouterr().out)
+    missing = {"age": 1, "crp": 1, "label": 1}
+    assert again["read"] == {"rows": 203, "rows_left_out": 3, "missing": missing}
+    assert again["columns"] == whole["columns"]
+    assert run("u.csv", "--linear", "model.json") == 0
+    told = capsys.readouterr().out
+    assert "Rows left out for a gap: 3 of 203" in told
+    assert "Missing in the column crp: 1" in told
+
+
+def test_a_row_is_known_by_its_place_in_the_table_and_never_by_that_among_whole_rows(
+    folder, capsys
+):
+    header, *rows = (folder / "t.csv").read_text().split("\n")
+    assert run("t.csv", "--linear", "model.json", "--row", "6", "--json") == 0
+    whole = json.loads(capsys.readouterr().out)
+    (folder / "u.csv").write_text("\n".join([header, "3,,1,x", *rows]))
+    assert run("u.csv", "--linear", "model.json", "--row", "7", "--json") == 0
+    again = json.loads(capsys.readouterr().out)
+    assert (again["row"], again["whole"]) == (7, whole["whole"])
+    assert run("u.csv", "--linear", "model.json", "--row", "0") == 68
+    assert "a row with a gap" in capsys.readouterr().err
+
+
+def test_what_is_no_number_is_named_by_row_and_column_and_not_quoted(folder, capsys):
+    rows = (folder / "t.csv").read_text().split("\n")
+    (folder / "u.csv").write_text("\n".join([*rows[:3], "secret,1,1,x", *rows[3:]]))
+    assert run("u.csv", "--linear", "model.json") == 68
+    refused = capsys.readouterr().err
+    assert "row 3, age" in refused
+    assert "secret" not in refused

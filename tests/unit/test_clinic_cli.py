@@ -393,6 +393,31 @@ def test_a_model_that_writes_text_has_no_figure_of_a_score(language):
 
 def test_the_worth_of_the_doctors_own_estimate_is_shown(tmp_path, capsys):
     rows = ["score,own,label"] + [f"0.{i},0.{9 - i},{i % 2}" for i in range(1, 9)]
-    (tmp_path / "t.csv").write_text("\n".join([*rows, "0.5,,1"]))
+    (tmp_path / "t.csv").write_text("\n".join(rows))
     assert run("model", "joint", str(tmp_path / "t.csv")) == 0
-    assert "They disagree on 8; the doctor is right in 50.0 % of those" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "They disagree on 8; the doctor is right in 50.0 % of those" in told
+    assert "left out" not in told
+
+
+def test_rows_that_the_comparison_leaves_out_are_told_with_what_they_lack(tmp_path, capsys):
+    rows = ["score,own,label"] + [f"0.{i},0.{9 - i},{i % 2}" for i in range(1, 9)]
+    gaps = ["0.5,,1", "0.5,none,1", ",0.4,0", "0.5,0.4,?"]
+    (tmp_path / "t.csv").write_text("\n".join([*rows, *gaps]))
+    assert run("model", "joint", str(tmp_path / "t.csv")) == 0
+    told = capsys.readouterr().out
+    assert "They disagree on 8" in told
+    assert "Rows left out for a gap: 4 of 12" in told
+    assert "Missing in the column own: 2" in told
+    assert run("model", "joint", str(tmp_path / "t.csv"), "--json") == 0
+    read = json.loads(capsys.readouterr().out)["read"]
+    assert (read["rows"], read["rows_left_out"]) == (12, 4)
+    assert read["missing"] == {"score": 1, "own": 2, "label": 1}
+    (tmp_path / "t.csv").write_text("\n".join(rows).replace(",", ";").replace(".", ","))
+    assert run("model", "joint", str(tmp_path / "t.csv")) == 0
+    assert "They disagree on 8" in capsys.readouterr().out
+    (tmp_path / "t.csv").write_text("\n".join([*rows, "0.5,55,1"]))
+    assert run("model", "joint", str(tmp_path / "t.csv")) == 68
+    assert "row 9, own" in capsys.readouterr().err
+    (tmp_path / "t.csv").write_text("\n".join([rows[0], "0.5,,1"]))
+    assert run("model", "joint", str(tmp_path / "t.csv")) == 68

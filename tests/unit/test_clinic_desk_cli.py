@@ -9,8 +9,8 @@ from commonwatt.cli import root
 from commonwatt.cli.clinic_options import DESIGNS, GUIDELINES
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.registry import records
-from tests.clinic_commands import COMPUTED, register_by_commands
-from tests.clinic_factories import BODIES, BY, ROLES
+from tests.clinic_commands import COMPUTED, enrol_by_commands, register_by_commands
+from tests.clinic_factories import BODIES, BY
 
 
 def run(*words: str) -> int:
@@ -20,11 +20,7 @@ def run(*words: str) -> int:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    ledger = ("--organisation", "HA", "--name", "Chan")
-    assert run_main(root, ["ledger", "init", "--key", "registrar.pem", *ledger]) == 0
-    for role in ROLES[1:]:
-        words = ["ledger", "enrol", "--by", "registrar.pem", "--key", f"{role}.pem", "--role", role]
-        assert run_main(root, [*words, *ledger]) == 0
+    enrol_by_commands()
     register_by_commands(tmp_path)
     return tmp_path
 

@@ -183,7 +183,8 @@ def post(connection, path, extension, **headers):
     context = {"userId": "Practitioner/lee", "patientId": "p1", "encounterId": "e1"}
     body = {"hook": "patient-view", "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
             "context": context, "extension": {EXTENSION: extension}}  # fmt: skip
-    connection.request("POST", path, json.dumps(body), headers)
+    typed = {"content-type": "application/json"} | headers
+    connection.request("POST", path, json.dumps(body), typed)
     answer = connection.getresponse()
     return answer.status, json.loads(answer.read())
 

@@ -58,7 +58,8 @@ def enrol_everybody():
     assert run_main(root, ["ledger", "init", *init]) == 0
     for role in ("manufacturer", "regulatory-officer", "evaluator", "committee-chair",
                  "clinical-lead", "gateway", "clinician"):  # fmt: skip
-        person = ("--key", f"{role}.pem", "--name", role, "--role", role, *organisation)
+        house = ("--organisation", "Example") if role == "manufacturer" else organisation
+        person = ("--key", f"{role}.pem", "--name", role, "--role", role, *house)
         assert run_main(root, ["ledger", "enrol", "--by", "registrar.pem", *person]) == 0
 
 

@@ -51,6 +51,9 @@ def made():
     return desk, Client(service.cds_hooks_app())
 
 
+JSON = {"content-type": "application/json"}
+
+
 def plain(encounter="enc-1"):
     """Return a request as the standard has it, with nothing of ours."""
     context = {"userId": "Practitioner/lee", "patientId": "pat-1", "encounterId": encounter}
@@ -139,7 +142,7 @@ def test_feedback_without_a_signed_identity_is_refused(made):
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"hook": NaN}', b"[" * 10_000])
 def test_a_request_that_is_not_of_the_form_is_refused_with_its_place(made, body):
-    answer = made[1].post("/cds-services/x", content=body)
+    answer = made[1].post("/cds-services/x", content=body, headers=JSON)
     assert (answer.status_code, answer.json()["where"]) in {(400, "body"), (400, "hook")}
 
 
@@ -212,7 +215,7 @@ def test_half_a_letter_in_a_request_is_answered_by_a_rule(made, place, rule):
     facts |= {"HALF": "x"} if place == "surname" else {}
     body = plain() | {"extension": {EXTENSION: {"facts": facts}}}
     content = json.dumps(body).replace("HALF", half).encode()
-    answer = made[1].post("/cds-services/x", content=content)
+    answer = made[1].post("/cds-services/x", content=content, headers=JSON)
     assert (answer.status_code, told(answer)["rule"]) == (200, rule)
 
 
@@ -226,7 +229,7 @@ def test_half_a_letter_where_the_standard_has_an_id_is_refused(made, place):
     else:
         body |= {place: "HALF"} if place in body else {"HALF": None}
     content = json.dumps(body).replace("HALF", "\\ud800").encode()
-    assert made[1].post("/cds-services/x", content=content).status_code == 400
+    assert made[1].post("/cds-services/x", content=content, headers=JSON).status_code == 400
 
 
 def test_below_the_threshold_the_card_says_that_there_is_no_finding(made):
@@ -256,7 +259,7 @@ def test_below_the_threshold_the_card_says_that_there_is_no_finding(made):
 def test_what_is_said_twice_is_refused_and_named(made, text, name):
     desk, client = made
     size = desk.ledger.head().size
-    answer = client.post("/cds-services/x", content=text)
+    answer = client.post("/cds-services/x", content=text, headers=JSON)
     assert answer.status_code == 400
     assert f"{name} stands twice" in answer.text
     assert desk.ledger.head().size == size
@@ -270,3 +273,21 @@ def test_an_own_estimate_that_cannot_be_kept_is_refused_and_not_dropped(made, es
     assert (answer.status_code, desk.ledger.head().size) == (400, size)
     assert "ownEstimate" in answer.text
     assert ask(client, ownEstimate=None).status_code == 200
+
+
+@pytest.mark.parametrize(("kind", "code"), [
+    ("text/plain", 415), ("text/plain;charset=UTF-8", 415), (None, 415), ("text/json", 415),
+    ("application/x-www-form-urlencoded", 415),
+    ("multipart/form-data; boundary=application/json", 415),
+    ("application/json", 200), ("Application/JSON; charset=utf-8", 200),
+])  # fmt: skip
+@pytest.mark.parametrize("path", ["", "/feedback", "/disclosure"])
+def test_a_body_that_is_not_said_to_be_json_is_not_read(made, kind, code, path):
+    headers = {} if kind is None else {"content-type": kind}
+    text = json.dumps({}).encode()
+    answer = made[1].post(f"/cds-services/x{path}", content=text, headers=headers)
+    # An empty request in JSON is read, and refused for what it lacks.
+    assert (answer.status_code == 415) == (code == 415)
+    if code == 415:
+        assert answer.json()["where"] == "content-type"
+        assert answer.json()["wanted"] == answer.headers["accept"] == "application/json"

@@ -16,8 +16,8 @@ from commonwatt.clinic.usecases.queries import (
     reporting_periods,
     untimed_reporting_rules,
 )
-from tests.clinic_commands import register_by_commands
-from tests.clinic_factories import BODIES, FACTS, NAMES, NOW, ROLES, desk, put, ruling, with_live
+from tests.clinic_commands import enrol_by_commands, register_by_commands
+from tests.clinic_factories import BODIES, FACTS, NAMES, NOW, desk, put, ruling, with_live
 
 PLACES = tuple(load_rule_book(site_folders=()).places)
 INCIDENT = {"deployment": "deployment/x", "type": "incident", "code": "missed-finding",
@@ -138,11 +138,7 @@ def test_the_command_says_what_to_look_up_instead_of_nothing_on_record(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    ledger = ("--organisation", "HA", "--name", "Chan")
-    assert run_main(root, ["ledger", "init", "--key", "registrar.pem", *ledger]) == 0
-    for role in ROLES[1:]:
-        words = ["ledger", "enrol", "--by", "registrar.pem", "--key", f"{role}.pem", "--role", role]
-        assert run_main(root, [*words, *ledger]) == 0
+    enrol_by_commands()
     register_by_commands(tmp_path)
     capsys.readouterr()
 

@@ -15,8 +15,8 @@ from commonwatt.clinic.domain.registry.records import check_registry_record
 from commonwatt.clinic.domain.registry.state import reporting_due_at
 from commonwatt.clinic.domain.rules import ReportingPeriod
 from commonwatt.ledger import ActorError
-from tests.clinic_commands import register_by_commands
-from tests.clinic_factories import BODIES, DIGEST, HOUR, KEYS, NOW, ROLES, put, with_live
+from tests.clinic_commands import enrol_by_commands, register_by_commands
+from tests.clinic_factories import BODIES, DIGEST, HOUR, KEYS, NOW, put, with_live
 
 INCIDENT = {"deployment": "deployment/x", "type": "incident", "severity": "serious",
             "jurisdiction": "hk", "code": "missed-finding"}  # fmt: skip
@@ -195,11 +195,7 @@ def run(*words: str) -> int:
 
 def test_an_incident_is_told_dated_and_closed_from_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    ledger = ("--organisation", "HA", "--name", "Chan")
-    assert run_main(root, ["ledger", "init", "--key", "registrar.pem", *ledger]) == 0
-    for role in ROLES[1:]:
-        words = ["ledger", "enrol", "--by", "registrar.pem", "--key", f"{role}.pem", "--role", role]
-        assert run_main(root, [*words, *ledger]) == 0
+    enrol_by_commands()
     register_by_commands(tmp_path)
     known = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
     told = ("--severity", "serious", "--place", "hk", "--code", "missed", "--key",

@@ -68,7 +68,9 @@ def test_an_old_chain_verifies_keeps_its_bytes_and_shows_institutions(old_home, 
     assert run("model", "live", "qmh", "--json") == 0
     [live] = json.loads(capsys.readouterr().out)["live"]
     assert live["deployment"] == "deployment/x"
-    page, _ = version_dossier_and_fhir(str(old_home / "ledger.db"), "version/v1", "en", on=EARLY.date())
+    page, _ = version_dossier_and_fhir(
+        str(old_home / "ledger.db"), "version/v1", "en", on=EARLY.date()
+    )
     assert "qmh" in page
     assert not OLD.search(re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL))
     ledger.engine.dispose()

@@ -211,5 +211,29 @@ def test_one_outcome_alone_leaves_undefined_what_needs_both_and_answers_the_rest
         assert (verdicts[metric], estimates[metric] is None) == ("estimated", False), metric
     for metric in unknown:
         assert (verdicts[metric], estimates[metric]) == ("too few to say", None)
-    few = evaluate_score_sketch(sketch_model_scores(score[:19], np.full(19, label)), ["all"])
+    few = evaluate_score_sketch(sketch_model_scores(score[:9], np.full(9, label)), ["all"])
     assert set(few["verdict"]) == {"too few to say"}
+
+
+@pytest.mark.parametrize("rare", range(12))
+@pytest.mark.parametrize("common", [9, 10, 115])
+@pytest.mark.parametrize("label", [0, 1])
+def test_each_figure_is_told_by_the_outcomes_that_itself_needs(rare, common, label):
+    score = np.tile(np.linspace(0.05, 0.95, 7), 20)[: rare + common]
+    labels = np.repeat([1 - label, label], [rare, common])
+    table = evaluate_score_sketch(sketch_model_scores(score, labels, threshold=0.5), ["all"])
+    estimated = set(table.filter(verdict="estimated")["metric"])
+    counts = {label: common, 1 - label: rare}
+    wanted = {"sensitivity"} if counts[1] >= 10 else set()
+    wanted |= {"specificity"} if counts[0] >= 10 else set()
+    wanted |= {"auc"} if min(rare, common) >= 10 else set()
+    wanted |= {"ppv", "npv", "o_over_e", "advised_share"} if rare + common >= 20 else set()
+    assert estimated == wanted
+
+
+@pytest.mark.parametrize("rare", [0, 1, 9, 10])
+def test_a_group_whose_labels_are_a_secret_is_told_whole_or_not_at_all(rare):
+    score = np.tile(np.linspace(0.05, 0.95, 7), 20)[: rare + 115]
+    sketch = sketch_model_scores(score, np.repeat([0, 1], [rare, 115]))
+    verdicts = set(evaluate_score_sketch(sketch, ["all"], whole_groups=True)["verdict"])
+    assert verdicts == {"estimated" if rare >= 10 else "too few to say"}

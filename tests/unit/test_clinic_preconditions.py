@@ -55,6 +55,7 @@ from tests.clinic_histories import (
     ask_desk,
     decided,
     gate_of,
+    signed_by,
     step,
     tell,
     to,
@@ -79,7 +80,10 @@ AGAIN = to("paused"), to("live")
 FACTS_OF_A_SERVICE = FACTS | {"offering": "service"}
 # What the institution's own rules prohibit, and Hong Kong's would approve.
 ALONE = FACTS | {"autonomy": "acts", "condition": "critical", "change": "continuous"}
+# Of a class for which not every design is enough.
+GRAVE = FACTS | {"condition": "critical"}
 TYPED_CLASS = step("ruling", classes={"device": "I"})
+THIRD = step("evidence", design="third-party")
 WEAK = step("evidence", estimates=estimates(events=20))
 IMPOSSIBLE = step("evidence", estimates=estimates(auc=7))
 OTHER_MODEL = step("version", "v2", previous="version/v1", change=INSIDE, base_model="another")
@@ -187,6 +191,12 @@ ILLEGAL = {
     "evidence on too few patients": (
         "gate.evidence-too-weak", APPROVAL,
         [*BASIS[:-2], WEAK, APPROVAL, DEPLOYMENT, *START]),
+    "a design that gates the class, said by the maker alone": (
+        "gate.evidence-too-weak", APPROVAL,
+        [*used(GRAVE)[:4], signed_by(EVIDENCE, "manufacturer"), APPROVAL, DEPLOYMENT, *START]),
+    "a third party that is the maker": (
+        "gate.evidence-too-weak", signed_by(THIRD, "manufacturer"),
+        [*used(GRAVE)[:4], signed_by(THIRD, "manufacturer"), APPROVAL, DEPLOYMENT, *START]),
     "figures that cannot be": (
         "gate.evidence-too-weak", IMPOSSIBLE,
         [*BASIS[:-2], IMPOSSIBLE, APPROVAL, DEPLOYMENT, *START]),
@@ -298,6 +308,12 @@ LEGAL_ONES = {
     "an update with an approval of its own": [
         *BASIS, UPDATE, ON_UPDATE, decided("d2", version="version/v2"),
         step("deployment", version="version/v2", determination="determination/d2"), *START],
+    "said by the maker first, by a third party later": [
+        *used(GRAVE)[:4], signed_by(EVIDENCE, "manufacturer"), step("evidence", "e2"), APPROVAL,
+        DEPLOYMENT, *START],
+    "a class that any design is enough for, said by the maker alone": [
+        *BASIS[:-2], signed_by(EVIDENCE, "manufacturer"), APPROVAL, DEPLOYMENT, *START],
+    "a third party that is one": [*used(GRAVE)[:4], THIRD, APPROVAL, DEPLOYMENT, *START],
     "more evidence after the approval": [*LEGAL, step("evidence", "later"), *AGAIN],
     "an update refused first, approved later, deployed under the approval of the first version": [
         PRODUCT, VERSION, UPDATE, USE, RULING, EVIDENCE, ON_UPDATE,
@@ -377,6 +393,7 @@ def test_every_precondition_is_a_rule_of_the_gate_and_is_broken_by_a_history():
     assert rules == {rule for rule, _, _ in ILLEGAL.values()} | {
         "gate.not-approved",
         "gate.ruling-outdated",
+        "gate.approved-by-its-maker",  # of somebody who is enrolled twice: see the independence
     }
 
 

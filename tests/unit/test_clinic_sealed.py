@@ -30,7 +30,6 @@ from commonwatt.clinic.engines.gateway.models import LogisticModel
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.ledger import Key, Ledger, Person
-from commonwatt.ledger.people import same_organisation_key
 from tests.clinic_factories import BODIES, KEYS, NOW, put, with_deployment
 from tests.clinic_institution import LINEAR, hospital
 
@@ -142,19 +141,6 @@ def test_an_opened_item_is_proved_and_any_other_is_not(count, data):
         reveal_sealed_case(items, SECRET, count)
 
 
-def test_a_maker_may_not_be_the_third_party_to_its_own_version():
-    desk = with_deployment()
-    body = BODIES["evidence"] | {"design": "third-party"}
-    with pytest.raises(StatusMoveError, match="another organisation"):
-        put(desk, "evidence", "own", body)
-    stranger = Key.from_seed(b"z" * 32)
-    who = Person(name="T", role="evaluator", organisation="Institute", device="d")
-    with desk.ledger.transaction() as tx:
-        desk.ledger.enrol(tx, who, stranger.public_key, by=KEYS["registrar"], at=NOW)
-    with desk.transaction() as tx:
-        desk.write_registry_record(tx, "evidence", "theirs", body, by=stranger, at=NOW)
-
-
 def test_evidence_names_the_report_of_an_examination_of_its_own_artefact():
     desk = with_deployment()
     examined = {"seal_sha256": "01" * 32, "items_root": "02" * 32, "report_sha256": "03" * 32}
@@ -167,20 +153,6 @@ def test_evidence_names_the_report_of_an_examination_of_its_own_artefact():
         with pytest.raises(StatusMoveError, match="report of an examination"):
             put(desk, "evidence", "r", BODIES["evidence"] | {"report_sha256": digest})
     put(desk, "evidence", "r", BODIES["evidence"] | {"report_sha256": "03" * 32})
-
-
-@pytest.mark.parametrize("organisation", ["ha", " H.A. ", "Ｈa", "HA\u200b"])
-def test_a_maker_under_another_spelling_of_its_name_is_no_third_party(organisation):
-    desk = with_deployment()
-    own = Key.from_seed(b"y" * 32)
-    maker = next(a for a in desk.ledger.actors() if a.person.role == "manufacturer")
-    assert same_organisation_key(maker.person.organisation) == "ha"
-    who = Person(name="T", role="evaluator", organisation=organisation, device="d")
-    with desk.ledger.transaction() as tx:
-        desk.ledger.enrol(tx, who, own.public_key, by=KEYS["registrar"], at=NOW)
-    body = BODIES["evidence"] | {"design": "third-party"}
-    with pytest.raises(StatusMoveError, match="another organisation"), desk.transaction() as tx:
-        desk.write_registry_record(tx, "evidence", "own", body, by=own, at=NOW)
 
 
 DISTINCT = [

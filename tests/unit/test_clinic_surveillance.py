@@ -23,8 +23,7 @@ from commonwatt.clinic.usecases.surveillance import (
     run_deployment_monitor,
 )
 from commonwatt.ledger import EntryDraft, Key, Ledger
-from tests.clinic_commands import register_by_commands
-from tests.clinic_factories import ROLES
+from tests.clinic_commands import enrol_by_commands, register_by_commands
 
 FIRST = date(2026, 1, 1)
 PLAN = {
@@ -68,11 +67,7 @@ def live_home(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
-        ledger = ("--organisation", "HA", "--name", "Chan")
-        assert run_main(root, ["ledger", "init", "--key", "registrar.pem", *ledger]) == 0
-        for role in ROLES[1:]:
-            words = ["--by", "registrar.pem", "--key", f"{role}.pem", "--role", role]
-            assert run_main(root, ["ledger", "enrol", *words, *ledger]) == 0
+        enrol_by_commands()
         register_by_commands(home, deployment={"monitor": PLAN})
         assert run("model", "approve", "deployment/x", "--key", "committee-chair.pem") == 0
         assert run("model", "deploy", "deployment/x", "--key", "clinical-lead.pem") == 0
@@ -164,7 +159,7 @@ def changed(rows, number, what):
     return rows
 
 
-@pytest.mark.parametrize("what", ["label", "gone", "twice", "site"])
+@pytest.mark.parametrize("what", ["gone", "twice", "site"])
 @pytest.mark.parametrize("number", [0, 333, 700])
 def test_a_changed_past_is_refused_by_its_day_and_nothing_is_written(folder, capsys, what, number):
     rows = table()
@@ -176,6 +171,81 @@ def test_a_changed_past_is_refused_by_its_day_and_nothing_is_written(folder, cap
     write(folder / "t.csv", changed(rows, number, "none"))
     after = monitor(capsys, str(folder / "t.csv"), "--as-of", "2026-02-10")
     assert after["rows_added"] == len(rows) - before["rows_added"]
+
+
+def corrected(rows, numbers, to=None):
+    """Return rows with other outcomes: the opposite ones, or as `to` says."""
+    rows = list(rows)
+    for number in numbers:
+        day, text = rows[number]
+        score, label, *rest = text.split(",")
+        rows[number] = (day, ",".join([score, str(1 - int(label)) if to is None else to, *rest]))
+    return rows
+
+
+@pytest.mark.parametrize("to", [None, "", "NA"])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_outcome_corrected_later_is_told_by_its_day_and_the_first_stands(
+    folder, capsys, to, seed
+):
+    rows, chance = table(), np.random.default_rng(seed)
+    early = up_to(rows, "2026-01-25")
+    monitor(capsys, write(folder / "t.csv", early), "--as-of", "2026-01-25")
+    numbers = sorted(int(n) for n in chance.choice(len(early), 40, replace=False))
+    path = write(folder / "c.csv", corrected(rows, numbers, to))
+    answer = monitor(capsys, path, "--as-of", "2026-02-10")
+    corrections = answer["corrections"]
+    assert corrections["rows_compared"] == len(early)
+    assert corrections["rows_corrected"] == 40
+    assert [each["day"] for each in corrections["days"]] == sorted({rows[n][0] for n in numbers})
+    kinds = ("withdrawn",) if to is not None else ("to_event", "to_no_event")
+    assert sum(each[kind] for each in corrections["days"] for kind in kinds) == 40
+    # The same bytes as without any correction: nothing of it entered the test.
+    again = monitor(capsys, write(folder / "t.csv", rows), "--as-of", "2026-02-10")
+    assert again["state_sha256"] == answer["state_sha256"]
+    assert again["streams"] == answer["streams"]
+    assert again["corrections"]["days"] == []
+    given = ("--deployment", "deployment/x", "--key", "monitor.pem", "--as-of", "2026-02-10")
+    assert run("monitor", "run", path, *given) == 0
+    assert "Outcomes corrected after they counted: 40 of 1,600, of 2026-01-0" in (
+        capsys.readouterr().out
+    )
+    assert run("monitor", "run", path, *given, "--lang", "zh-Hant") == 0
+    assert "以最初者為準" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("count", "code"), [(48, 0), (49, 69)])
+def test_more_corrections_than_the_plan_lets_pass_are_refused(folder, capsys, count, code):
+    rows = table()
+    early = up_to(rows, "2026-01-25")
+    assert len(early) == 960
+    before = monitor(capsys, write(folder / "t.csv", early), "--as-of", "2026-01-25")
+    path = write(folder / "c.csv", corrected(early, range(count)))
+    told = monitor(capsys, path, "--as-of", "2026-01-25", code=code)
+    if code:
+        assert "49 of 960 outcomes" in told
+        assert "2026-01-01 – 2026-01-02" in told
+        assert "at most 0.05" in told
+    else:
+        assert told["state_sha256"] == before["state_sha256"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_outcome_may_always_be_another(folder, capsys, count):
+    rows = table(days=3, per_day=5)
+    monitor(capsys, write(folder / "t.csv", rows), "--as-of", "2026-01-10")
+    path = write(folder / "c.csv", corrected(rows, range(count)))
+    monitor(capsys, path, "--as-of", "2026-01-10", code=0 if count == 1 else 69)
+
+
+def test_a_row_that_is_gone_is_none_whose_outcome_was_withdrawn(folder, capsys):
+    # A row without an outcome stands in the table all the time, at another score.
+    rows = [*table(days=10), ("2026-01-03", "0.999,,2026-01-03,a")]
+    monitor(capsys, write(folder / "t.csv", rows), "--as-of", "2026-01-20")
+    path = write(folder / "c.csv", changed(rows, 90, "gone"))
+    told = monitor(capsys, path, "--as-of", "2026-01-20", code=69)
+    assert "other rows than were counted for this day" in told
+    monitor(capsys, write(folder / "t.csv", rows), "--as-of", "2026-01-20")
 
 
 @pytest.mark.parametrize(

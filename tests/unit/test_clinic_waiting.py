@@ -17,7 +17,7 @@ from commonwatt.clinic.usecases.committee import (
     waiting_row_dicts,
 )
 from commonwatt.clinic.usecases.queries import reporting_periods
-from commonwatt.ledger import ActorError
+from commonwatt.ledger import ActorError, EntryDraft
 from tests.clinic_factories import (
     BODIES,
     DIGEST,
@@ -410,3 +410,25 @@ def test_the_commands_show_the_rows_of_the_use_case_and_an_answer_ends_the_waiti
     assert "alarm-open" not in kinds
     assert run("committee", "waiting", "product/none") == 67
     assert run_main(root, ["ledger", "verify"]) == 0
+
+
+@pytest.mark.parametrize("role", ["safety-officer", "clinician", "monitor"])
+def test_the_committee_is_shown_the_last_run_of_the_monitor_and_of_nobody_else(role):
+    """Whose verdict comes past the desk stands on record, and is no verdict of the monitor."""
+    writer = with_live()
+    quiet = RUN | {"verdict": "quiet", "through": "2026-11-20"}
+    record(writer, "event", "run", quiet, "monitor", NOW + HOUR)
+    body = RUN | {"verdict": "alarm"}
+    draft = EntryDraft(kind="clinic.event", subject="event/typed", body=body)
+    with writer.transaction() as tx:
+        later = NOW + timedelta(days=3)
+        entries = writer.ledger.append(tx, [draft], by=KEYS[role], at=later)
+        writer.registry.apply_ledger_entries(entries)
+    [plan] = product_file(writer.registry, "product/p", TODAY).plans
+    shown = ("alarm", later) if role == "monitor" else ("quiet", NOW + HOUR)
+    assert (plan["verdict"], plan["last_run"]) == (
+        shown[0], shown[1].isoformat(timespec="minutes"))  # fmt: skip
+    # A run of somebody else puts off no day on which the monitor is overdue.
+    overdue = [row for row in rows(writer, TODAY + timedelta(days=9))
+               if row.kind is WaitingKind.NOT_WATCHED]  # fmt: skip
+    assert bool(overdue) == (role != "monitor")

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from commonwatt.audit.io.claims import load_claims
-from commonwatt.clinic.usecases.evidence import read_patient_rows_with_score_and_label
+from commonwatt.clinic.io.patient_table import PatientColumns, read_scored_patients
 from commonwatt.core.spreadsheets import frame_as_spreadsheet_csv
 from commonwatt.fleet.io.traces.read import read_trace
 from commonwatt.fleet.usecases.inputs import load_tenant_quotas
@@ -72,8 +72,9 @@ CASES = {
     "claims": (pl.DataFrame([_claim_row(i, name) for i, name in enumerate(NAMES)]),
                lambda path: [claim.quote for claim in load_claims(path)], NAMES),
     "evidence": (pl.DataFrame({"score": [.5] * MANY, "label": [1] * MANY, "=group": NAMES}),
-                 lambda path: read_patient_rows_with_score_and_label(
-                     path, ["score", "label", "=group"])["=group"].to_list(), NAMES),
+                 lambda path: read_scored_patients(
+                     path, PatientColumns(score="score", label="label", by=("=group",))
+                 )[0]["by 0"].to_list(), NAMES),
     "country": (pl.DataFrame({"name": NAMES, "share": [-.5] * MANY}),
                 lambda path: [row.cells["name"] for row in country_csv_rows(path, ["name"])],
                 NAMES),

@@ -220,6 +220,8 @@ def clinic_rules_show_command(
 @option("--score", default="score", show_default=True, help="Column with the model's probability.")
 @option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
 @option("--by", multiple=True, help="Column with subgroups; may repeat.")
+@option("--patient", default="", help="Column with the patient's opaque name, where patients may"
+        " have several rows: intervals are then by patient.")  # fmt: skip
 @option("--threshold", type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True), default=0.5,
         show_default=True, help="Score from which the model advises.")  # fmt: skip
 @option("--institution", default="", help="Column with the institution, for a funnel with --out.")
@@ -237,6 +239,7 @@ def clinic_model_evidence_command(
     score: str,
     label: str,
     by: tuple[str, ...],
+    patient: str,
     threshold: float,
     institution: str,
     record: str | None,
@@ -255,7 +258,7 @@ def clinic_model_evidence_command(
     for name in ("version", "design", "guideline", "where", "key_file"):
         refuse_option_without(name, "--record", given=record is not None)
     answer, frame = model_evidence_of_table(
-        table, score=score, label=label, by=by, threshold=threshold
+        table, score=score, label=label, by=by, threshold=threshold, patient=patient
     )
     charts: dict[str, str] = {}
     # Drawing costs a second or two, and without --out nobody would see the charts.
@@ -275,7 +278,7 @@ def clinic_model_evidence_command(
         data["entry"] = entry
     return CommandResult(
         data=data,
-        text=lambda language: _model_evidence_terminal_text(frame, data["read"], language, entry),
+        text=lambda language: _model_evidence_terminal_text(frame, data, language, entry),
         tables={"estimates": frame},
         files=charts,
     )
@@ -334,6 +337,7 @@ _GAINS = {
 
 def _doctor_and_model_auc_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.clinic.domain import measures
+    from commonwatt.clinic.usecases.monitor_assumptions import left_out_row_sentences
 
     gains = [
         Message(
@@ -349,19 +353,27 @@ def _doctor_and_model_auc_terminal_text(answer: dict[str, Any], language: str) -
             "share": (measures.DOCTOR_RIGHT, answer["doctor_right"]),
         },
     )
-    return "\n".join([judges_terminal_text(answer, language), *gains, apart])
+    notes = left_out_row_sentences(answer["read"], language)
+    return "\n".join([judges_terminal_text(answer, language), *gains, apart, *notes])
 
 
 def _model_evidence_terminal_text(
-    frame: pl.DataFrame, read: dict[str, Any], language: str, entry: dict[str, Any] | None
+    frame: pl.DataFrame, data: dict[str, Any], language: str, entry: dict[str, Any] | None
 ) -> str:
     from commonwatt.clinic.domain.tables import ESTIMATES
-    from commonwatt.clinic.usecases.monitor_assumptions import table_reading_sentences
+    from commonwatt.clinic.usecases.monitor_assumptions import (
+        assumption_sentence,
+        table_reading_sentences,
+    )
 
     names = ("group", "metric", "estimate", "low", "high", "rows")
     columns = [ESTIMATES.column(name) for name in names]
     shown = estimate_rows_terminal_text(columns, frame.iter_rows(named=True), language)
-    lines = [shown, *table_reading_sentences(read, language)]
+    assumed = (
+        assumption_sentence(each["assumption"], each["figures"], language)
+        for each in data["assumptions"]
+    )
+    lines = [shown, *table_reading_sentences(data["read"], language), *assumed]
     return "\n".join([*lines, recorded_entry_sentence(entry, language)] if entry else lines)
 
 

@@ -32,7 +32,11 @@ def add_model_explain_click_command() -> None:
         "--column", "columns", multiple=True, help="Column that the function reads; may repeat."
     )
     @option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
-    @option("--row", type=click.IntRange(0), help="Explain this row (default: the whole table).")
+    @option(
+        "--row",
+        type=click.IntRange(0),
+        help="Explain this row, counted from 0 below the header (default: the whole table).",
+    )
     @option("--seed", type=int, default=1, show_default=True, help="Seed of every draw.")
     def explain(  # pyright: ignore[reportUnusedFunction]
         table: Path,
@@ -59,7 +63,9 @@ def add_model_explain_click_command() -> None:
 def _model_explanation_terminal_text(explanation: dict[str, Any], language: str) -> str:
     from commonwatt.clinic.domain import measures
     from commonwatt.clinic.domain.tables import CASE, IMPORTANCE
+    from commonwatt.clinic.usecases.monitor_assumptions import left_out_row_sentences
 
+    notes = left_out_row_sentences(explanation["read"], language)
     if explanation["kind"] == "global":
         head = figure_sentence(
             Message("AUC lost when a column is shuffled, over {rows} rows"),
@@ -67,7 +73,8 @@ def _model_explanation_terminal_text(explanation: dict[str, Any], language: str)
             {"rows": (measures.EVIDENCE_ROWS, explanation["rows"])},
         )
         columns = [column for column in IMPORTANCE.columns if column.name != "rounds"]
-        return "\n".join([head, terminal_table(columns, explanation["columns"], language)])
+        shown = terminal_table(columns, explanation["columns"], language)
+        return "\n".join([head, shown, *notes])
     figures = {
         "row": (measures.ROW_EXPLAINED, explanation["row"]),
         "whole": (measures.CASE_SCORE, explanation["whole"]),
@@ -75,7 +82,8 @@ def _model_explanation_terminal_text(explanation: dict[str, Any], language: str)
     }
     head = figure_sentence(_SCALES[explanation["scale"]], language, figures)
     # Shapley values of other models are sampled; without its error a small one could be noise.
-    return "\n".join([head, terminal_table(CASE.columns, explanation["columns"], language)])
+    shown = terminal_table(CASE.columns, explanation["columns"], language)
+    return "\n".join([head, shown, *notes])
 
 
 _SCALES = {

@@ -125,7 +125,7 @@ def operate_init_command(folder: Path, settings: Path | None) -> CommandResult:
     """Make the folder of a controller: settings, keys and ledger."""
     from commonwatt.operate.usecases.home import make_controller_home
 
-    text = settings.read_text(encoding="utf-8") if settings else SAMPLE
+    text = settings.read_text(encoding="utf-8-sig") if settings else SAMPLE
     home = make_controller_home(folder, text, now=datetime.now(UTC))
     data = {"home": fspath(folder), "engine": home.settings.engine}
     message = Message(

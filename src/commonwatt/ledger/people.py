@@ -127,6 +127,20 @@ def same_organisation_key(name: str) -> str:
     )
 
 
+def is_same_person(one: Person, other: Person) -> bool:
+    """Return whether two enrolments are of one person, where two must be independent.
+
+    By name, whatever the organisation: whoever is enrolled for two houses is still one person. Two
+    people of one name are told apart by a name each.
+
+    >>> wong = Person(name="Wong Siu-Ming", role="manufacturer", organisation="A", device="1")
+    >>> again = Person(name="WONG Siu Ming", role="committee-chair", organisation="B", device="2")
+    >>> is_same_person(wong, again)
+    True
+    """
+    return same_organisation_key(one.name) == same_organisation_key(other.name)
+
+
 def revocation_draft(actor_id: str, reason: str) -> EntryDraft:
     """Return the entry after which `actor_id` counts no more."""
     return EntryDraft(kind=REVOKE, subject=f"actor/{actor_id}", body={"reason": reason})

@@ -129,8 +129,12 @@ UNITS: Final = (
     Row("token", "[token]", "token", "token|tokens", "個詞元 詞元"),
     Row("request", "[request]", "request", "request|requests", "個請求 請求"),
     Row("kelvin", "[temperature]", "K", "kelvin|kelvins", "開爾文"),
-    Row("degree_celsius", "kelvin; offset: 273.15", "°C degC",
+    # The second sign of each is that of UCUM, in which record systems write.
+    Row("degree_celsius", "kelvin; offset: 273.15", "°C Cel degC",
         "celsius|degrees celsius|degree celsius", "攝氏度"),
+    # 459.67 degrees of 5/9 kelvin below its zero.
+    Row("degree_fahrenheit", "5 / 9 * kelvin; offset: 45967/180", "°F degF",
+        "fahrenheit|degrees fahrenheit|degree fahrenheit", "華氏度"),
 )  # fmt: skip
 
 # Code, signs, words, Chinese names; each becomes a base dimension of its own.

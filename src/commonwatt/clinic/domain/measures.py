@@ -54,6 +54,9 @@ INTERVAL_HIGH: Final = _clinic_number_measure(
 EVIDENCE_ROWS: Final = _clinic_count_measure(
     "evidence_rows", Message("Patients or cases"), Message("Rows that a figure rests on")
 )
+PATIENTS: Final = _clinic_count_measure(
+    "patients_in_rows", Message("Patients"), Message("Patients whose rows a figure rests on")
+)
 EVENTS: Final = _clinic_count_measure(
     "events_observed", Message("Events"), Message("Rows in which the event came")
 )

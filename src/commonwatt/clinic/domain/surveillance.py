@@ -23,6 +23,8 @@ ALL_PATIENTS: Final = "all"
 OTHER_GROUP: Final = "other"
 RUN_EVERY_DAYS: Final = 7
 """Days after which a monitor should have run again, of a plan that does not say: a week."""
+MOST_CORRECTED_SHARE: Final = 0.05
+"""Outcomes of counted days that may be others later, of a plan that does not say: one in twenty."""
 ON_ALARM: Final = ("signal", "pause", "roll-back")
 COLUMN_ROLES: Final = ("score", "label", "day", "known_on", "patient", "row_key")
 _COLUMNS_NEEDED: Final = ("score", "label", "day")
@@ -42,6 +44,8 @@ class SurveillancePlan:
         groups: Values of each column that are streams of their own.
         columns: Names of the columns by what they hold; an empty name for one there is not.
         zone: IANA name of the zone of the institution's days; empty for the day as it is written.
+        most_corrected_share: Outcomes of counted days that may be others in a later table; beyond
+            it the table is refused.
     """
 
     band: float = 0.1
@@ -53,6 +57,7 @@ class SurveillancePlan:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
     zone: str = ""
+    most_corrected_share: float = MOST_CORRECTED_SHARE
 
     def column(self, role: str) -> str:
         """Return the name of the column that holds what `role` says; empty if there is none."""
@@ -76,6 +81,8 @@ class SurveillancePlan:
             # Without one a plan has the digest that it had before plans could name it, which is on
             # record beside what was counted by it.
             del fields["zone"]
+        if self.most_corrected_share == MOST_CORRECTED_SHARE:
+            del fields["most_corrected_share"]  # for the same reason
         text = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -248,6 +255,13 @@ def parse_zone(value: Any) -> str | None:
 _SENSIBLE: Final[Mapping[str, tuple[float, float, Message]]] = {
     "band": (0, 1, Message("a band from 0 to 1: at 1 the odds may be 2.7 times off unseen")),
     "alpha": (0, 0.2, Message("an alpha of at most 0.2: one false alarm in five")),
+    "most_corrected_share": (
+        0,
+        0.2,
+        Message(
+            "a share of at most 0.2: beyond it the outcomes that count are not those that came"
+        ),
+    ),
     "horizon_rows": (100, 10**9, Message("from 100 to 1,000,000,000 rows")),
 }
 """The limits of a new plan, and why."""
@@ -261,6 +275,7 @@ _PARSERS: Final[Mapping[str, tuple[Any, Message]]] = {
     ),
     "middle": (_number_in_range_parser(-20, 20), Message("a number from -20 to 20")),
     "day_effect_sd": (_number_in_range_parser(0, 1), Message("a number from 0 to 1")),
+    "most_corrected_share": (_number_in_range_parser(0, 1), Message("a number from 0 to 1")),
     "maturity_days": (
         _whole_number_in_range_parser(0, LONGEST_WAIT_DAYS),
         Message("a whole number of days from 0 to 366"),

@@ -112,7 +112,7 @@ def _read_guide_file(path: Path) -> DepartmentGuide:
     try:
         if path.stat().st_size > _LARGEST:
             raise RulesError(str(path), wanted=Message("a file of at most 1 MiB"))
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
         raise RulesError(str(path), wanted=Message("a readable text in UTF-8")) from None
     return parse_department_guide(path.stem, text)

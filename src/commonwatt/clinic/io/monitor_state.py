@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -104,16 +103,6 @@ def put_monitor_state_in_force(path: Path) -> None:
     """Let the draft take the place of the state in force, after the entry that names it."""
     os.replace(_draft_of(path), path)
     sync_folder(path.parent)
-
-
-def first_changed_day_or_none(known: pl.DataFrame, given: pl.DataFrame) -> date | None:
-    """Return the first day whose cells differ between two frames; `None` if none does."""
-    sides: Sequence[pl.DataFrame] = (known, given)
-    apart = pl.concat(
-        [a.join(b, on=[*CELL_KEY, "rows"], how="anti") for a, b in (sides, sides[::-1])]
-    )
-    days: list[date] = apart["day"].sort().head(1).to_list()
-    return days[0] if days else None
 
 
 def _draft_of(path: Path) -> Path:

@@ -18,6 +18,7 @@ import polars as pl
 
 from commonwatt.clinic.domain.errors import EvidenceError, MonitorError
 from commonwatt.clinic.domain.surveillance import COLUMN_ROLES
+from commonwatt.clinic.domain.words import NO_WORDS, YES_WORDS
 from commonwatt.clinic.io.days_of_text import days_of_text
 from commonwatt.clinic.io.handed_in_tables import read_text_table
 from commonwatt.core.errors import InputError
@@ -28,13 +29,6 @@ MISSING_WORDS: Final = frozenset(
 )
 MISSING_GROUP_WORDS: Final = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "<na>"})
 """Of these a group is missing; every other word may be one of its categories."""
-YES_WORDS: Final = frozenset(
-    {"1", "1.0", "yes", "y", "true", "t", "positive", "pos", "+"} | {"是", "有", "陽性", "阳性"}
-)
-NO_WORDS: Final = frozenset(
-    {"0", "0.0", "no", "n", "false", "f", "negative", "neg"}
-    | {"否", "無", "无", "沒有", "没有", "陰性", "阴性"}
-)
 UNKNOWN: Final = "unknown"
 """The group of a patient whose group is missing."""
 DAY_AS_WRITTEN: Final = "as written"
@@ -56,6 +50,7 @@ class PatientColumns:
         known_on: Day on which the outcome became known.
         patient: Opaque name of the patient.
         row_key: Name of the row, the same whenever it is given again.
+        second_score: Another probability of the same event, such as the doctor's own.
         by: Groups of patients.
         listed: Values of a column of groups that are groups whatever they look like.
         zone: IANA name of the zone of the institution's days; empty for the day as it is written.
@@ -67,6 +62,7 @@ class PatientColumns:
     known_on: str = ""
     patient: str = ""
     row_key: str = ""
+    second_score: str = ""
     by: tuple[str, ...] = ()
     listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     zone: str = ""
@@ -75,7 +71,7 @@ class PatientColumns:
     def names(self) -> list[str]:
         """Every column that is read, as often as it has a role."""
         single = (getattr(self, role) for role in COLUMN_ROLES)
-        return [name for name in (*single, *self.by) if name]
+        return [name for name in (*single, self.second_score, *self.by) if name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +116,8 @@ def read_scored_patients(path: Path, columns: PatientColumns) -> tuple[pl.DataFr
     """Return the rows that have a score, and what was met on the way.
 
     The columns of the answer are `row`, `score`, `label` (0, 1 or null), `day` and `known_on`
-    (dates), `patient`, and one text column `by 0`, `by 1` ... for each group.
+    (dates), `patient`, `second_score` (null where it is missing), and one text column `by 0`,
+    `by 1` ... for each group.
 
     Raises:
         EvidenceError: The file cannot be read or lacks a column, a column has two roles, a score
@@ -147,6 +144,11 @@ def read_scored_patients(path: Path, columns: PatientColumns) -> tuple[pl.DataFr
         *(series.alias(target) for target, series in dates.items()),
         *([pl.col(columns.patient).alias("patient")] if columns.patient else []),
         *(
+            [_scores_of_text(path, frame, columns.second_score).alias("second_score")]
+            if columns.second_score
+            else []
+        ),
+        *(
             pl.col(name).fill_null(UNKNOWN).alias(f"by {number}")
             for number, name in enumerate(columns.by)
         ),
@@ -162,6 +164,43 @@ def read_scored_patients(path: Path, columns: PatientColumns) -> tuple[pl.DataFr
         repeated=repeated,
     )
     return read.filter(pl.col("score").is_not_null()), reading
+
+
+def read_numbers_and_outcomes(
+    path: Path, names: Sequence[str], label: str
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Return columns of numbers and the outcome of every row, and the missing cells by column.
+
+    A word of yes or no is one or zero. The columns of the answer are `names`, with `label` (0, 1
+    or null) behind them; what is missing is null.
+
+    Raises:
+        EvidenceError: The file cannot be read, lacks a column or has it in two roles, a cell is no
+            number, or an outcome is neither yes nor no.
+    """
+    columns = PatientColumns(score="", label=label, by=tuple(names))
+    _check_one_role_a_column(path, columns)
+    # Of a number every word for "missing" is one, as it is of a score.
+    frame = _missing_as_null(read_text_table(path, [*names, label]), columns, groups=())
+    read = frame.select(
+        *(_numbers_or_flags_of_text(path, frame, name).alias(name) for name in names),
+        _labels_of_text(path, frame, label).alias(label),
+    )
+    missing = {name: int(read[name].null_count()) for name in (*names, label)}
+    return read, _positive(missing)
+
+
+def _numbers_or_flags_of_text(path: Path, frame: pl.DataFrame, name: str) -> pl.Series:
+    words, numbers = frame[name].str.to_lowercase(), _numbers_of_text(frame[name])
+    flags = pl.select(
+        pl.when(words.is_in(list(YES_WORDS))).then(1.0).when(words.is_in(list(NO_WORDS))).then(0.0)
+    ).to_series()
+    read = numbers.zip_with(numbers.is_not_null(), flags)
+    _refuse_first(path, frame, name, frame[name].is_not_null() & read.is_null(), _A_NUMBER)
+    return read
+
+
+_A_NUMBER: Final = Message("a number, or yes or no")
 
 
 def _positive(counts: Mapping[str, int]) -> dict[str, int]:
@@ -180,10 +219,14 @@ def _check_one_role_a_column(path: Path, columns: PatientColumns) -> None:
 
 def _read_text_columns(path: Path, columns: PatientColumns) -> pl.DataFrame:
     """Return columns as text, missing as null, under the number of each row."""
-    text = read_text_table(path, columns.names)
+    return _missing_as_null(read_text_table(path, columns.names), columns, groups=columns.by)
 
+
+def _missing_as_null(
+    text: pl.DataFrame, columns: PatientColumns, *, groups: Sequence[str]
+) -> pl.DataFrame:
     def missing_as_null(name: str) -> pl.Expr:
-        words = MISSING_GROUP_WORDS if name in columns.by else MISSING_WORDS
+        words = MISSING_GROUP_WORDS if name in groups else MISSING_WORDS
         if name == columns.label:
             words = words - {"-"}  # the sign of a negative outcome beside +
         missing = pl.col(name).str.to_lowercase().is_in(list(words))

@@ -220,13 +220,17 @@ def _rules_and_articles(ruling: RegistryRecord, use: RegistryRecord) -> tuple[st
 def _evidence_rows(registry: Registry, product: str, on: date, language: str) -> Rows:
     uses = product_uses(registry, product)
     return [
-        _evidence_row(record, uses, on, language)
+        _evidence_row(registry, record, uses, on, language)
         for record in _records_of_product(registry, product, "evidence")
     ]
 
 
 def _evidence_row(
-    record: RegistryRecord, uses: Sequence[RegistryRecord], on: date, language: str
+    registry: Registry,
+    record: RegistryRecord,
+    uses: Sequence[RegistryRecord],
+    on: date,
+    language: str,
 ) -> dict[str, Any]:
     areas = [row for row in _estimate_rows(record) if row.get("metric") == "auc"]
     whole = (row for row in areas if row.get("group") in OVERALL)
@@ -243,7 +247,7 @@ def _evidence_row(
         "high": overall.get("high"),
         "groups": sum(row.get("estimate") is not None for row in groups),
         "threshold": record.body.get("threshold"),
-        "lacks": _shortfall_text(record, uses, on, language),
+        "lacks": _shortfall_text(registry, record, uses, on, language),
     }
 
 
@@ -254,9 +258,13 @@ def _estimate_rows(record: RegistryRecord) -> list[Mapping[str, Any]]:
 
 
 def _shortfall_text(
-    record: RegistryRecord, uses: Iterable[RegistryRecord], on: date, language: str
+    registry: Registry,
+    record: RegistryRecord,
+    uses: Iterable[RegistryRecord],
+    on: date,
+    language: str,
 ) -> str:
-    faults = {use.name: evidence_shortfall_for_use(record, use, on) for use in uses}
+    faults = {use.name: evidence_shortfall_for_use(registry, record, use, on) for use in uses}
     if not faults:
         return Message("no intended use, and so no class").translate(language)
     texts = {name: fault.translate(language) for name, fault in faults.items() if fault}

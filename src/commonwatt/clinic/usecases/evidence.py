@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from commonwatt.clinic.domain.errors import EvidenceError
@@ -18,35 +19,63 @@ from commonwatt.clinic.engines.evidence import (
     score_recalibration_of_group,
     sketch_model_scores,
 )
-from commonwatt.clinic.io.patient_table import UNKNOWN, PatientColumns, read_scored_patients
+from commonwatt.clinic.engines.evidence.clusters import (
+    PatientEffects,
+    PatientRows,
+    patient_effects,
+    recalibration_by_patient,
+)
+from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS
+from commonwatt.clinic.io.patient_table import PatientColumns, read_scored_patients
+from commonwatt.clinic.usecases.monitor_assumptions import patient_assumption_of_evidence
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message, translate
-from commonwatt.core.spreadsheets import read_spreadsheet_csv
 
 
 def model_evidence_of_table(
-    path: Path, *, score: str, label: str, by: Sequence[str], threshold: float
+    path: Path,
+    *,
+    score: str,
+    label: str,
+    by: Sequence[str],
+    threshold: float,
+    patient: str = "",
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Return what a table says of a model, overall and by each column in `by`.
 
     What needs events and non-events is `None` where one of them is missing.
 
+    Args:
+        path: The table.
+        score: Column with the model's probability.
+        label: Column with the outcome.
+        by: Columns with groups of patients.
+        threshold: Score from which the model advises.
+        patient: Column with the patient's opaque name, by which intervals are then computed; rows
+            without one are left out. Without the column rows are taken as independent, which the
+            answer says.
+
     Raises:
         EvidenceError: The table cannot be read, lacks a column, or holds a value out of bounds.
     """
     read, reading = read_scored_patients(
-        path, PatientColumns(score=score, label=label, by=tuple(by))
+        path, PatientColumns(score=score, label=label, patient=patient, by=tuple(by))
     )
-    frame = read.drop_nulls("label")
+    labelled = read.drop_nulls("label")
+    frame = labelled.drop_nulls("patient") if patient else labelled
     if not frame.height:
         raise EvidenceError(
             str(path),
-            found=Message("no row that has a score and an outcome"),
+            found=Message("no row that has a score, an outcome and a patient")
+            if patient
+            else Message("no row that has a score and an outcome"),
             wanted=Message("rows of patients"),
         )
     scores, labels = frame["score"].to_numpy(), frame["label"].to_numpy()
     overall = sketch_model_scores(scores, labels, threshold=threshold)
-    tables = [evaluate_score_sketch(overall, ["all"])]
+    rows = _rows_of_patients(frame, threshold) if patient else None
+    effects = patient_effects(rows) if rows else None
+    tables = [evaluate_score_sketch(overall, ["all"], by_patient=effects)]
     for number, column in enumerate(by):
         # A patient of unknown group is still a patient: dropped rows would make the groups look
         # better than the whole.
@@ -54,28 +83,72 @@ def model_evidence_of_table(
         names = codes.unique().sort().to_list()
         group = codes.replace_strict(names, list(range(len(names)))).to_numpy()
         sketch = sketch_model_scores(scores, labels, group, groups=len(names), threshold=threshold)
-        tables.append(evaluate_score_sketch(sketch, [f"{column} = {name}" for name in names]))
+        of_groups = replace(rows, group=group, groups=len(names)) if rows else None
+        tables.append(
+            evaluate_score_sketch(
+                sketch,
+                [f"{column} = {name}" for name in names],
+                by_patient=patient_effects(of_groups) if of_groups else None,
+            )
+        )
+    counts = _patient_counts(frame, effects) if effects else None
+    assumed = patient_assumption_of_evidence(counts, frame.height, labelled.height - frame.height)
     answer = {
         "dataset_sha256": file_sha256(path),
         "rows": frame.height,
+        "patients": counts,
         "threshold": threshold,
         "net_benefit": float(model_net_benefit(overall)[0]),
-        "recalibration": _recalibration_dict(overall),
+        "recalibration": _recalibration_dict(overall, rows, effects),
         "missing": dict(reading.missing),
         "read": reading.as_dict(),
+        "assumptions": [assumed.as_dict()],
     }
     return answer, pl.concat(tables)
 
 
-def _recalibration_dict(sketch: ScoreSketch) -> dict[str, float] | None:
-    """Return the line through the scores; `None` where there are not both outcomes and two scores.
+def _rows_of_patients(frame: pl.DataFrame, threshold: float) -> PatientRows:
+    """Return rows in one group, with a number for each patient."""
+    names = frame["patient"].rank("dense").cast(pl.Int64)
+    return PatientRows(
+        score=frame["score"].to_numpy(),
+        label=frame["label"].cast(pl.Int64).to_numpy(),
+        patient=names.to_numpy(),
+        group=np.zeros(frame.height, np.int64),
+        groups=1,
+        threshold=threshold,
+    )
 
-    The other figures stand without it, and one that is undefined refuses none of them.
+
+def _patient_counts(frame: pl.DataFrame, effects: PatientEffects) -> dict[str, int]:
+    most = frame.group_by("patient").len()["len"].max()
+    return {
+        "patients": int(effects.patients[0]),
+        "with_event": int(effects.with_event[0]),
+        "without_event": int(effects.without_event[0]),
+        "most_rows": most if isinstance(most, int) else 0,
+    }
+
+
+def _recalibration_dict(
+    sketch: ScoreSketch, rows: PatientRows | None, effects: PatientEffects | None
+) -> dict[str, float] | None:
+    """Return the line through the scores; `None` where an outcome is rare, or the score but one.
+
+    The other figures stand without it, and one that is undefined refuses none of them. Through
+    three events goes a line, too, and says nothing: where they lie apart from the others, its
+    slope has no end.
     """
+    fewest = sketch.counts[0].sum(axis=1).min()
+    if effects is not None:
+        fewest = min(effects.with_event[0], effects.without_event[0])
+    if fewest < FEWEST_EVENTS:
+        return None
     try:
-        return asdict(score_recalibration_of_group(sketch))
+        line = score_recalibration_of_group(sketch)
     except EvidenceError:
         return None
+    return asdict(recalibration_by_patient(line, rows) if rows else line)
 
 
 def subgroup_and_funnel_svg_by_file_name(
@@ -117,45 +190,22 @@ def subgroup_and_funnel_svg_by_file_name(
 def clinician_against_model_result(
     path: Path, *, model: str, doctor: str, label: str
 ) -> dict[str, Any]:
-    """Return how model, doctor and both do on the same patients.
+    """Return how model, doctor and both do on the same patients, and which rows were left out.
 
     Raises:
         EvidenceError: The table cannot be read, or lacks a column.
     """
-    read, _ = read_scored_patients(path, PatientColumns(score=model, label=label, by=(doctor,)))
-    # The doctor's estimate is a second score, read as one: missing where it is spelled so.
-    frame = read.drop_nulls("label").with_columns(
-        doctor=pl.col("by 0").cast(pl.Float64, strict=False)
-    )
-    unread = frame.filter(pl.col("doctor").is_null() & (pl.col("by 0") != UNKNOWN))
-    if unread.height:
+    columns = PatientColumns(score=model, label=label, second_score=doctor)
+    read, reading = read_scored_patients(path, columns)
+    frame = read.drop_nulls(["label", "second_score"])
+    if not frame.height:
         raise EvidenceError(
-            f"{path}, row {unread['row'][0]:,}, {doctor}", wanted=Message("a score from 0 to 1")
+            str(path),
+            found=Message("no row that has both estimates and an outcome"),
+            wanted=Message("rows of patients"),
         )
-    frame = frame.drop_nulls("doctor")
-    return asdict(
-        compare_clinician_and_model(
-            frame["score"].to_numpy(), frame["doctor"].to_numpy(), frame["label"].to_numpy()
-        )
+    comparison = compare_clinician_and_model(
+        frame["score"].to_numpy(), frame["second_score"].to_numpy(), frame["label"].to_numpy()
     )
-
-
-def read_patient_rows_with_score_and_label(path: Path, columns: list[str]) -> pl.DataFrame:
-    """Return some columns of a CSV or Parquet file, without rows that lack score or label.
-
-    Raises:
-        EvidenceError: The file cannot be read, or lacks a column.
-    """
-    try:
-        read = pl.read_parquet if path.suffix in (".parquet", ".pq") else read_spreadsheet_csv
-        frame = read(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise EvidenceError(str(path), found=type(error).__name__) from None
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise EvidenceError(
-            str(path), wanted=Message("the columns {names}", {"names": ", ".join(missing)})
-        )
-    # Without score or label a row says nothing of the model; a missing subgroup does not make it
-    # useless.
-    return frame.select(columns).drop_nulls(columns[:2])
+    left_out = {"rows_left_out": reading.rows - reading.repeated - frame.height}
+    return asdict(comparison) | {"read": reading.as_dict() | left_out}

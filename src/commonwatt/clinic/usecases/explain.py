@@ -23,12 +23,13 @@ from commonwatt.clinic.engines.gateway.models import (
     load_logistic_model,
     load_medical_model_function,
 )
-from commonwatt.clinic.usecases.evidence import read_patient_rows_with_score_and_label
+from commonwatt.clinic.io.patient_table import read_numbers_and_outcomes
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import named_random_stream
 
 F64 = npt.NDArray[np.float64]
+_ROW: Final = "number of the row in the table"  # no column of a hospital is called so
 BACKGROUND: Final = 100  # rows that stand for what is not known
 
 
@@ -46,8 +47,10 @@ def explain_model_on_table(
 
     Values of a row are never shown, only what they add.
 
+    Rows with a gap are left out, and counted in the answer.
+
     Raises:
-        EvidenceError: The table lacks a column, or a column is not of numbers.
+        EvidenceError: The table lacks a column, a column is not of numbers, or the row has a gap.
         UsageError: Not exactly one model is given, or no columns for a function.
     """
     if bool(linear) == bool(python):
@@ -58,30 +61,43 @@ def explain_model_on_table(
     names = list(model.weights) if isinstance(model, LogisticModel) else list(columns)
     if not names:
         raise UsageError("--column", wanted=Message("the columns that the function reads"))
-    rows, y = _patient_rows_and_labels(path, names, label)
+    table, missing = read_numbers_and_outcomes(path, names, label)
+    whole = table.with_row_index(_ROW).drop_nulls()
+    if not whole.height:
+        raise EvidenceError(
+            str(path), found=Message("no row without a gap"), wanted=Message("rows of patients")
+        )
+    left_out = table.height - whole.height
+    read = {"rows": table.height, "rows_left_out": left_out, "missing": missing}
+    rows = whole.select(names).to_numpy()
     if row is not None:
-        return _explain_patient_row(model, names, rows, row, seed)
+        at = _place_of_row(path, table.height, whole[_ROW].to_list(), row)
+        answer, frame = _explain_patient_row(model, names, rows, at, seed)
+        return answer | {"row": row, "read": read}, frame
     score = score_function_of_model(model, names)
+    y = whole[label].to_numpy()
     frame = permutation_importance(score, rows, y, names, named_random_stream(seed, "importance"))
-    return {"kind": "global", "rows": len(rows), "columns": frame.to_dicts()}, frame
+    answer = {"kind": "global", "rows": len(rows), "columns": frame.to_dicts(), "read": read}
+    return answer, frame
 
 
-def _patient_rows_and_labels(
-    path: Path, names: list[str], label: str
-) -> tuple[F64, npt.NDArray[np.int8]]:
-    frame = read_patient_rows_with_score_and_label(path, [*names, label]).drop_nulls()
-    try:
-        numbers = frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
-        return numbers, frame[label].cast(pl.Int8).to_numpy()
-    except pl.exceptions.PolarsError:
-        raise EvidenceError(str(path), wanted=Message("columns of numbers")) from None
+def _place_of_row(path: Path, height: int, whole: list[int], row: int) -> int:
+    """Return where a row of the table stands among those without a gap."""
+    if not 0 <= row < height:
+        raise EvidenceError(f"row {row:,}", wanted=Message("the number of a row"))
+    if row not in whole:
+        # Another row in its place would be explained under its number.
+        raise EvidenceError(
+            f"{path}, --row {row}",
+            found=Message("a row with a gap"),
+            wanted=Message("a row with every column that the model reads, and an outcome"),
+        )
+    return whole.index(row)
 
 
 def _explain_patient_row(
     model: Any, names: list[str], rows: F64, row: int, seed: int
 ) -> tuple[dict[str, Any], pl.DataFrame]:
-    if not 0 <= row < len(rows):
-        raise EvidenceError(f"row {row:,}", wanted=Message("the number of a row"))
     if isinstance(model, LogisticModel):
         weights = np.array([model.weights[name] for name in names])
         explanation = explain_linear_model_case(

@@ -76,12 +76,16 @@ class MonitorOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitoredTable:
-    """A table as it was read, what of it counts, through which day, and by which plan."""
+    """A table as it was read, what of it counts, through which day, and by which plan.
+
+    `uncounted` are the cells of rows that came to their day without an outcome in time.
+    """
 
     plan: SurveillancePlan
     reading: TableReading
     mature: MatureRows
     cells: pl.DataFrame
+    uncounted: pl.DataFrame
     through: date
 
 
@@ -114,6 +118,9 @@ def monitored_table(
         reading=reading,
         mature=mature,
         cells=cell_frame(mature.frame, by_table.groups),
+        uncounted=cell_frame(
+            mature.uncounted.with_columns(label=pl.lit(0, pl.Int8)), by_table.groups
+        ),
         through=through,
     )
 

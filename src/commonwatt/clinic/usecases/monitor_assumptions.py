@@ -14,6 +14,7 @@ from commonwatt.clinic.domain.measures import (
     EVIDENCE_ROWS,
     FALSE_ALARM_BOUND,
     MATURITY_DAYS,
+    PATIENTS,
     TABLE_ROW,
 )
 from commonwatt.clinic.domain.surveillance import SurveillancePlan
@@ -59,6 +60,10 @@ ASSUMPTIONS: Final[Mapping[str, Message]] = {
     "rows-independent": Message(
         "Rows are taken as independent given their scores: no column of patients was named."
     ),
+    "intervals-by-patient": Message(
+        "Intervals are by patient: {patients} patients gave {rows} rows, at most {most} each;"
+        " {without} rows without a patient were left out."
+    ),
     "labels-wait": Message(
         "Every row waits {days} days for its outcome, whatever it is; {waiting} still wait."
     ),
@@ -95,6 +100,8 @@ _FIGURES: Final[Mapping[str, Measure]] = {
     "rows": EVIDENCE_ROWS,
     "all": EVIDENCE_ROWS,
     "without": EVIDENCE_ROWS,
+    "patients": PATIENTS,
+    "most": EVIDENCE_ROWS,
     "waiting": EVIDENCE_ROWS,
     "late": EVIDENCE_ROWS,
     "horizon": EVIDENCE_ROWS,
@@ -175,6 +182,25 @@ def table_reading_sentences(read: Mapping[str, Any], language: str) -> list[str]
     return [note.translate(language) for note in notes]
 
 
+def left_out_row_sentences(read: Mapping[str, Any], language: str) -> list[str]:
+    """Return how many rows with a gap were left out, and what was missing; nothing where none."""
+    if not read["rows_left_out"]:
+        return []
+    gaps = {
+        name: measure_value_text(count, EVIDENCE_ROWS, language)
+        for name, count in (("count", read["rows_left_out"]), ("rows", read["rows"]))
+    }
+    missing = [
+        Message(
+            "Missing in the column {column}: {count}",
+            {"column": column, "count": measure_value_text(cells, EVIDENCE_ROWS, language)},
+        )
+        for column, cells in read["missing"].items()
+    ]
+    left_out = Message("Rows left out for a gap: {count} of {rows}", gaps)
+    return [note.translate(language) for note in (left_out, *missing)]
+
+
 def empty_day_sentences(answer: Mapping[str, Any], language: str) -> list[str]:
     """Return on which days no row counted; no sentence where there is none."""
     stretches = answer["stretches_without_rows"]
@@ -209,6 +235,7 @@ def monitor_run_sentences(answer: Mapping[str, Any], language: str) -> list[str]
             gaps | {"through": answer["through"]},
         )
     ]
+    notes += _correction_messages(answer["corrections"], language)
     for alarm in answer["new_alarms"]:
         words = {"event": alarm["event"], "stream": alarm["stream"], "status": answer["status"]}
         words["deployment"] = answer["deployment"]
@@ -221,6 +248,25 @@ def monitor_run_sentences(answer: Mapping[str, Any], language: str) -> list[str]
             gaps = {"fault": alarm["fallback_fault"]}
             notes.append(Message("The fallback could not take over: {fault}", gaps))
     return [note.translate(language) for note in notes]
+
+
+def _correction_messages(corrections: Mapping[str, Any], language: str) -> list[Message]:
+    """Return how many outcomes were corrected after they counted, and of which days."""
+    days = [each["day"] for each in corrections["days"]]
+    if not days:
+        return []
+    gaps = {
+        name: measure_value_text(corrections[f"rows_{key}"], EVIDENCE_ROWS, language)
+        for name, key in (("count", "corrected"), ("rows", "compared"))
+    }
+    shown = [*days[:_STRETCHES_SHOWN], *(["…"] if len(days) > _STRETCHES_SHOWN else [])]
+    return [
+        Message(
+            "Outcomes corrected after they counted: {count} of {rows}, of {days}. The first stand;"
+            " none of these enters the test.",
+            gaps | {"days": "; ".join(shown)},
+        )
+    ]
 
 
 def monitor_assumptions(
@@ -256,6 +302,24 @@ def _patient_assumption(plan: SurveillancePlan, mature: MatureRows) -> MonitorAs
         return MonitorAssumption(name="rows-independent", check=Check.NOT_CHECKED)
     figures = {"rows": mature.repeated_patients, "without": mature.without_patient}
     return MonitorAssumption(name="one-row-a-patient", check=Check.ENFORCED, figures=figures)
+
+
+def patient_assumption_of_evidence(
+    counts: Mapping[str, int] | None, rows: int, without: int
+) -> MonitorAssumption:
+    """Return what intervals of evidence take the rows of a table for.
+
+    Args:
+        counts: Patients and the most rows of any; None where no column named them.
+        rows: Rows that count.
+        without: Rows left out for want of a patient.
+    """
+    if counts is None:
+        return MonitorAssumption(name="rows-independent", check=Check.NOT_CHECKED)
+    figures = {"patients": counts["patients"], "rows": rows, "most": counts["most_rows"]}
+    return MonitorAssumption(
+        name="intervals-by-patient", check=Check.ENFORCED, figures=figures | {"without": without}
+    )
 
 
 def _label_assumptions(plan: SurveillancePlan, mature: MatureRows) -> list[MonitorAssumption]:

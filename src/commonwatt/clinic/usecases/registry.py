@@ -228,6 +228,8 @@ def record_computed_evidence(
             # A committee must see on how much of the table the figures do not rest.
             if computed["missing"]:
                 body["missing"] = computed["missing"]
+            if computed.get("patients"):
+                body["patients"] = computed["patients"]
             return ledger_entry_dict(
                 writer.write_registry_record(
                     tx, "evidence", name, body, by=key, at=instant_after_lock(now)

@@ -3,10 +3,12 @@
 1. The plan is read from the deployment's record; an option that says otherwise is refused.
 2. What was counted before is read from the state, whose digest stands in the entry of the last
    run; without the file it is counted again from the table.
-3. Days that the table repeats must be as they were; new days up to yesterday are added. A day
-   of which nothing was counted before a later one was stays out: put in behind, whoever gives the
-   table would choose the order of the rows after their outcomes are known, and the bound is for
-   one order. It is named in every answer.
+3. Days that the table repeats must have the rows that they had; new days up to yesterday are
+   added. An outcome that was corrected since its day was counted is told by its day and does not
+   enter: the first stands, and more than the planned share of them is refused. A day of which
+   nothing was counted before a later one was stays out: put in behind, whoever gives the table
+   would choose the order of the rows after their outcomes are known, and the bound is for one
+   order. It is named in every answer.
 4. The new digest, and each stream that rang for the first time, are put on record in one
    transaction: the alarm signals, pauses or rolls back as the plan says.
 """
@@ -29,9 +31,9 @@ from commonwatt.clinic.domain.surveillance import (
     SurveillancePlan,
     surveillance_plan_of_deployment,
 )
+from commonwatt.clinic.engines.monitor.corrections import PastDays, compare_past_days
 from commonwatt.clinic.io.monitor_state import (
     MonitorState,
-    first_changed_day_or_none,
     load_monitor_state,
     put_monitor_state_in_force,
     save_monitor_state_draft,
@@ -48,7 +50,6 @@ from commonwatt.clinic.usecases.monitor import (
 from commonwatt.clinic.usecases.registry import with_registry_writer
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, Signer
-from commonwatt.ledger.roles import LedgerRole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +76,8 @@ def run_deployment_monitor(
 
     Raises:
         EvidenceError: The table lacks a column or holds a value out of bounds.
-        MonitorError: The options contradict the plan, the state is not that of the last run, or
-            a day that was counted before has changed.
+        MonitorError: The options contradict the plan, the state is not that of the last run, a
+            day that was counted before has other rows, or too many outcomes were corrected.
         StatusMoveError: There is no such deployment.
         ActorError: The signer may not raise an alarm.
     """
@@ -89,10 +90,11 @@ def run_deployment_monitor(
         chosen = monitor_options_fixed_by_plan(options, plan, of.deployment)
         chosen = replace(chosen, as_of=_day_of_run(chosen.as_of, plan, now))
         table = monitored_table(path, chosen, plan)
-        last = _last_run_by_monitor(writer, of.deployment)
+        last = writer.registry.last_monitor_run(of.deployment)
         before = _state_of_last_run(last, state_file, table, plan)
-        after, added = _state_with_new_days(before, table, plan, chosen, path)
+        after, added, past = _state_with_new_days(before, table, plan, chosen, path)
         answer = monitor_answer(table, fixed=True, cells=after.cells, through=after.through)
+        answer["corrections"] = _corrections_dict(past, plan)
         run = _MonitorRun(deployment=of.deployment, state=after, last=last, state_file=state_file)
         recorded = _record_run(writer, answer, run, key, now)
         return answer | recorded | {
@@ -235,31 +237,73 @@ def _state_with_new_days(
     plan: SurveillancePlan,
     options: MonitorOptions,
     path: Path,
-) -> tuple[MonitorState, int]:
-    """Return the state with the days that are new, and how many rows they have.
+) -> tuple[MonitorState, int, PastDays | None]:
+    """Return the state with the days that are new, how many rows they have, and the old days.
 
     Raises:
-        MonitorError: A day that was counted has other rows now, or the table cannot tell.
+        MonitorError: A day that was counted has other rows now, the table cannot tell, or more
+            outcomes were corrected than the plan lets pass.
     """
     assert options.as_of is not None  # set by the caller
     end = options.as_of - timedelta(days=1)
     given = table.cells.filter(pl.col("day") <= end)
     if before is None:
-        return _state_up_to(end, given, plan), int(_whole(given)["rows"].sum())
+        return _state_up_to(end, given, plan), int(_whole(given)["rows"].sum()), None
     first = given["day"].min()
-    known = before.cells
+    known, past = before.cells, None
     if isinstance(first, date):
-        repeated = given.filter(pl.col("day") <= before.through)
-        apart = first_changed_day_or_none(
-            known.filter(pl.col("day").is_between(first, given["day"].max())), repeated
+        span = pl.col("day").is_between(first, given["day"].max())
+        until = pl.col("day") <= before.through
+        past = compare_past_days(
+            known.filter(span), given.filter(until), table.uncounted.filter(span & until)
         )
         _check_first_day_for_patients(known, first, plan, path)
-        if apart:
+        if apart := past.changed:
             counted = not known.filter(pl.col("day") == apart).is_empty()
             raise (_changed_past_error if counted else _empty_past_error)(path, apart, plan)
+        _check_share_of_corrections(past, plan, path)
     new = given.filter(pl.col("day") > before.through)
     after = _state_up_to(max(end, before.through), pl.concat([known, new]), plan)
-    return after, int(_whole(new)["rows"].sum())
+    return after, int(_whole(new)["rows"].sum()), past
+
+
+def _check_share_of_corrections(past: PastDays, plan: SurveillancePlan, path: Path) -> None:
+    # One may always be corrected: of a table of a few rows it is a large share.
+    most = max(1.0, plan.most_corrected_share * past.rows)
+    if past.corrected_rows <= most:
+        return
+    first, last = (
+        (past.corrected[at].day - timedelta(days=plan.maturity_days)).isoformat() for at in (0, -1)
+    )
+    gaps = {"count": f"{past.corrected_rows:,}", "rows": f"{past.rows:,}"}
+    raise MonitorError(
+        f"{path}, {first} – {last}",
+        found=Message("{count} of {rows} outcomes that are others than when they counted", gaps),
+        wanted=Message("at most {share} of them", {"share": f"{plan.most_corrected_share:g}"}),
+        remedy=Message(
+            "So many corrections say that outcomes are not settled when they count: approve a plan"
+            " with a longer maturity_days, and look at what changed them."
+        ),
+    )
+
+
+def _corrections_dict(past: PastDays | None, plan: SurveillancePlan) -> dict[str, Any]:
+    """Return which outcomes of counted days are others now, by the day of their rows."""
+    wait = timedelta(days=plan.maturity_days)
+    return {
+        "rows_compared": past.rows if past else 0,
+        "rows_corrected": past.corrected_rows if past else 0,
+        "most_share": plan.most_corrected_share,
+        "days": [
+            {
+                "day": (each.day - wait).isoformat(),
+                "to_event": each.to_event,
+                "to_no_event": each.to_no_event,
+                "withdrawn": each.withdrawn,
+            }
+            for each in (past.corrected if past else ())
+        ],
+    }
 
 
 def _state_up_to(through: date, cells: pl.DataFrame, plan: SurveillancePlan) -> MonitorState:
@@ -336,7 +380,7 @@ def _record_run(
     responses: list[dict[str, Any]] = []
     with writer.transaction() as tx:
         registry = writer.registry
-        newest = _last_run_by_monitor(writer, run.deployment)
+        newest = registry.last_monitor_run(run.deployment)
         if (newest.index if newest else None) != (run.last.index if run.last else None):
             raise MonitorError(
                 run.deployment,
@@ -364,30 +408,9 @@ def _record_run(
     return {"new_alarms": responses, "status": status.value if status else ""}
 
 
-def _monitors(writer: RegistryWriter) -> frozenset[str]:
-    """Return the actor ids of every monitor that was ever enrolled, as the chain has it."""
-    return frozenset(
-        actor.actor_id
-        for actor in writer.ledger.actors()
-        if actor.person.role == LedgerRole.MONITOR
-    )
-
-
-def _last_run_by_monitor(writer: RegistryWriter, deployment: str) -> RegistryRecord | None:
-    """Return the last run on record that a monitor signed; others write events, too."""
-    monitors = _monitors(writer)
-    runs = writer.registry.monitor_runs.get(deployment, ())
-    of_form = (
-        run
-        for run in reversed(runs)
-        if run.actor_id in monitors and {"state_sha256", "through"} <= run.body.keys()
-    )
-    return next(of_form, None)
-
-
 def _streams_that_rang_before(writer: RegistryWriter, deployment: str) -> set[str]:
     """Return the streams whose alarm a monitor put on record; from anybody else it is none."""
-    registry, monitors = writer.registry, _monitors(writer)
+    registry = writer.registry
     events = (registry.records[name] for name in registry.by_kind["event"])
     return {
         str(event.body["stream"])
@@ -395,7 +418,7 @@ def _streams_that_rang_before(writer: RegistryWriter, deployment: str) -> set[st
         if event.body["deployment"] == deployment
         and event.body["code"] == ALARM
         and "stream" in event.body
-        and event.actor_id in monitors
+        and registry.is_monitor(event.actor_id)
     }
 
 

@@ -141,14 +141,14 @@ def load_isolated_job_submission(path: Path) -> JobSubmission:
         UsageError: The file is no such description.
     """
     try:
-        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+        facts = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         cohorts = {
             name: _parse_sandbox_training_cohort(fields)
             for name, fields in facts.get("cohorts", {}).items()
         }
         training = facts.get("training")
         return JobSubmission(
-            code=(path.parent / facts["code"]).read_text(encoding="utf-8"),
+            code=(path.parent / facts["code"]).read_text(encoding="utf-8-sig"),
             dataset=facts["dataset"],
             tables=tuple(facts["tables"]),
             outputs={name: OutputKind(kind) for name, kind in facts["outputs"].items()},

@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 from commonwatt.catalogue.errors import UnitError
 from commonwatt.catalogue.units import parse_quantity, parse_unit
 from commonwatt.clinic.domain.errors import RulesError
+from commonwatt.clinic.domain.words import NO_WORDS, YES_WORDS
 from commonwatt.core.messages import Message
 
 FACT_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -26,7 +27,8 @@ _PLAIN_NUMBER: Final = re.compile(
 )
 _LONGEST: Final = 60
 _LARGEST: Final = 1e15
-_FLAGS: Final[Mapping[str, str]] = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
+_FLAGS: Final[Mapping[str, str]] = dict.fromkeys(YES_WORDS, "yes") | dict.fromkeys(NO_WORDS, "no")
+_UCUM_BRACKETS: Final = re.compile(r"\[(degF)\]")  # UCUM brackets a unit that is none of the SI
 _FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "number": frozenset({"type", "unit", "from", "to", "en", "zh-Hant"}),
     "word": frozenset({"type", "words", "en", "zh-Hant"}),
@@ -77,7 +79,7 @@ class GuideFact:
         if len(text) > _LONGEST:
             return None
         if self.kind is GuideFactKind.FLAG:
-            return _FLAGS.get(text)
+            return _FLAGS.get(text.strip().lower())
         if self.kind is GuideFactKind.WORD:
             return text if text in self.words else None
         number = self._number_in_unit(text.strip())
@@ -93,7 +95,7 @@ class GuideFact:
         if not self.unit:
             return None
         try:
-            return parse_quantity(text, to=self.unit)
+            return parse_quantity(_UCUM_BRACKETS.sub(r"\1", text), to=self.unit)
         except UnitError:
             return None
 

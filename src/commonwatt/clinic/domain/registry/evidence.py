@@ -25,6 +25,8 @@ OVERALL: Final = frozenset({"all", "every item"})
 """What the group of all patients is called, by the two commands that compute evidence."""
 SHARES: Final = frozenset({"auc", "sensitivity", "specificity", "ppv", "npv", "advised_share"})
 METRICS: Final = SHARES | {"o_over_e"}
+UNATTESTED_DESIGN: Final = "retrospective"
+"""The design that evidence counts as, whatever it says, where no third party says it."""
 _NUMBERS: Final = ("estimate", "low", "high")
 
 
@@ -120,20 +122,40 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def evidence_shortfall(record: RegistryRecord, standard: EvidenceStandard) -> Message | None:
-    """Return what a record of evidence lacks for a class; None where it is enough."""
+def evidence_shortfall(
+    record: RegistryRecord, standard: EvidenceStandard, *, attested: bool
+) -> Message | None:
+    """Return what a record of evidence lacks for a class; None where it is enough.
+
+    Args:
+        record: The evidence.
+        standard: Of the class.
+        attested: Whether a third party signed it. Of its own table a maker may say anything: what
+            it calls prospective counts for a class that any design is enough for, and for no other.
+    """
     estimates: Any = record.body.get("estimates")
     rows = cast("list[Any]", estimates) if isinstance(estimates, list) else []
     if (fault := evidence_form_fault(rows)) is not None:
         return fault
-    return next(_evidence_shortfalls(record, rows, standard), None)
+    return next(_evidence_shortfalls(record, rows, standard, attested=attested), None)
 
 
 def _evidence_shortfalls(
-    record: RegistryRecord, estimates: Sequence[Mapping[str, Any]], standard: EvidenceStandard
+    record: RegistryRecord,
+    estimates: Sequence[Mapping[str, Any]],
+    standard: EvidenceStandard,
+    *,
+    attested: bool,
 ) -> Iterator[Message]:
+    design = {"design": str(record.body.get("design"))}
     if record.body.get("design") not in standard.designs:
-        yield Message("the design {design} is too weak", {"design": str(record.body.get("design"))})
+        yield Message("the design {design} is too weak", design)
+    elif not attested and UNATTESTED_DESIGN not in standard.designs:
+        yield Message(
+            "the design {design} is said by no third party: for this class an evaluator of another"
+            " organisation than the maker's must have signed it",
+            design,
+        )
     areas = [row for row in estimates if row["metric"] == "auc"]
     overall = next(row for row in areas if row["group"] in OVERALL)
     if None in (overall["estimate"], overall.get("rows"), overall.get("events")):
@@ -143,6 +165,10 @@ def _evidence_shortfalls(
     if overall["high"] < 0.5:
         yield Message("an AUC that lies below one half")
     events, others = overall["events"], overall["rows"] - overall["events"]
+    if (patients := record.body.get("patients")) is not None:
+        # Of one patient a hundred scans are no hundred events.
+        events = min(events, _count_or_zero(patients, "with_event"))
+        others = min(others, _count_or_zero(patients, "without_event"))
     if events < standard.events or others < standard.non_events:
         yield Message(
             "{events} events and {others} others, where {wanted_events} and {wanted_others} are "
@@ -166,6 +192,12 @@ def _evidence_shortfalls(
             "{count} groups of patients, where {wanted} are wanted",
             {"count": str(groups), "wanted": str(standard.groups)},
         )
+
+
+def _count_or_zero(counts: Any, name: str) -> int:
+    # None where something else stands there: what cannot be read shows no patient.
+    count = cast("Mapping[str, Any]", counts).get(name) if isinstance(counts, Mapping) else None
+    return cast("int", count) if _is_count(count) else 0
 
 
 def evidence_standard(risk_class: str) -> EvidenceStandard:

@@ -41,10 +41,12 @@ class DeploymentFacts:
         advice_refusal: Returns what of its approval's basis does not hold. A call and not an
             answer, because to pause or retire asks nothing and must not pay for the reading.
         named_as_fallback: Whether the approved plan of a deployment that is paused now names it.
+        own_approval: Whether whoever is about to approve it made or proposed it in another role.
     """
 
     advice_refusal: Callable[[], MoveRefusal | None]
     named_as_fallback: bool = False
+    own_approval: bool = False
 
 
 def _unnamed_fallback_refusal(facts: DeploymentFacts) -> MoveRefusal | None:
@@ -53,10 +55,28 @@ def _unnamed_fallback_refusal(facts: DeploymentFacts) -> MoveRefusal | None:
     return MoveRefusal(wanted=Message("the fallback that the approved plan names"))
 
 
+def _own_approval_refusal(facts: DeploymentFacts) -> MoveRefusal | None:
+    if not facts.own_approval:
+        return None
+    return MoveRefusal(
+        found=Message("the person who made or proposed it, in another role"),
+        wanted=Message("an approval by another person than who made, examined or proposed it"),
+        remedy=Message(
+            "Let another person approve. Two people of one name are enrolled under a name each"
+            " that tells them apart."
+        ),
+    )
+
+
 BASIS_HOLDS: Final = MovePrecondition[DeploymentFacts](
     name="basis-holds",
     sentence=Message("Everything that its approval rests on holds: the table of preconditions."),
     refusal=lambda facts: facts.advice_refusal(),
+)
+BY_ANOTHER_PERSON: Final = MovePrecondition[DeploymentFacts](
+    name="by-another-person",
+    sentence=Message("Whoever approves it neither made nor proposed it, in whatever role."),
+    refusal=_own_approval_refusal,
 )
 NAMED_AS_FALLBACK: Final = MovePrecondition[DeploymentFacts](
     name="named-as-fallback",
@@ -79,7 +99,7 @@ DEPLOYMENT_LIFECYCLE: Final = Lifecycle[DeploymentStatus, DeploymentFacts](
         # a committee, whose approval is a move of its own with a signature of its own.
         LifecycleMove(
             origin=DeploymentStatus.PROPOSED, to=DeploymentStatus.APPROVED, step="move",
-            who=frozenset({LedgerRole.COMMITTEE_CHAIR}), needs=(BASIS_HOLDS,),
+            who=frozenset({LedgerRole.COMMITTEE_CHAIR}), needs=(BY_ANOTHER_PERSON, BASIS_HOLDS),
         ),
         *(
             LifecycleMove[DeploymentStatus, DeploymentFacts](

@@ -23,6 +23,7 @@ from typing import Final
 
 from commonwatt.clinic.domain.errors import RulesError, StatusMoveError
 from commonwatt.clinic.domain.registry.evidence import evidence_shortfall, evidence_standard
+from commonwatt.clinic.domain.registry.independence import is_attested, own_approval_name
 from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE, DeploymentStatus
 from commonwatt.clinic.domain.registry.plan import (
     ModelChange,
@@ -72,6 +73,7 @@ class ApprovalBasis:
         evidence: Evidence by version, in order.
         holder: The deployment, or the approval that is about to be given.
         moves: How the deployment moved; empty for what is not on record yet.
+        registry: With everybody who was enrolled, of whom no entry can change anything.
         on: The day on which it is to hold.
     """
 
@@ -86,6 +88,7 @@ class ApprovalBasis:
     evidence: Mapping[str, list[RegistryRecord]]
     holder: RegistryRecord
     moves: tuple[DeploymentMove, ...]
+    registry: Registry
     on: date
 
     @property
@@ -343,6 +346,7 @@ def _approval_basis(
         evidence=registry.evidence_on,
         holder=holder,
         moves=tuple(registry.moves.get(holder.name, ())),
+        registry=registry,
         on=on,
     )
 
@@ -544,7 +548,22 @@ def _evidence_shortfall(basis: ApprovalBasis, record: RegistryRecord) -> Message
         standard = evidence_standard(product_risk_class(basis.use, basis.approved_on))
     except RulesError as error:
         return Message("{fault}", {"fault": str(error)})
-    return evidence_shortfall(record, standard)
+    return evidence_shortfall(record, standard, attested=is_attested(basis.registry, record))
+
+
+def _name_of_approval_of_own_work(basis: ApprovalBasis) -> str:
+    """Return the determination or the deployment that somebody approved who is a part of it."""
+    examined = (_evidence_weighed_by_approval(basis), _evidence_on_running_version(basis))
+    own = [basis.approved, basis.version, basis.use, *filter(None, examined)]
+    approvals = [(basis.determination.name, basis.determination.actor_id)]
+    if deployment := basis.deployment:
+        own.append(deployment)
+        approvals += [
+            (deployment.name, move.actor_id)
+            for move in basis.moves
+            if move.status is DeploymentStatus.APPROVED
+        ]
+    return own_approval_name(basis.registry, approvals, own)
 
 
 def _approval_name_without_prior_evidence(basis: ApprovalBasis) -> str:
@@ -812,6 +831,13 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         step=EXAMINE,
         broken=_weak_evidence_name,
         why=_weak_evidence_shortfall,
+    ),
+    Precondition(
+        rule="gate.approved-by-its-maker",
+        sentence=Message("Whoever made, examined or proposed it approved it, too."),
+        wanted=Message("an approval by another person than who made, examined or proposed it"),
+        step=DETERMINE,
+        broken=_name_of_approval_of_own_work,
     ),
     Precondition(
         rule="gate.guide-of-another-use",

@@ -86,6 +86,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("estimates", "list", "Metric, subgroup, estimate and interval."),
         RecordField("threshold", "share", "Score from which the model advised.", needed=False),
         RecordField("missing", "map", "Cells that the table lacked, by column.", needed=False),
+        RecordField("patients", "map", "Patients behind the rows, where intervals are by patient.",
+                    needed=False),
         RecordField("report_sha256", "digest", "The report of a sealed examination on record.",
                     needed=False),
         RecordField("evaluator", "text", "Who computed it."),
@@ -167,6 +169,11 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     "outcome": (
         _registry_reference_field("advice", "advice"),
         RecordField("label", "flag", "Whether the event came."),
+        # The first stands: whoever may write another one could otherwise choose, case by case and
+        # after the scores, what the model is measured by.
+        _registry_reference_field("corrects", "outcome", needed=False),
+        RecordField("reason", "narrative", "Why the outcome is corrected, without a person.",
+                    needed=False),
     ),
     "event": (
         _registry_reference_field("deployment", "deployment"),
@@ -245,6 +252,8 @@ INCIDENT_CLOSERS: Final = frozenset({_R.SAFETY_OFFICER})
 # clinical lead may put on record as an event.
 ALARM_ANSWERERS: Final = frozenset({_R.CLINICAL_LEAD, _R.SAFETY_OFFICER})
 EVENT_REPORTERS: Final = RECORD_ROLES["event"] - {_R.CLINICAL_LEAD}
+# A correction is a person's judgement on another entry, and no feed of a record system.
+OUTCOME_CORRECTORS: Final = frozenset({_R.CLINICIAN})
 # What a monitor has counted is said by the monitor: from anybody else it would put other counts in
 # the place of its own.
 MONITOR_RUNNERS: Final = frozenset({_R.MONITOR})

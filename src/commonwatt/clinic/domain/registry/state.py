@@ -14,12 +14,15 @@ from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
 from commonwatt.clinic.domain.registry.old_words import deployment_body_in_todays_words
 from commonwatt.clinic.domain.registry.records import (
     KIND_ON_RECORD,
+    OUTCOME_CORRECTORS,
     registry_record_read_fault,
 )
 from commonwatt.clinic.domain.rules.classify import ReportingPeriod, periods_with_graver_events
 from commonwatt.clinic.domain.rules.rule import GRAVEST_FIRST, RegulatoryRule
 from commonwatt.core.messages import Message
 from commonwatt.ledger import LedgerEntry
+from commonwatt.ledger.people import ENROL, Person, actor_of_enrolment
+from commonwatt.ledger.roles import LedgerRole
 
 PREFIX = "clinic."
 MOVE = "clinic.move"
@@ -138,6 +141,7 @@ def _entry_read_fault(entry: LedgerEntry) -> Message | None:
     return registry_record_read_fault(kind, body)
 
 
+_RUN_MEMBERS: Final = {"state_sha256", "through"}
 _STATUSES: Final = frozenset(str(status) for status in DeploymentStatus)
 
 
@@ -147,6 +151,8 @@ class Registry:
     def __init__(self) -> None:
         self.entries_applied = 0
         self.records: dict[str, RegistryRecord] = {}
+        # By actor id, as enrolled: who is independent of whom hangs on it, at the gate, too.
+        self.people: dict[str, Person] = {}
         self.moves: dict[str, list[DeploymentMove]] = defaultdict(list)
         self.at_institution: dict[str, list[str]] = defaultdict(list)
         self.by_kind: dict[str, list[str]] = defaultdict(list)
@@ -155,6 +161,7 @@ class Registry:
         self.disclosed: dict[tuple[str, str], datetime] = {}
         self.decision_of: dict[str, str] = {}
         self.outcome_of: dict[str, bool] = {}
+        self.outcome_record_of: dict[str, str] = {}
         # The gate asks for these at every question: a scan of all records would grow with them.
         self.decisions_on: dict[str, list[RegistryRecord]] = defaultdict(list)
         self.evidence_on: dict[str, list[RegistryRecord]] = defaultdict(list)
@@ -177,6 +184,9 @@ class Registry:
                 )
             elif entry.kind == MOVE:
                 self._apply_deployment_move(entry)
+            elif entry.kind == ENROL:
+                actor = actor_of_enrolment(entry.index, entry.subject, entry.body)
+                self.people[actor.actor_id] = actor.person
             elif entry.kind.startswith(PREFIX):
                 self._apply_registry_record(entry)
 
@@ -229,9 +239,10 @@ class Registry:
                 # that was given between the two.
                 self.disclosed.setdefault((body["deployment"], body["encounter"]), record.at)
             case "decision":
-                self.decision_of[body["advice"]] = record.name
+                # The first counts: the registry writer refuses another, others may write one.
+                self.decision_of.setdefault(body["advice"], record.name)
             case "outcome":
-                self.outcome_of[body["advice"]] = body["label"]
+                self._index_outcome(record)
             case "event" if "closes" in body:
                 # The first report counts: a later one is a follow-up and moves no date.
                 self.closed_by.setdefault(body["closes"], record.name)
@@ -239,6 +250,13 @@ class Registry:
                 self.monitor_runs[body["deployment"]].append(record)
             case _:
                 pass
+
+    def _index_outcome(self, outcome: RegistryRecord) -> None:
+        advice = outcome.body["advice"]
+        if outcome_correction_fault(self, outcome):
+            return
+        self.outcome_record_of[advice] = outcome.name
+        self.outcome_of[advice] = outcome.body["label"]
 
     def registered_record(self, name: str, kind: str) -> RegistryRecord:
         """Return a record.
@@ -252,9 +270,21 @@ class Registry:
         return record
 
     def last_monitor_run(self, deployment: str) -> RegistryRecord | None:
-        """Return the last run on record of a deployment's monitor, whoever signed it."""
-        runs = self.monitor_runs.get(deployment)
-        return runs[-1] if runs else None
+        """Return the last run on record that a monitor signed; others write events, too.
+
+        Of every monitor that was ever enrolled: a key that was rotated has still run.
+        """
+        of_monitor = (
+            run
+            for run in reversed(self.monitor_runs.get(deployment, ()))
+            if self.is_monitor(run.actor_id) and run.body.keys() >= _RUN_MEMBERS
+        )
+        return next(of_monitor, None)
+
+    def is_monitor(self, actor_id: str) -> bool:
+        """Return whether somebody was enrolled as a monitor, as the chain has it."""
+        person = self.people.get(actor_id)
+        return person is not None and person.role == LedgerRole.MONITOR
 
     def deployment_status(
         self, deployment: str, at: datetime | None = None
@@ -520,6 +550,25 @@ class Registry:
     def _advice_records(self, deployment: str) -> Iterable[RegistryRecord]:
         records = (self.records[name] for name in self.by_kind["advice"])
         return (record for record in records if record.body["deployment"] == deployment)
+
+
+def outcome_correction_fault(registry: Registry, outcome: RegistryRecord) -> Message | None:
+    """Return why an outcome takes the place of none; None where it is the first, or corrects it.
+
+    A correction names the outcome that counts, with a reason, and is a clinician's.
+    """
+    counts = registry.outcome_record_of.get(outcome.body["advice"])
+    corrects = outcome.body.get("corrects")
+    if counts is None:
+        return Message("no outcome to correct") if corrects else None
+    if corrects != counts:
+        return Message("{outcome}, which counts for this advice", {"outcome": counts})
+    if not str(outcome.body.get("reason", "")).strip():
+        return Message("a correction without a reason")
+    signer = registry.people.get(outcome.actor_id)
+    if signer is None or signer.role not in OUTCOME_CORRECTORS:
+        return Message("the role {role}", {"role": signer.role if signer else "–"})
+    return None
 
 
 def incident_aware_at(record: RegistryRecord) -> datetime:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.registry.conditions import open_conditions
 from commonwatt.clinic.domain.registry.evidence import evidence_shortfall, evidence_standard
+from commonwatt.clinic.domain.registry.independence import is_attested
 from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
 from commonwatt.clinic.domain.registry.preconditions import (
     PreconditionFault,
@@ -311,7 +312,7 @@ def version_evidence_shortfall(
         version = registry.records.get(str(record.body.get("version", "")))
         uses = product_uses(registry, product_of_record(registry, version))
         # Without a use there is no class, and the product waits for its use already.
-        faults = [evidence_shortfall_for_use(record, use, on) for use in uses] or [None]
+        faults = [evidence_shortfall_for_use(registry, record, use, on) for use in uses] or [None]
         if None in faults:
             return None
         fault = faults[0]
@@ -319,14 +320,14 @@ def version_evidence_shortfall(
 
 
 def evidence_shortfall_for_use(
-    record: RegistryRecord, use: RegistryRecord, on: date
+    registry: Registry, record: RegistryRecord, use: RegistryRecord, on: date
 ) -> Message | None:
     """Return what a record of evidence lacks for the class of an intended use; None if nothing."""
     try:
         standard = evidence_standard(product_risk_class(use, on))
     except RulesError as error:
         return Message("{fault}", {"fault": str(error)})
-    return evidence_shortfall(record, standard)
+    return evidence_shortfall(record, standard, attested=is_attested(registry, record))
 
 
 def product_uses(registry: Registry, product: str, *, ruled: bool = False) -> list[RegistryRecord]:

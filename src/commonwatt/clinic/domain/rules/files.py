@@ -250,7 +250,7 @@ def read_rule_file(path: Path) -> RuleFileSection:
     """
     try:
         # Undecodable bytes are the file's fault as much as a missing bracket.
-        return _parsed_rule_file(path, path.read_text(encoding="utf-8"))
+        return _parsed_rule_file(path, path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise RulesError(str(path), found=type(error).__name__, remedy=_MEND) from None
 

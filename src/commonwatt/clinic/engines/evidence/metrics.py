@@ -2,7 +2,8 @@
 
 AUC and its variance follow DeLong, DeLong and Clarke-Pearson (1988) on binned
 scores; what binning can change is stated beside it. Shares have Wilson's
-interval (1927), observed over expected the exact Poisson one (Garwood 1936).
+interval (1927), observed over expected the exact Poisson one (Garwood 1936). Where patients
+come again, each is widened by what their rows share: see `clusters`.
 """
 
 from __future__ import annotations
@@ -15,17 +16,24 @@ import polars as pl
 from scipy import stats as untyped_stats  # pyright: ignore[reportMissingTypeStubs]
 
 from commonwatt.clinic.domain.tables import ESTIMATES
+from commonwatt.clinic.engines.evidence.clusters import PatientEffects
 from commonwatt.clinic.engines.evidence.sketch import UNIT, ScoreSketch
 
 # SciPy ships no complete types; what is used of it is small.
 stats: Any = untyped_stats
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-FEWEST_EVENTS: Final = 10  # events and non-events below which nothing is said
+FEWEST_EVENTS: Final = 10  # events or non-events below which nothing is said that needs them
 
 
 def evaluate_score_sketch(
-    sketch: ScoreSketch, names: list[str], *, level: float = 0.95, fewest: int = FEWEST_EVENTS
+    sketch: ScoreSketch,
+    names: list[str],
+    *,
+    level: float = 0.95,
+    fewest: int = FEWEST_EVENTS,
+    whole_groups: bool = False,
+    by_patient: PatientEffects | None = None,
 ) -> pl.DataFrame:
     """Return every metric for every group.
 
@@ -33,33 +41,41 @@ def evaluate_score_sketch(
         sketch: The counted rows.
         names: The name of each group, in order.
         level: Coverage of the intervals.
-        fewest: Events and non-events that a group needs before anything is said of it; a group
-            with twice as many rows of one outcome only is told what needs no other.
+        fewest: Events that a figure of events needs, and non-events that one of non-events needs;
+            a figure of all rows needs twice as many rows, of whatever outcome.
+        whole_groups: Whether a group with too few of either outcome is told nothing at all, as
+            where its labels are a secret that could be counted back from what it is told.
+        by_patient: Of the same rows, where patients are told apart: intervals are then by patient,
+            and what is needed is patients and not rows.
     """
     z = float(stats.norm.ppf((1 + level) / 2))
     n = sketch.counts.sum(axis=2)
+    none, some, everyone = n[:, 0], n[:, 1], n.sum(axis=1)
+    if by_patient is not None:
+        none, some = by_patient.without_event, by_patient.with_event
+        everyone = by_patient.patients
     # Both events and non-events must be there in number: an AUC over three events has an interval,
     # and it is not worth reading.
-    none, some = n[:, 0], n[:, 1]
     enough = (none >= fewest) & (some >= fewest)
     metrics_of_groups = {
-        "auc": auc_with_interval(sketch.counts, z),
-        "o_over_e": observed_over_expected(sketch, level),
+        "auc": auc_with_interval(sketch.counts, z, by_patient.auc_se if by_patient else None),
+        "o_over_e": observed_over_expected(sketch, level, _design_effect(by_patient, "o_over_e")),
     }
     metrics_of_groups |= {
-        name: share_and_wilson_interval(k, m, z)
+        name: share_and_wilson_interval(k / effect, m / effect, z)
         for name, (k, m) in _hits_and_trials_by_threshold_metric(sketch).items()
+        for effect in [_design_effect(by_patient, name)]
     }
     count, metrics = len(names), len(metrics_of_groups)
     values = np.stack(
         [np.stack([e, lo, hi]) for e, lo, hi in metrics_of_groups.values()]
     )  # (metric, 3, group)
-    # All metrics of a small group go, not only those that need many rows: a share that stays beside
-    # gaps would be read as the group's result, and could be counted back.
-    # Where one outcome is missing altogether, what needs one of them only is answered all the same.
-    single = (none + some >= 2 * fewest) & ((none == 0) | (some == 0))
-    values[0, :, ~enough] = np.nan
-    values[:, :, ~(enough | single)] = np.nan
+    # Each figure for itself: a single non-event among a hundred events takes the specificity away,
+    # and nothing from the sensitivity, whose interval says how much it rests on.
+    needs_met = {"auc": enough, "sensitivity": some >= fewest, "specificity": none >= fewest}
+    for number, name in enumerate(metrics_of_groups):
+        is_enough = enough if whole_groups else needs_met.get(name, everyone >= 2 * fewest)
+        values[number][:, ~is_enough] = np.nan
     columns = values.transpose(1, 0, 2).reshape(3, -1)
     exact = np.zeros((metrics, count))
     exact[0] = np.where(enough, auc_error_of_score_bins(sketch.counts), 0.0)
@@ -71,13 +87,17 @@ def evaluate_score_sketch(
         low=pl.Series(columns[1], nan_to_null=True),
         high=pl.Series(columns[2], nan_to_null=True),
         rows=np.tile(n.sum(axis=1), metrics),
-        events=np.tile(some, metrics),
+        events=np.tile(n[:, 1], metrics),
         resolution=exact.ravel(),
         verdict=pl.Series(verdict),
     )
 
 
-def auc_with_interval(score_counts: I64, z: float) -> tuple[F64, F64, F64]:
+def _design_effect(by_patient: PatientEffects | None, metric: str) -> F64 | float:
+    return by_patient.design_effects[metric] if by_patient else 1.0
+
+
+def auc_with_interval(score_counts: I64, z: float, se: F64 | None = None) -> tuple[F64, F64, F64]:
     """Return the AUC and its interval for each group.
 
         A = Σ_b p_b (N_<b + n_b / 2) / (P N)
@@ -86,6 +106,7 @@ def auc_with_interval(score_counts: I64, z: float) -> tuple[F64, F64, F64]:
     Args:
         score_counts: Rows by group, label and bin, shape (groups, 2, bins).
         z: Normal quantile of the interval.
+        se: Standard error by patient, shape (groups,); that of independent rows by default.
 
     Source: DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44, 837.
     """
@@ -99,8 +120,8 @@ def auc_with_interval(score_counts: I64, z: float) -> tuple[F64, F64, F64]:
         # five per cent of the interval.
         s10 = (pos * (v10 - area[:, None]) ** 2).sum(axis=1) / (p - 1)
         s01 = (neg * (v01 - area[:, None]) ** 2).sum(axis=1) / (n - 1)
-        se = np.sqrt(s10 / p + s01 / n)
-    return area, np.clip(area - z * se, 0, 1), np.clip(area + z * se, 0, 1)
+        half = z * (np.sqrt(s10 / p + s01 / n) if se is None else se)
+    return area, np.clip(area - half, 0, 1), np.clip(area + half, 0, 1)
 
 
 def auc_error_of_score_bins(score_counts: I64) -> F64:
@@ -110,10 +131,15 @@ def auc_error_of_score_bins(score_counts: I64) -> F64:
         return np.nan_to_num((neg * pos).sum(axis=1) / (2 * neg.sum(axis=1) * pos.sum(axis=1)))
 
 
-def observed_over_expected(sketch: ScoreSketch, level: float) -> tuple[F64, F64, F64]:
-    """Return observed over expected events and its exact Poisson interval."""
-    observed = sketch.counts[:, 1].sum(axis=1).astype(np.float64)
-    expected = sketch.score_sum / UNIT
+def observed_over_expected(
+    sketch: ScoreSketch, level: float, effect: F64 | float = 1.0
+) -> tuple[F64, F64, F64]:
+    """Return observed over expected events and its exact Poisson interval.
+
+    With a design effect the interval is that of so many times fewer events.
+    """
+    observed = sketch.counts[:, 1].sum(axis=1) / effect
+    expected = sketch.score_sum / UNIT / effect
     tail = (1 - level) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         # Garwood's lower bound for no event at all is zero, which the quantile with no degrees of

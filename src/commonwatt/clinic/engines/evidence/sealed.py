@@ -320,11 +320,11 @@ def _sealed_model_estimates(
         scores, labels, group, groups=len(names), threshold=terms.threshold
     )
     overall = evaluate_score_sketch(
-        sketch.over_all_groups(), ["every item"], fewest=terms.fewest
+        sketch.over_all_groups(), ["every item"], fewest=terms.fewest, whole_groups=True
     ).to_dicts()
     if len(names) == 1:
         return [_clinic_estimate_row_for_vendor(row, counted=True) for row in overall]
-    parts = evaluate_score_sketch(sketch, names, fewest=terms.fewest).to_dicts()
+    parts = evaluate_score_sketch(sketch, names, fewest=terms.fewest, whole_groups=True).to_dicts()
     # one group left out could be counted back from the whole and the others
     counted = all(row["estimate"] is not None for row in parts)
     return [_clinic_estimate_row_for_vendor(row, counted=True) for row in overall] + [
@@ -415,7 +415,7 @@ def load_signed_model_evidence_statement(path: Path) -> SignedStatement:
         EvidenceError: The file holds none.
     """
     try:
-        file = cast("dict[str, Any]", parse_strict_json(path.read_text(encoding="utf-8")))
+        file = cast("dict[str, Any]", parse_strict_json(path.read_text(encoding="utf-8-sig")))
         return SignedStatement(
             body=dict(file["body"]),
             public_key=str(file["public_key"]),
@@ -437,7 +437,7 @@ def load_revealed_case(path: Path) -> RevealedCase:
         EvidenceError: The file holds none.
     """
     try:
-        file = cast("dict[str, Any]", parse_strict_json(path.read_text(encoding="utf-8")))
+        file = cast("dict[str, Any]", parse_strict_json(path.read_text(encoding="utf-8-sig")))
         return RevealedCase(
             number=int(file["number"]),
             item=_parse_sealed_case(json.dumps(file["item"]), str(path)),

@@ -386,7 +386,7 @@ class AdviceGate:
         drafts: list[EntryDraft] = []
         for each in prepared:
             try:
-                verdict, draft = self._settled_draft(tx, each, at, len(drafts))
+                verdict, draft = self._settled_draft(each, at, len(drafts))
             except CommonwattError as error:
                 outcomes.append(error)
                 continue
@@ -412,7 +412,7 @@ class AdviceGate:
         `note` says what else stands under the same signature, once the answer is known.
         """
         try:
-            verdict, draft = self._settled_draft(tx, prepared, at, 0)
+            verdict, draft = self._settled_draft(prepared, at, 0)
             self._append_gate_drafts(tx, [draft, *note(verdict)], at)
         # Returned, not raised: others in the same transaction are patients, too, and their answers
         # stand.
@@ -421,7 +421,7 @@ class AdviceGate:
         return verdict
 
     def _settled_draft(
-        self, tx: sa.Connection, prepared: PreparedAdvice, at: datetime, ahead: int
+        self, prepared: PreparedAdvice, at: datetime, ahead: int
     ) -> tuple[GateVerdict, EntryDraft]:
         """Return the verdict on a question, and its entry; `ahead` entries go before it."""
         verdict, facts = self._judge_prepared_advice(prepared)
@@ -433,7 +433,7 @@ class AdviceGate:
                 rule="gate.model-failed", deployment=verdict.deployment, detail=prepared.failed
             )
         if verdict.allows_advice:
-            return self._advice_draft(tx, prepared, at, ahead)
+            return self._advice_draft(prepared, at, ahead)
         return verdict, self._advice_refusal_draft(verdict, prepared.encounter)
 
     def _append_gate_drafts(
@@ -491,7 +491,7 @@ class AdviceGate:
         )
 
     def _advice_draft(
-        self, tx: sa.Connection, prepared: PreparedAdvice, at: datetime, ahead: int
+        self, prepared: PreparedAdvice, at: datetime, ahead: int
     ) -> tuple[GateVerdict, EntryDraft]:
         deployment, score = prepared.question.deployment, prepared.score
         assert score is not None, "a verdict that lets advice through comes with a score"
@@ -518,7 +518,7 @@ class AdviceGate:
             advice=f"advice/{name}",
             sign_off=bool(body.get("sign_off")),
         )
-        draft = self.writer.registry_record_draft(tx, "advice", name, body, by=self.by, at=at)
+        draft = self.writer.registry_record_draft("advice", name, body, by=self.by, at=at)
         return verdict, draft
 
     def _advice_body(self, prepared: PreparedAdvice, shown: bool) -> dict[str, object]:

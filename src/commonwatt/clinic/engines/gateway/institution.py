@@ -213,7 +213,7 @@ def _read_clinic_institution_file(path: Path) -> Mapping[str, Any]:
         InputError: It is no TOML, a key is unknown, or it names no institution.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         raise InputError(str(path), wanted=Message("an institution file in TOML")) from None
     file = new_input_in_todays_words_with_notice(document, str(path))
@@ -258,7 +258,7 @@ def read_clinic_institution_secret(path: Path) -> bytes:
     """
     path = _secret_file_in_use(path)
     try:
-        secret = bytes.fromhex(path.read_text(encoding="utf-8").strip())
+        secret = bytes.fromhex(path.read_text(encoding="utf-8-sig").strip())
     except (OSError, ValueError):
         secret = b""
     if len(secret) != 32:

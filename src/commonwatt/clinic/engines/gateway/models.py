@@ -103,7 +103,7 @@ def load_logistic_model(path: Path) -> LogisticModel:
         InputError: The file holds no such model.
     """
     try:
-        file = cast("dict[str, Any]", parse_strict_json(path.read_text(encoding="utf-8")))
+        file = cast("dict[str, Any]", parse_strict_json(path.read_text(encoding="utf-8-sig")))
         weights = {str(name): float(weight) for name, weight in file["weights"].items()}
         return LogisticModel(intercept=float(file["intercept"]), weights=weights)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -45,6 +45,7 @@ from commonwatt.clinic.engines.gateway.hooks.requests import (
     EXTENSION,
     HOOK,
     LARGEST_REQUEST,
+    CdsMediaTypeError,
     CdsRequest,
     CdsRequestError,
     cds_extension,
@@ -59,6 +60,7 @@ from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.strict_json import RepeatedNameError, parse_strict_json
 from commonwatt.ledger import Signer, actor_id_of
 
+JSON_MEDIA_TYPE: Final = "application/json"
 SERVICES: Final = "/cds-services"
 NO_STORE: Final = {"cache-control": "no-store"}
 
@@ -369,8 +371,14 @@ async def cds_request_document(request: Request) -> Any:
     """Return the JSON of a request.
 
     Raises:
+        CdsMediaTypeError: It does not say that it is JSON.
         CdsRequestError: It is none, or too large.
     """
+    # A page of another origin may send plain text without asking first, and JSON only where this
+    # service lets that origin.
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != JSON_MEDIA_TYPE:
+        raise CdsMediaTypeError("content-type", JSON_MEDIA_TYPE)
     body = bytearray()
     async for part in request.stream():
         body += part
@@ -443,6 +451,13 @@ def _bad_request_response(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(answer, status_code=400)
 
 
+def _media_type_response(request: Request, error: Exception) -> JSONResponse:
+    answer = _bad_request_response(request, error)
+    answer.status_code = 415
+    answer.headers["accept"] = JSON_MEDIA_TYPE
+    return answer
+
+
 def _card_answer_response(_: Request, error: Exception) -> JSONResponse:
     fault = cast("CardAnswerError", error)
     return JSONResponse({"error": fault.error, "where": fault.where}, status_code=fault.status)
@@ -477,6 +492,7 @@ def _options_endpoint_allowing(method: str) -> Callable[[Request], Awaitable[Res
 
 
 _ERROR_RESPONSES: Final = {
+    CdsMediaTypeError: _media_type_response,
     CdsRequestError: _bad_request_response,
     CardAnswerError: _card_answer_response,
     UntrustedCallError: _untrusted_response,

@@ -161,7 +161,7 @@ def load_clinical_canaries(path: Path) -> list[Canary]:
         EvidenceError: It holds none.
     """
     try:
-        rows = cast("list[dict[str, Any]]", json.loads(path.read_text(encoding="utf-8")))
+        rows = cast("list[dict[str, Any]]", json.loads(path.read_text(encoding="utf-8-sig")))
         return [
             Canary(start=c["start"], code=c["code"], decoys=tuple(c["decoys"]), place=c["place"])
             for c in rows

@@ -160,7 +160,7 @@ def load_recorded_model(path: Path) -> RecordedModel:
         EvidenceError: The file cannot be read, or does not say where its answers are from.
     """
     try:
-        first, *rest = path.read_text(encoding="utf-8").splitlines()
+        first, *rest = path.read_text(encoding="utf-8-sig").splitlines()
         provenance = cast("dict[str, Any]", json.loads(first))
         rows = [cast("dict[str, str]", json.loads(line)) for line in rest]
         answers = {row["prompt_sha256"]: row["answer"] for row in rows}

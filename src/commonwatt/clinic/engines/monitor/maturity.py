@@ -26,9 +26,11 @@ class MatureRows:
         repeated_patients: Rows of patients who have one already.
         without_label: Rows whose wait is over and whose outcome is not known.
         late_labels: Rows whose outcome became known after the wait.
+        uncounted: Those rows without an outcome in time, with the day on which each would count.
     """
 
     frame: pl.DataFrame
+    uncounted: pl.DataFrame
     waiting: int
     without_day: int
     without_patient: int
@@ -61,6 +63,7 @@ def mature_rows(frame: pl.DataFrame, *, maturity_days: int, through: date) -> Ma
     labelled = mature.drop_nulls("label")
     return MatureRows(
         frame=labelled,
+        uncounted=pl.concat([late, mature.filter(pl.col("label").is_null())]),
         waiting=single.height - mature.height - late.height,
         without_day=frame.height - dated.height,
         without_patient=dated.height - named.height,

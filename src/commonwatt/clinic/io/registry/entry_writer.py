@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.guides import product_indications
 from commonwatt.clinic.domain.registry.conditions import conditions_of_determination
 from commonwatt.clinic.domain.registry.evidence import evidence_form_fault
+from commonwatt.clinic.domain.registry.independence import own_approval_name, third_party_fault
 from commonwatt.clinic.domain.registry.lifecycle import (
     DEPLOYMENT_LIFECYCLE,
     DeploymentFacts,
@@ -59,6 +60,7 @@ from commonwatt.clinic.domain.registry.state import (
     Registry,
     RegistryRecord,
     incident_aware_at,
+    outcome_correction_fault,
 )
 from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook, load_rule_book
 from commonwatt.clinic.io.guides import GuideLibrary, shipped_guide_library
@@ -67,8 +69,6 @@ from commonwatt.core.identifiers import IdentifierKind, valid_identifier
 from commonwatt.core.messages import Message
 from commonwatt.governance.moves import MoveRequest, make_governed_move
 from commonwatt.ledger import ActorError, EntryDraft, Ledger, LedgerEntry, Signer, actor_id_of
-from commonwatt.ledger.actors import find_ledger_actor
-from commonwatt.ledger.people import same_organisation_key
 from commonwatt.ledger.roles import LedgerRole
 from commonwatt.ledger.store import ledger_entries_on, lock_chain_head, permitted_ledger_signer
 
@@ -174,7 +174,7 @@ class RegistryWriter:
             MonitorError: It is a deployment by whose plan nothing could be watched.
             ActorError: The signer is unknown, revoked, or in the wrong role.
         """
-        record = self._checked_registry_record(tx, kind, name, body, by, at)
+        record = self._checked_registry_record(kind, name, body, by, at)
         draft = EntryDraft(kind=PREFIX + kind, subject=record.name, body=record.body)
         if kind == "deployment":
             facts, request = self._deployment_facts(record, at), DeploymentStatus.PROPOSED
@@ -186,7 +186,6 @@ class RegistryWriter:
 
     def registry_record_draft(
         self,
-        tx: sa.Connection,
         kind: str,
         name: str,
         body: Mapping[str, Any],
@@ -199,7 +198,7 @@ class RegistryWriter:
         Raises:
             CommonwattError: As in `write_registry_record`; never because of the signer.
         """
-        record = self._checked_registry_record(tx, kind, name, body, by, at)
+        record = self._checked_registry_record(kind, name, body, by, at)
         return EntryDraft(kind=PREFIX + kind, subject=record.name, body=record.body)
 
     def append_drafts(
@@ -221,9 +220,8 @@ class RegistryWriter:
         return entries
 
     def _checked_registry_record(
-        self, tx: sa.Connection, kind: str, name: str, body: Mapping[str, Any], by: Signer,
-        at: datetime,
-    ) -> RegistryRecord:  # fmt: skip
+        self, kind: str, name: str, body: Mapping[str, Any], by: Signer, at: datetime
+    ) -> RegistryRecord:
         valid_identifier(IdentifierKind.ARTEFACT, name, f"{kind}, name")
         if kind == "deployment":
             body = new_input_in_todays_words_with_notice(body, f"{kind}/{name}")
@@ -245,7 +243,7 @@ class RegistryWriter:
         # Who is independent of whom is known by the actors' organisations, not by anything that a
         # record says of itself.
         if kind == "evidence" and body["design"] == "third-party":
-            self._check_evaluator_independent(tx, body["version"], by)
+            self._check_evaluator_independent(record)
         return record
 
     def check_institution(self, institution: str, where: str) -> None:
@@ -277,6 +275,9 @@ class RegistryWriter:
         """
         record = self.registry.registered_record(deployment, "deployment")
         facts = self._deployment_facts(record, at)
+        if to is DeploymentStatus.APPROVED:
+            # The move is not on record yet, where the table of preconditions would find it.
+            facts = replace(facts, own_approval=self._is_approval_of_own_work(record, by))
         return self._move_registered_deployment(tx, deployment, to, "move", facts, reason, by, at)
 
     def _move_registered_deployment(
@@ -430,6 +431,13 @@ class RegistryWriter:
             named_as_fallback=named_as_fallback,
         )
 
+    def _is_approval_of_own_work(self, deployment: RegistryRecord, by: Signer) -> bool:
+        """Return whether somebody would approve what they made or proposed in another role."""
+        version = self.registry.records.get(str(deployment.body["version"]))
+        own = [deployment, *([version] if version else [])]
+        approval = (deployment.name, actor_id_of(by.public_key))
+        return bool(own_approval_name(self.registry, [approval], own))
+
     def _roles_that_may_record(self, kind: str, body: Mapping[str, Any]) -> frozenset[LedgerRole]:
         if kind != "event":
             return RECORD_ROLES[kind]
@@ -487,6 +495,8 @@ class RegistryWriter:
                 self._check_condition_is_open(record)
             case "decision" if body["advice"] in self.registry.decision_of:
                 raise StatusMoveError(body["advice"], found=Message("a decision on it already"))
+            case "outcome":
+                self._check_outcome_is_first_or_corrects(record)
             case "advice":
                 self._check_model_may_advise(body["deployment"], record.at)
             case "deployment":
@@ -610,23 +620,32 @@ class RegistryWriter:
         if record.body["condition"] in self.registry.conditions_met[determination.name]:
             raise StatusMoveError(where, found=Message("a condition met already"))
 
+    def _check_outcome_is_first_or_corrects(self, outcome: RegistryRecord) -> None:
+        """Refuse another outcome of an advice, but a clinician's correction with a reason."""
+        if fault := outcome_correction_fault(self.registry, outcome):
+            raise StatusMoveError(
+                outcome.name,
+                found=fault,
+                wanted=Message("the first outcome of the advice, or a correction of it"),
+                remedy=Message(
+                    "A clinician corrects an outcome: give corrects with the name of the outcome"
+                    " that counts, and a reason."
+                ),
+            )
+
     def _check_model_may_advise(self, deployment: str, at: datetime) -> None:
         if self.registry.deployment_status(deployment) is not DeploymentStatus.LIVE:
             raise StatusMoveError(deployment, wanted=Message("a live deployment"))
         record = self.registry.registered_record(deployment, "deployment")
         check_advice_preconditions(self.registered_deployment_fault(record, at.date()))
 
-    def _check_evaluator_independent(self, tx: sa.Connection, version: str, by: Signer) -> None:
-        """Refuse a third party of the same organisation as whoever made the version."""
-        maker = find_ledger_actor(
-            tx, self.registry.registered_record(version, "version").actor_id
-        ).person
-        signer = find_ledger_actor(tx, actor_id_of(by.public_key)).person
-        same = same_organisation_key(maker.organisation) == same_organisation_key(
-            signer.organisation
-        )
-        if same or signer.role != LedgerRole.EVALUATOR:
-            raise StatusMoveError(version, wanted=Message("an evaluator of another organisation"))
+    def _check_evaluator_independent(self, evidence: RegistryRecord) -> None:
+        """Refuse a third party that is no evaluator, or of the maker's house."""
+        version = str(evidence.body["version"])
+        if fault := third_party_fault(self.registry, version, evidence.actor_id):
+            raise StatusMoveError(
+                version, found=fault, wanted=Message("an evaluator of another organisation")
+            )
 
 
 def _registry_of_first_entries(tx: sa.Connection, size: int) -> Registry:

@@ -118,7 +118,7 @@ def load_trace_column_mapping(path: Path) -> ColumnMapping:
 
 def _load_trace_mapping_toml(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(
             str(path), found=Message("no readable file"), wanted=Message("a mapping file in TOML")

@@ -79,7 +79,7 @@ def load_care_settings(path: Path) -> CareSettings:
     if not path.exists():
         return CareSettings()
     try:
-        return CareSettings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return CareSettings.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CareSettingsError(
             str(path), found=type(error).__name__, wanted=Message("a TOML file")

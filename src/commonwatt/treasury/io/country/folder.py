@@ -228,7 +228,7 @@ def read_treasury_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
     if not path.is_file():
         raise error(path.name, found=Message("no such file"), wanted=wanted)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as failure:
         raise error(path.name, found=str(failure), wanted=wanted) from None
 

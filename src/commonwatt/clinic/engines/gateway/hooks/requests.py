@@ -31,6 +31,10 @@ class CdsRequestError(ValueError):
         super().__init__(f"{where}: {wanted}")
 
 
+class CdsMediaTypeError(CdsRequestError):
+    """The body of a request is not said to be JSON."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FhirAccess:
     """A token of the record system for its FHIR server, for this one call.

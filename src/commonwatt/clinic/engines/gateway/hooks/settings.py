@@ -182,7 +182,7 @@ def _parse_server(base: str, entry: Any, where: str) -> FhirServer:
 def _load_key_set(folder: Path, name: Any, where: str) -> Mapping[str, Any]:
     path = folder / str(name)
     try:
-        document = parse_strict_json(path.read_text(encoding="utf-8"))
+        document = parse_strict_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         document = None
     return checked_public_key_set(document, where or str(path))
