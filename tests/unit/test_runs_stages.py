@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.runs import InputFile, Stage, StageResult, StageStore
+from commonwatt.runs import stages as stages_module
 from commonwatt.runs.inputs import run_stage_inputs_sha256
 from commonwatt.runs.stages import run_stage_cache_key
 
@@ -62,23 +63,80 @@ def test_other_inputs_are_another_stage(tmp_path):
 def test_a_stage_with_a_broken_file_is_computed_again(tmp_path):
     stages = StageStore(tmp_path)
     key = stages.get_or_compute(S, Given()).key
-    for name in ("stage.json", "t.parquet"):
+    for name in ("stage.json", "t.arrows"):
         (stages.folder / key / name).write_bytes(b"broken")
         assert stages.get_or_compute(S, Given()).data["value"] == 1.0
     assert stages.computed == ["s", "s", "s"]
 
 
-@pytest.mark.parametrize("spoil", ["forgotten", "rotten"])
+def _one_bit_changed(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.mark.parametrize("spoil", ["forgotten", "rotten", *range(0, 400, 7)])
 def test_a_table_that_is_gone_when_it_is_asked_for_is_computed_again(tmp_path, spoil):
     stages = StageStore(tmp_path)
     key = stages.get_or_compute(S, Given()).key
     cached = stages.get_or_compute(S, Given())
-    path = stages.folder / key / "t.parquet"
-    path.unlink() if spoil == "forgotten" else path.write_bytes(b"x" * path.stat().st_size)
+    path = stages.folder / key / "t.arrows"
+    match spoil:
+        case "forgotten":
+            path.unlink()
+        case "rotten":
+            path.write_bytes(b"x" * path.stat().st_size)
+        case at:
+            content = path.read_bytes()
+            path.write_bytes(_one_bit_changed(content, at % len(content)))
     assert cached.tables["t"]["a"].to_list() == [1.0]
     assert dict(cached.tables).keys() == {"t"}
     assert "u" not in cached.tables
     assert (stages.computed, stages.reused) == (["s", "s"], ["s"])
+
+
+def _base_studied(folder):
+    """Study a base of five stages, each made of a part that no lineage names."""
+    stages = StageStore(folder)
+
+    def compute_with_part(inputs):
+        stages.beside().get_or_compute(S, Given(inputs.x + 100))
+        return _compute(inputs)
+
+    for number in range(5):
+        stages.get_or_compute(Stage(name="s", compute=compute_with_part), Given(number))
+    stages.save_summary("quoted", Given(), {"y": 1})
+
+
+def _what_if_studied(folder, number, *, beside_base):
+    stages = StageStore(folder)
+    for part in range(4):
+        stages.get_or_compute(S, Given(1000 + 10 * number + part))
+    if beside_base:
+        assert stages.cached_summary("quoted", Given()) == {"y": 1}
+
+
+@pytest.mark.parametrize("beside_base", [True, False])
+def test_the_base_that_each_what_if_reads_is_never_forgotten_and_one_unused_is(
+    tmp_path, monkeypatch, beside_base
+):
+    monkeypatch.setattr(stages_module, "MOST_STAGES", 60)
+    _base_studied(tmp_path)
+    for number in range(40):
+        _what_if_studied(tmp_path, number, beside_base=beside_base)
+    again = StageStore(tmp_path)
+    for number in range(5):
+        for x in (number, number + 100):
+            again.get_or_compute(S, Given(x))
+    assert (len(again.reused), len(again.computed)) == ((10, 0) if beside_base else (0, 10))
+    assert len(list(again.folder.iterdir())) <= 61
+
+
+def test_a_study_of_more_stages_than_are_kept_forgets_none_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(stages_module, "MOST_STAGES", 4)
+    stages = StageStore(tmp_path)
+    for _ in range(2):
+        for number in range(9):
+            stages.get_or_compute(S, Given(number))
+    assert (len(stages.computed), len(stages.reused)) == (9, 9)
 
 
 def test_a_stage_that_fails_leaves_nothing(tmp_path):

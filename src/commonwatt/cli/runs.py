@@ -142,7 +142,7 @@ def show_run(store: Path, run: str) -> CommandResult:
     return CommandResult(
         data=_show_run_command_data(run_shown) | {"folder": fspath(folder)},
         text=lambda language: _show_run_command_text(run_shown, folder, language),
-        tables=opened.tables(run_shown),
+        tables=opened.tables_on_demand(run_shown),
     )
 
 

@@ -77,10 +77,7 @@ def study(programme: str, what_if: tuple[str, ...], pdf: Path | None, store: Pat
         text=lambda tongue: _study_run_terminal_text(
             study_run, tongue, _names_in_language(loaded, tongue)
         ),
-        tables={
-            table["name"]: opened.table(study_run.run.run_id, table["name"])
-            for table in study_run.run.tables
-        },
+        tables=opened.tables_on_demand(study_run.run),
         files={"report.html": study_run.report.read_text(encoding="utf-8")},
         shortfall=study_run.absent_parts_error(),
     )

@@ -13,9 +13,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 FOLDER = ".stages"
-MOST_STAGES = 800  # older stages than these are forgotten
+MOST_STAGES = 800  # those that were used longest ago are forgotten beyond these
+TABLE_SUFFIX = ".arrows"
 Inputs = TypeVar("Inputs")
 
 
@@ -76,6 +79,10 @@ class StageStore:
         """Key of every stage that was handed out, in order."""
         self.lineage_by_key: dict[str, StageResult] = {}
         """Every stage that was handed out, without its values: what it was made from."""
+        self._used: list[tuple[int, str]] = []
+        """Key of every stage that these books and those beside them used, with how many stages
+        these had handed out before."""
+        self._handed_out_before = lambda: len(self.opened)
 
     def get_or_compute(
         self,
@@ -91,6 +98,7 @@ class StageStore:
             before: Called before it is computed, to report progress.
         """
         result = self._cached_or_computed(stage, inputs, before)
+        self._used.append((self._handed_out_before(), result.key))
         self.opened.append(result.key)
         self.lineage_by_key[result.key] = replace(result, data={}, tables={})
         return result
@@ -99,12 +107,14 @@ class StageStore:
         """Return books of its own over the same folder, for parts that no lineage needs."""
         books = StageStore(self.folder.parent)
         books._encoded = self._encoded
+        books._used, books._handed_out_before = self._used, self._handed_out_before
         return books
 
     def cached_summary(self, name: str, inputs: object) -> dict[str, Any] | None:
         """Return what `save_summary` kept of these inputs, or None where nothing is cached.
 
-        The stages behind it are put on record as reused, though none of them is opened.
+        The stages behind it are put on record as reused, though none of them is opened, and
+        count as used now: a study that many what-ifs are set beside is not forgotten.
         """
         folder = self._folder_of(name, inputs)
         cached = _load_cached_run_stage(folder, dict[str, "pl.DataFrame"])
@@ -112,6 +122,7 @@ class StageStore:
             return None
         for key, row in cached.data["lineage"].items():
             self.lineage_by_key.setdefault(key, _stage_of_lineage_row(key, row))
+        self._use_again(cached.data["used"])
         keys = cached.data["opened"]
         self.opened += keys
         self.reused += [self.lineage_by_key[key].name for key in keys]
@@ -133,10 +144,23 @@ class StageStore:
         data = {
             "summary": summary,
             "opened": opened,
+            # The parts as well, which are no lineage: without them a stage takes long to make.
+            "used": sorted({key for before, key in self._used if before >= since}),
             "lineage": {key: _lineage_row(self.lineage_by_key[key]) for key in opened},
         }
         _save_run_stage_to_cache(StageResult(data=data, name=name, key=folder.name), folder)
-        _delete_oldest_cached_run_stages(self.folder)
+        self._forget_oldest()
+
+    def _use_again(self, keys: Sequence[str]) -> None:
+        self._used += [(self._handed_out_before(), key) for key in keys]
+        for key in keys:
+            # One that is gone, or that another user made, is computed again where it is needed.
+            with suppress(OSError):
+                os.utime(self.folder / key)
+
+    def _forget_oldest(self) -> None:
+        used_here = frozenset(key for _, key in self._used)
+        _delete_oldest_cached_run_stages(self.folder, never=used_here)
 
     def _folder_of(self, name: str, inputs: object) -> Path:
         return self.folder / run_stage_cache_key(name, inputs, self._encoded)
@@ -167,7 +191,7 @@ class StageStore:
         if result.is_partial:
             return result
         _save_run_stage_to_cache(result, folder)
-        _delete_oldest_cached_run_stages(self.folder)
+        self._forget_oldest()
         # Read back, so that a first run and a cached one hand on the very same bytes.
         return _load_cached_run_stage(folder, compute_tables_again) or result
 
@@ -179,7 +203,7 @@ class CachedStageTables(Mapping[str, "pl.DataFrame"]):
 
     Args:
         folder: Where they lie.
-        names: Their names.
+        crc32_by_name: Checksum of each table's file, by the table's name.
         compute_again: Gives them all, where one cannot be read: another process may have
             forgotten the stage meanwhile.
     """
@@ -187,29 +211,52 @@ class CachedStageTables(Mapping[str, "pl.DataFrame"]):
     def __init__(
         self,
         folder: Path,
-        names: Sequence[str],
+        crc32_by_name: Mapping[str, int],
         compute_again: Callable[[], Mapping[str, pl.DataFrame]],
     ) -> None:
-        self._folder, self._names, self._compute_again = folder, names, compute_again
+        self._folder, self._crc32_by_name = folder, crc32_by_name
+        self._compute_again = compute_again
         self._read: dict[str, pl.DataFrame] = {}
 
     def __getitem__(self, name: str) -> pl.DataFrame:
         import polars as pl
 
         if name not in self._read:
-            if name not in self._names:
+            if name not in self._crc32_by_name:
                 raise KeyError(name)
             try:
-                self._read[name] = pl.read_parquet(self._folder / f"{name}.parquet")
+                self._read[name] = _read_cached_table(self._folder, name, self._crc32_by_name[name])
             except (OSError, pl.exceptions.PolarsError):
                 self._read = dict(self._compute_again())
         return self._read[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._crc32_by_name)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._crc32_by_name)
+
+
+def _read_cached_table(folder: Path, name: str, crc32: int) -> pl.DataFrame:
+    import polars as pl
+
+    content = (folder / f"{name}{TABLE_SUFFIX}").read_bytes()
+    # Asked before it is read: of one changed bit Arrow may make another number, or abort.
+    if zlib.crc32(content) != crc32:
+        raise OSError(f"{name} is not as it was written")
+    return pl.read_ipc_stream(BytesIO(content))
+
+
+def _cached_table_content(frame: pl.DataFrame) -> bytes:
+    """Return a table as it is cached.
+
+    As a stream of Arrow, which is written and read in a third of the time of Parquet; a run
+    writes its own tables as Parquet.
+    """
+    content = BytesIO()
+    # In one chunk, as it is read back: a sum over two chunks may differ in its last digits.
+    frame.rechunk().write_ipc_stream(content, compression="lz4")
+    return content.getvalue()
 
 
 def run_stage_cache_key(name: str, inputs: object, encoded: Encoded | None = None) -> str:
@@ -227,13 +274,13 @@ def _load_cached_run_stage(
         text = (folder / "stage.json").read_text(encoding="utf-8")
         cached = cast("dict[str, Any]", json.loads(text))
         sizes = cast("dict[str, int]", cached["table_bytes"])
-        if any((folder / f"{name}.parquet").stat().st_size != sizes[name] for name in sizes):
+        if any((folder / f"{n}{TABLE_SUFFIX}").stat().st_size != sizes[n] for n in sizes):
             return None
         # Used now: the oldest by use are forgotten, and not the oldest by birth.
         os.utime(folder)
         return StageResult(
             data=cached["data"],
-            tables=CachedStageTables(folder, tuple(sizes), compute_tables_again),
+            tables=CachedStageTables(folder, cached["table_crc32"], compute_tables_again),
             name=cached["name"],
             key=cached["key"],
             edges=_stage_name_digest_pairs(cached["edges"]),
@@ -265,11 +312,9 @@ def _save_run_stage_to_cache(stage: StageResult, folder: Path) -> None:
     # A stage is a cache: one that a power cut spoils is not read and is computed again. Another
     # process may be first with the same one.
     with suppress(FileExistsError), folder_draft(folder, synced=False) as draft:
-        sizes: dict[str, int] = {}
-        for name, frame in stage.tables.items():
-            path = draft / f"{name}.parquet"
-            frame.write_parquet(path, compression="zstd", statistics=False)
-            sizes[name] = path.stat().st_size
+        contents = {name: _cached_table_content(frame) for name, frame in stage.tables.items()}
+        for name, content in contents.items():
+            (draft / f"{name}{TABLE_SUFFIX}").write_bytes(content)
         # `allow_nan=False`: a NaN would come back from other readers as an error.
         manifest = {
             "name": stage.name,
@@ -278,25 +323,33 @@ def _save_run_stage_to_cache(stage: StageResult, folder: Path) -> None:
             "files": stage.files,
             "stated": stage.stated,
             "data": stage.data,
-            "table_bytes": sizes,
+            "table_bytes": {name: len(content) for name, content in contents.items()},
+            "table_crc32": {name: zlib.crc32(content) for name, content in contents.items()},
         }
         (draft / "stage.json").write_text(json.dumps(manifest, allow_nan=False), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _delete_oldest_cached_run_stages(folder: Path) -> None:
+def _delete_oldest_cached_run_stages(folder: Path, *, never: Collection[str]) -> None:
+    """Delete the stages that were used longest ago, where there are too many.
+
+    Args:
+        folder: Where they lie.
+        never: Keys of those that the study at hand uses, however many they are.
+    """
     # A quarter at once: to ask every folder for its age after each stage takes longer than most
     # stages.
     if len(os.listdir(folder)) <= MOST_STAGES:
         return
-    newest_first = sorted(folder.iterdir(), key=_run_cache_folder_last_used_at_s, reverse=True)
+    newest_first = sorted(folder.iterdir(), key=_run_cache_folder_last_used_at_ns, reverse=True)
     for old in newest_first[MOST_STAGES * 3 // 4 :]:
-        shutil.rmtree(old, ignore_errors=True)
+        if old.name not in never:
+            shutil.rmtree(old, ignore_errors=True)
 
 
-def _run_cache_folder_last_used_at_s(path: Path) -> float:
+def _run_cache_folder_last_used_at_ns(path: Path) -> int:
     try:
-        return path.stat().st_mtime
+        return path.stat().st_mtime_ns
     # A folder that another process is removing at the same time counts as the oldest.
     except OSError:
-        return 0.0
+        return 0

@@ -18,7 +18,7 @@ import shutil
 import time
 import uuid
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -159,6 +159,30 @@ class RunDraft:
         """Write a text file such as the report."""
         path = save_text(text, self.folder / name, synced=False)
         self.texts.append({"name": name, "sha256": file_sha256(path)})
+
+
+class StoredRunTables(Mapping[str, "pl.DataFrame"]):
+    """The tables of a run by name, each read when it is asked for: few commands ask for any.
+
+    Args:
+        store: Where the run lies.
+        run: The run.
+    """
+
+    def __init__(self, store: RunStore, run: Run) -> None:
+        self._store, self._run_id = store, run.run_id
+        self._names = tuple(table["name"] for table in run.tables)
+
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._store.table(self._run_id, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 class RunStore:
@@ -305,7 +329,11 @@ class RunStore:
 
     def tables(self, run: Run) -> dict[str, pl.DataFrame]:
         """Return every table of a run, by name."""
-        return {table["name"]: self.table(run.run_id, table["name"]) for table in run.tables}
+        return dict(self.tables_on_demand(run))
+
+    def tables_on_demand(self, run: Run) -> Mapping[str, pl.DataFrame]:
+        """Return every table of a run by name, each read when it is asked for."""
+        return StoredRunTables(self, run)
 
     def _keep_earlier_run(self, draft: RunDraft, run: Run) -> Run:
         first = self.read(run.run_id)
