@@ -1,11 +1,15 @@
 """The report as it is read: on a screen, on a telephone and on paper, nothing cut or covered."""
 
+import random
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from commonwatt.report import Report, ReportSection, ReportTable, render_report_html
+from commonwatt.report.paper import TablePlacement, table_placement
 from commonwatt.report.pdf import page_numbers_by_anchor, write_report_pdf
 from commonwatt.runs import RunStore
 from commonwatt.study.usecases import run_study
@@ -42,10 +46,10 @@ def _open(browser, report, width, *, unfolded=True, **context):
     return page
 
 
-def _measured(page, *, scrolls):
+def _measured(page, *, scrolls, least=300):
     measured = page.evaluate(BOXES, {"svgs": SVGS, "scrolls": scrolls})
     # A page of which nothing was measured has no fault either.
-    assert measured["seen"] > 300
+    assert measured["seen"] > least
     return measured["faults"]
 
 
@@ -57,20 +61,92 @@ def test_nothing_is_cut_or_covered_on_a_screen(browser, reports, language, width
     page.close()
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_nothing_is_cut_on_paper(browser, reports, language):
+def _faults_on_paper(browser, report):
+    """Return what is cut where each table is measured on the page that it is printed on."""
+    faults = []
+    # Where no table needs to be turned, little is left to be measured on the turned page.
     for wide, mm in ((False, A4_MM), (True, A4_LANDSCAPE_MM)):
         width = round((mm - 2 * MARGIN_MM) / 25.4 * 96)
-        page = _open(browser, reports[language], width, unfolded=False)
+        page = _open(browser, report, width, unfolded=False)
         page.emulate_media(media="print")
-        # Each table is measured on the page that it is printed on.
         page.evaluate(
             "wide => document.querySelectorAll('.titled').forEach("
             "each => { if (each.classList.contains('wide') !== wide) each.remove() })",
             wide,
         )
-        assert _measured(page, scrolls=False) == []
+        faults += _measured(page, scrolls=False, least=0)
         page.close()
+    return faults
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_cut_on_paper(browser, reports, language):
+    assert reports[language].read_text(encoding="utf-8").count('class="titled') > 5
+    assert _faults_on_paper(browser, reports[language]) == []
+
+
+WORDS = {
+    "en": (
+        "cost of a useful GPU-hour", "[USD/PFLOPS/h]", "12.5–20.1", "1\u00a0234\u00a0567",
+        "official", "electricity, wages and a hall", "Donaudampfschifffahrtsgesellschaft",
+        "(Greater Bay)", "west—east", "iiillliii", "WWWMMM", "=@+", "metrics.json", "2035-36", "",
+    ),
+    "zh-Hant": (
+        "每 GPU 小時成本，中位數", "[美元/PFLOPS/小時]", "（北區）", "「官方」；其他", "12.5–20.1",
+        "沿海的數據中心與電力供應安排", "GPU，小時", "1\u00a0234\u00a0567", "50%/年", "people.csv",
+    ),
+}  # fmt: skip
+
+
+def _drawn_tables(language, number):
+    chance = random.Random(f"tables {language}")
+    words = WORDS[language]
+
+    def text(most):
+        return " ".join(chance.choices(words, k=chance.randint(1, most)))
+
+    for at in range(number):
+        columns, most = chance.randint(1, 14), chance.choice((1, 2, 3, 12))
+        yield ReportTable(
+            title=f"{at}",
+            headings=[text(2) for _ in range(columns)],
+            rows=[[text(most) for _ in range(columns)] for _ in range(chance.randint(0, 3))],
+        )
+
+
+def _report_of(tables, language, folder):
+    page = folder / f"{language}.html"
+    section = ReportSection(name="s", title="S", lede="L", tables=tables)
+    birth = ReportTable(title="B", headings=[], rows=[])
+    page.write_text(
+        render_report_html(
+            Report(title="R", language=language, summary="S", sections=[section], birth=birth)
+        ),
+        encoding="utf-8",
+    )
+    return page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_cell_of_any_table_is_cut_on_paper(browser, tmp_path, language):
+    tables = list(_drawn_tables(language, 60))
+    placed = Counter(table_placement(table) for table in tables)
+    assert set(placed) == set(TablePlacement), placed
+    assert _faults_on_paper(browser, _report_of(tables, language, tmp_path)) == []
+
+
+@pytest.mark.parametrize("placement", [TablePlacement.SMALL, TablePlacement.TURNED])
+def test_a_table_that_stood_wider_than_its_page_would_be_seen(
+    browser, tmp_path, monkeypatch, placement
+):
+    """The twin: the same tables, each that needs the room put where it has none."""
+    tables = [
+        table
+        for table in _drawn_tables("en", 60)
+        if table_placement(table) is TablePlacement.DIVIDED
+    ]
+    monkeypatch.setattr("commonwatt.report.render.table_placement", lambda table: placement)
+    assert _faults_on_paper(browser, _report_of(tables, "en", tmp_path)) != []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from commonwatt.core.files import user_cache_folder
 from commonwatt.core.messages import translate
 from commonwatt.report.charts.svg import chart_styles
 from commonwatt.report.model import FigureOrigin, Report
+from commonwatt.report.paper import heading_that_breaks, table_placement
 
 
 def render_report_html(report: Report) -> str:
@@ -41,6 +42,8 @@ def render_report_html(report: Report) -> str:
         groups=_origins_by_group(report),
         faces={origin.name: origin.face for origin in report.origins},
         anchor=report_figure_origin_anchor,
+        placement=table_placement,
+        breakable=heading_that_breaks,
     )
 
 
