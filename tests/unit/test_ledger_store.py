@@ -1,13 +1,16 @@
 """The ledger on both databases: order, refusals, proofs, one transaction."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, current_thread
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
 
 from commonwatt.ledger import (
     ActorError,
@@ -23,7 +26,9 @@ from commonwatt.ledger import (
     parse_checkpoint_note,
     schema,
 )
+from commonwatt.ledger.head import read_chain_head
 from commonwatt.ledger.store import lock_chain_head
+from commonwatt.ledger.verified import verified_head
 from commonwatt.ledger.verify import verify_ledger
 from tests.databases import empty, postgresql
 
@@ -313,3 +318,86 @@ def test_a_head_that_was_locked_is_read_anew_after_an_append_and_in_the_next_tra
     with ledger.transaction() as tx:
         assert lock_chain_head(tx).size == before.size + 4
     other.engine.dispose()
+
+
+class _Pause:
+    """Holds the first thread of its name that asks a database about a table, until it is let go."""
+
+    def __init__(self, engine: sa.Engine, thread: str, table: str) -> None:
+        self.reached, self.ended, self._thread, self._table = Event(), Event(), thread, table
+        sa.event.listen(engine, "before_cursor_execute", self._wait)
+
+    def _wait(self, connection: object, cursor: object, statement: str, *rest: object) -> None:
+        if current_thread().name == self._thread and self._table in statement:
+            self.reached.set()
+            assert self.ended.wait(60)
+
+
+def test_a_reader_waits_for_no_other_readers_queries(ledger: Ledger):
+    put(ledger)
+    list(ledger.entries())
+    pause = _Pause(ledger.engine, "slow", "ledger_actors")
+    with ThreadPoolExecutor(4) as threads:
+
+        def read_slowly() -> int:
+            current_thread().name = "slow"
+            return len(list(ledger.entries()))
+
+        slow = threads.submit(read_slowly)
+        assert pause.reached.wait(60)
+        try:
+            # In the middle of what the other compares, and so before it has an answer.
+            others = [threads.submit(lambda: len(list(ledger.entries()))) for _ in range(3)]
+            assert {other.result(20) for other in others} == {3}
+            assert not slow.done()
+        finally:
+            pause.ended.set()
+        assert slow.result(60) == 3
+
+
+def test_a_writer_that_waits_for_the_head_stops_not_the_one_who_holds_it(server: str):
+    empty(server)
+    ledger = Ledger.open(server)
+    ledger.enrol_first_registrar(ROOT, person("registrar"), at=NOW)
+    watch = sa.create_engine(server.replace("postgresql:", "postgresql+psycopg:"))
+    with ThreadPoolExecutor(1) as threads:
+
+        def enrol_second() -> None:
+            with ledger.transaction() as tx:
+                verified_head(tx)
+                ledger.enrol(tx, person("auditor"), CLERK.public_key, by=ROOT, at=NOW)
+
+        with ledger.transaction() as tx:
+            lock_chain_head(tx)
+            second = threads.submit(enrol_second)
+            _wait_until_somebody_waits(watch)
+            # Needs what the second thread must not hold while it waits for this one.
+            ledger.enrol(tx, person("operator"), Key.generate().public_key, by=ROOT, at=NOW)
+        second.result(60)
+    assert ledger.head().size == 3
+    ledger.engine.dispose()
+    watch.dispose()
+
+
+def _wait_until_somebody_waits(engine: sa.Engine) -> None:
+    waits = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    while True:
+        with engine.connect() as connection:
+            if connection.execute(waits).scalar_one():
+                return
+
+
+def test_a_reader_of_an_older_state_needs_no_second_connection_of_a_crowded_pool(ledger: Ledger):
+    put(ledger)
+    list(ledger.entries())
+    pool = ledger.engine.pool
+    assert isinstance(pool, QueuePool)
+    most = pool.size() + pool._max_overflow
+    with ExitStack() as crowd:
+        older = crowd.enter_context(ledger.reading())
+        assert read_chain_head(older).size == 3
+        put(ledger)
+        for _ in range(most - 1):
+            read_chain_head(crowd.enter_context(ledger.reading()))
+        # By now the chain is longer than this reader's, and no connection is free to ask whether.
+        assert verified_head(older).size == 3

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import sqlalchemy as sa
@@ -428,3 +428,16 @@ def _clear(where):
     else:
         for file in where.parent.iterdir():
             file.unlink()
+
+
+def test_a_server_is_not_connected_to_anew_for_each_crowd(server):
+    """What was opened for one crowd serves the next: opening costs a server a process."""
+    opened: list[object] = []
+    with _engine(server) as engine:
+        sa.event.listen(engine, "connect", lambda connection, _: opened.append(connection))
+        for _ in range(3):
+            with ExitStack() as crowd:
+                for _ in range(12):
+                    connection = crowd.enter_context(database_read_transaction(engine))
+                    connection.execute(sa.text("SELECT 1"))
+    assert len(opened) == 12

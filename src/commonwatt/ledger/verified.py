@@ -47,7 +47,7 @@ from commonwatt.ledger.witness import (
     witness_names_of_environment,
 )
 from commonwatt.stores.engine import (
-    database_read_transaction,
+    database_read_transaction_beside_pool,
     is_memory_database,
     is_read_transaction,
 )
@@ -100,18 +100,34 @@ class LedgerMemory:
 
     def remember(self, head: VerifiedHead) -> None:
         """Take a head of what is committed; the newest are remembered."""
-        if not self.heads or head.size > self.heads[-1].size:
-            self.heads.append(head)
-            del self.heads[:-_HEADS_REMEMBERED]
+        with self.lock:
+            if not self.heads or head.size > self.heads[-1].size:
+                self.heads.append(head)
+                del self.heads[:-_HEADS_REMEMBERED]
+
+    def newest_head_if_it_ends(self, stored: ChainHead) -> VerifiedHead | None:
+        """Return the newest head that was verified, if the chain ends there; None otherwise."""
+        with self.lock:
+            newest = self.heads[-1] if self.heads else None
+        if newest is None:
+            return None
+        ends = (newest.origin, newest.size, newest.link, newest.at)
+        return newest if ends == (stored.origin, stored.size, stored.link, stored.at) else None
 
     def keep(self) -> None:
         """Keep the newest head for the next program, at most once in a few seconds."""
-        if self.kept is None or not self.heads or not self.heads[-1].size:
-            return
-        if time.monotonic() - self.kept_at_s < _KEEP_PERIOD_S and self.kept_at_s:
-            return
-        self.kept_at_s = time.monotonic()
-        self.kept.save_head(self.heads[-1])
+        with self.lock:
+            if self.kept is None or not self.heads or not self.heads[-1].size:
+                return
+            if time.monotonic() - self.kept_at_s < _KEEP_PERIOD_S and self.kept_at_s:
+                return
+            self.kept_at_s = time.monotonic()
+            self.kept.save_head(self.heads[-1])
+
+    def witnesses_are_due(self) -> bool:
+        """Return whether the witnesses were not asked yet, or half a minute ago."""
+        since_s = time.monotonic() - self.witnesses_at_s
+        return not self.witnesses_at_s or since_s >= _WITNESS_PERIOD_S
 
     def witness_places(self, head: VerifiedHead) -> list[WitnessPlace]:
         """Return where checkpoints of this ledger lie: here, and wherever chain or machine say."""
@@ -151,40 +167,63 @@ def verified_head(
             restored; or the table of actors does not follow from the chain.
     """
     memory = memory_of_engine(connection.engine)
-    with memory.lock:
-        # A writer's transaction sees what others commit between two of its queries, unless it
-        # holds the lock; it will want it anyway.
-        is_reader = is_read_transaction(connection)
-        stored = read_chain_head(connection) if is_reader else lock_chain_head(connection)
-        seen = _seen_in(connection)
-        if seen is not None:
-            head = _continued_head(connection, seen.head, stored)
-            connection.info[_SEEN] = replace(seen, head=head)
-            if seen.signer is None:
-                memory.remember(head)
-            return head
-        base = _base_head(connection, memory, stored)
-        head = _continued_head(connection, base, stored)
-        if head.size and not future_may_be_corrected:
-            check_last_instant(connection, head.at, head.size - 1)
-        _check_actor_rows(connection, head)
-        _check_own_entries(connection, head)
-        _check_witnesses_now_and_then(connection, memory, head)
-        memory.remember(head)
-        memory.keep()
-        # What begins a transaction is committed; what it writes itself is remembered apart.
-        connection.info[_SEEN] = _SeenInTransaction(_transaction_of(connection), head)
+    # Before this process's own lock is taken: whoever waits for the row while holding it would stop
+    # the very writer that has the row, who asks for that lock next.
+    # A writer's transaction sees what others commit between two of its queries, unless it
+    # holds the lock; it will want it anyway.
+    is_reader = is_read_transaction(connection)
+    stored = read_chain_head(connection) if is_reader else lock_chain_head(connection)
+    seen = _seen_in(connection)
+    if seen is not None:
+        head = _continued_head(connection, seen.head, stored)
+        connection.info[_SEEN] = replace(seen, head=head)
+        if seen.signer is None:
+            memory.remember(head)
         return head
+    head = memory.newest_head_if_it_ends(stored)
+    if head is None:
+        with memory.lock:
+            # One walks what was written since, and the others find it walked.
+            head = memory.newest_head_if_it_ends(stored)
+            if head is None:
+                base = _base_head(connection, memory, stored)
+                head = _continued_head(connection, base, stored)
+                _check_head(connection, memory, head, future_may_be_corrected)
+                return _head_seen_in(connection, memory, head)
+    # Every reader compares for itself what it believes, and none waits for another's queries: a
+    # crowd that comes to a database server would else be served one by one.
+    _check_head(connection, memory, head, future_may_be_corrected)
+    return _head_seen_in(connection, memory, head)
+
+
+def _check_head(
+    connection: sa.Connection, memory: LedgerMemory, head: VerifiedHead, may_lie_ahead: bool
+) -> None:
+    """Raise unless what a transaction believes besides the chain follows from its head."""
+    if head.size and not may_lie_ahead:
+        check_last_instant(connection, head.at, head.size - 1)
+    _check_actor_rows(connection, head)
+    _check_own_entries(connection, head)
+    _check_witnesses_now_and_then(connection, memory, head)
+
+
+def _head_seen_in(
+    connection: sa.Connection, memory: LedgerMemory, head: VerifiedHead
+) -> VerifiedHead:
+    """Return a head that was checked, remembered by the process and by the transaction."""
+    memory.remember(head)
+    memory.keep()
+    # What begins a transaction is committed; what it writes itself is remembered apart.
+    connection.info[_SEEN] = _SeenInTransaction(_transaction_of(connection), head)
+    return head
 
 
 def verified_head_after_writing(connection: sa.Connection, signer: Signer) -> VerifiedHead:
     """Return the head after entries were written in this transaction, which are not kept yet."""
-    memory = memory_of_engine(connection.engine)
-    with memory.lock:
-        seen = _seen_in(connection)
-        before = seen.head if seen else head_of_nothing(read_chain_head(connection).origin)
-        connection.info[_SEEN] = _SeenInTransaction(_transaction_of(connection), before, signer)
-        return verified_head(connection)
+    seen = _seen_in(connection)
+    before = seen.head if seen else head_of_nothing(read_chain_head(connection).origin)
+    connection.info[_SEEN] = _SeenInTransaction(_transaction_of(connection), before, signer)
+    return verified_head(connection)
 
 
 def head_and_last_signer_if_written(
@@ -363,7 +402,7 @@ def database_holds_as_many_entries_now(connection: sa.Connection, size: int) -> 
     """
     if is_memory_database(connection.engine.url):
         return False
-    with database_read_transaction(connection.engine) as fresh:
+    with database_read_transaction_beside_pool(connection.engine) as fresh:
         return read_chain_head(fresh).size >= size
 
 
@@ -428,17 +467,19 @@ def _check_witnesses_now_and_then(
     connection: sa.Connection, memory: LedgerMemory, head: VerifiedHead
 ) -> None:
     """Ask the witnesses when a ledger is opened, and every half minute while it is open."""
-    now_s = time.monotonic()
-    if not head.size or (
-        memory.witnesses_at_s and now_s - memory.witnesses_at_s < _WITNESS_PERIOD_S
-    ):
+    if not head.size or not memory.witnesses_are_due():
         return
-    # An older snapshot than what this process wrote meanwhile is behind its own notes.
-    if memory.heads and memory.heads[-1].size > head.size:
-        return
-    places = memory.witness_places(head)
-    checked_witness_reports(connection, head, places, database_holds_as_many_entries_now)
-    memory.witnesses_at_s = now_s
+    with memory.lock:
+        # Of a crowd one asks them, and the others find them asked.
+        if not memory.witnesses_are_due():
+            return
+        now_s = time.monotonic()
+        # An older snapshot than what this process wrote meanwhile is behind its own notes.
+        if memory.heads and memory.heads[-1].size > head.size:
+            return
+        places = memory.witness_places(head)
+        checked_witness_reports(connection, head, places, database_holds_as_many_entries_now)
+        memory.witnesses_at_s = now_s
 
 
 def _shorter_chain_error(here: int, known: int) -> TamperedError:

@@ -30,6 +30,21 @@ from commonwatt.stores.errors import StoreBusyError, StoreError
 BUSY_TIMEOUT_S: Final = 30.0
 """How long a lock that another process holds is waited for."""
 
+_CONNECTIONS: Final = 15
+"""Most connections that a process has to a database server at once."""
+
+_SERVER_POOL: Final[dict[str, Any]] = {
+    # All of them are kept open, and none is opened for a moment above those that are kept: under a
+    # crowd a server would fork, greet and bury a process for every few pages.
+    "pool_size": _CONNECTIONS,
+    "max_overflow": 0,
+    # A few that are warm serve a quiet day; the others stay idle.
+    "pool_use_lifo": True,
+    # Asked whether it lives before it is used: a server that was restarted in the night would
+    # otherwise fail the first work of the morning on each connection that lay idle.
+    "pool_pre_ping": True,
+}
+
 _READ = "commonwatt_read"
 
 
@@ -40,11 +55,13 @@ def open_database_engine(where: str | Path, *, alone: bool = False) -> sa.Engine
         where: A path (SQLite), `sqlite:///…` or `postgresql://…`.
         alone: On SQLite, let nobody else open the file while one of its connections lives.
     """
-    url = sa.make_url(_database_url(where))
+    return _engine_of_url(sa.make_url(_database_url(where)), alone=alone)
+
+
+def _engine_of_url(url: sa.URL, *, alone: bool = False, pooled: bool = True) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
-        # Asked whether it lives before it is used: a server that was restarted in the night would
-        # otherwise fail the first work of the morning on each connection that lay idle.
-        server = sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        pool: dict[str, Any] = _SERVER_POOL if pooled else {"poolclass": NullPool}
+        server = sa.create_engine(url.set(drivername="postgresql+psycopg"), **pool)
         _set_postgresql_lock_timeout(server)
         _name_database_in_faults(server)
         return server
@@ -52,7 +69,7 @@ def open_database_engine(where: str | Path, *, alone: bool = False) -> sa.Engine
     # empty one.
     memory = is_memory_database(url)
     options: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
-    if alone:
+    if alone or not pooled:
         options = {"poolclass": NullPool}  # the lock is the connection's, and ends with it
     engine = sa.create_engine(
         url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}, **options
@@ -206,6 +223,18 @@ def database_read_transaction(engine: sa.Engine) -> Generator[sa.Connection]:
     with engine.connect().execution_options(**options) as connection:
         yield connection
         connection.rollback()
+
+
+@contextmanager
+def database_read_transaction_beside_pool(engine: sa.Engine) -> Generator[sa.Connection]:
+    """Give a connection for queries to who holds one of the pool already.
+
+    Of a pool that a crowd holds to the last connection, each of whom waits for another, nobody
+    would get one. Not for a database in memory, which lives in its one connection.
+    """
+    beside = _engine_of_url(engine.url, pooled=False)
+    with database_read_transaction(beside) as connection:
+        yield connection
 
 
 def is_read_transaction(connection: sa.Connection) -> bool:
