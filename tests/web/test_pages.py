@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from html.parser import HTMLParser
 
 import polars as pl
 import pytest
@@ -143,3 +144,50 @@ def test_a_figure_of_the_report_is_found_in_three_clicks(console):
         assert "Used by" in source
         about = visitor.get(f"{first.replace('/origins', '/origins.json')}&{figure_query}").json()
         assert about["data"]["figure"]["inputs"]
+
+
+# Elements that a name given by `aria-label` alone says nothing of, unless they have a role.
+_NAMELESS = {"ul", "ol", "li", "p", "div", "span", "dl", "dt", "dd"}
+
+
+class _LooseMarkup(HTMLParser):
+    """What is allowed in a page and yet read differently by different readers."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.faults: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "input" and not given.get("type"):
+            self.faults.append(f"an input without a type, line {self.getpos()[0]}")
+        if tag in _NAMELESS and "aria-label" in given and "role" not in given:
+            self.faults.append(f"a {tag} with a name and no role, line {self.getpos()[0]}")
+
+
+@pytest.mark.parametrize(
+    ("html", "count"),
+    [
+        ('<input name="a">', 1),
+        ('<input name="a" type="text">', 0),
+        ('<ul aria-label="Files"></ul>', 1),
+        ('<div role="group" aria-label="Files"><ul></ul></div>', 0),
+    ],
+)
+def test_loose_markup_is_seen(html, count):
+    assert len(_LooseMarkup(html).faults) == count
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_no_page_has_loose_markup(console, language):
+    own = ("sign-in", "account", "accounts", "welcome/none", "nothing-here")
+    with console.visitor(*ConsoleRole) as visitor, console.stranger() as stranger:
+        answers = [
+            client.get(f"/{name}?lang={language}", headers=HTML)
+            for client in (visitor, stranger)
+            for name in (*BY_NAME, *own, "fleet/tables/jobs")
+        ]
+    faults = {str(answer.url): _LooseMarkup(answer.text).faults for answer in answers}
+    assert {address: loose for address, loose in faults.items() if loose} == {}
+    assert len([answer for answer in answers if answer.status_code == 200]) > len(BY_NAME)

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+import uvicorn
+from uvicorn.supervisors import Multiprocess
 
 from commonwatt.core.errors import UsageError
 from commonwatt.web.rates import RequestRates
@@ -16,6 +18,7 @@ from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.serve import bind_console_socket, console_settings_for, prepare_console_link
 from commonwatt.web.settings import Settings
 from commonwatt.web.tasks.supervisor import start_task
+from commonwatt.web.workers import run_console_workers
 from tests.web.console import running
 from tests.web.sample import sample_store
 
@@ -138,3 +141,31 @@ def test_an_empty_console_says_what_is_under_way(tmp_path):
             page = visitor.get("/fleet", headers={"accept": "text/html"}).text
     assert "There is no study yet" in page
     assert "Under way" in page
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_worker_that_ended_first_keeps_no_other_from_being_ended(monkeypatch, gone):
+    """Ctrl-C reaches supervisor and workers at once, in whatever order."""
+    ended: list[str] = []
+
+    class Worker:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def terminate(self) -> None:
+            ended.append(self.name)
+            if gone and self.name == "first":
+                raise ProcessLookupError
+
+    def run(supervisor: Multiprocess) -> None:
+        supervisor.processes = [Worker("first"), Worker("second")]
+        supervisor.terminate_all()
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(Multiprocess, "run", run)
+    monkeypatch.setattr("uvicorn.supervisors.multiprocess.SIGNALS", [])
+    monkeypatch.setattr("uvicorn._subprocess.spawn", None)
+    with bind_console_socket("127.0.0.1", 0) as sock:
+        run_console_workers(uvicorn.Config("app:app", workers=2), sock)
+    assert ended == ["first", "second"]
+    assert handlers == {number: signal.getsignal(number) for number in handlers}

@@ -17,7 +17,7 @@ from commonwatt.core.sockets import listening_tcp_socket
 from commonwatt.web.auth.admission import AdmissionRules
 from commonwatt.web.middleware import LOOPBACK
 from commonwatt.web.settings import ENVIRONMENT, Settings
-from commonwatt.web.workers import WORKER_PROCESSES, console_app_of_worker
+from commonwatt.web.workers import console_app_of_worker, run_console_workers
 
 if TYPE_CHECKING:
     import socket
@@ -229,12 +229,6 @@ def serve_console(settings: Settings, sock: socket.socket, workers: int) -> None
         timeout_keep_alive=75,  # longer than people think between two pages
     )
     if workers > 1:
-        import uvicorn._subprocess as worker_processes
-        from uvicorn.supervisors import Multiprocess
-
-        # There is no setting for it: uvicorn begins every worker as a new interpreter.
-        worker_processes.spawn = WORKER_PROCESSES
-        config.loop = "commonwatt.web.event_loop:SharedSocketEventLoop"
-        Multiprocess(config, sockets=[sock]).run()
+        run_console_workers(config, sock)
     else:
         uvicorn.Server(config).run(sockets=[sock])

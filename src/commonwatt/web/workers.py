@@ -10,9 +10,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import socket
+
+    import uvicorn
     from fastapi import FastAPI
 
 WORKER_PROCESSES: Final = multiprocessing.get_context("forkserver")
@@ -37,3 +41,23 @@ def console_app_of_worker(environment: Mapping[str, str]) -> FastAPI:
 
     os.environ.update(environment)
     return from_environment()
+
+
+def run_console_workers(config: uvicorn.Config, sock: socket.socket) -> None:
+    """Answer with several workers until stopped."""
+    import uvicorn._subprocess as worker_processes
+    from uvicorn.supervisors import Multiprocess
+
+    class Workers(Multiprocess):
+        """Workers of which one may have ended before it is asked to end."""
+
+        def terminate_all(self) -> None:
+            for process in self.processes:
+                # Ctrl-C reaches the workers, too: whichever has ended is no process any more.
+                with suppress(ProcessLookupError):
+                    process.terminate()
+
+    # There is no setting for it: uvicorn begins every worker as a new interpreter.
+    worker_processes.spawn = WORKER_PROCESSES
+    config.loop = "commonwatt.web.event_loop:SharedSocketEventLoop"
+    Workers(config, sockets=[sock]).run()
