@@ -39,7 +39,8 @@ def test_use_speaks_of_the_slice_and_capital_of_the_whole_programme(viewer):
     facts = {f["label"]: f["extent"] for f in viewer.get("/programme.json").json()["facts"]}
     assert f"slice of {SLICE} GPUs, 10.0 days" in facts["Utilisation"]
     assert f"whole programme, {WHOLE} GPUs" in facts["To be borrowed"]
-    assert WHOLE in facts["Debt over GDP, last year"]
+    assert WHOLE in facts["Debt over GDP with the programme"]
+    assert "without the programme" in facts["Debt over GDP without the programme"]
     assert "2035-36" in facts["Debt over GDP, last year"]
     energy = {f["label"]: f["extent"] for f in viewer.get("/fleet.json").json()["facts"]}
     # Energy is drawn until the last job ends, and not only while jobs arrive.

@@ -27,6 +27,7 @@ from commonwatt.study.doubt import USE
 from commonwatt.study.effect_chart import study_debt_effect_chart
 from commonwatt.study.formulas.extents import day_count_text, gpu_count_text
 from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT, NET_EFFECT_GDP
+from commonwatt.study.rounded import rounded_net_text
 from commonwatt.study.sections.summaries import PageOneSummary
 from commonwatt.study.stages.sites import (
     StudyInputKey,
@@ -166,7 +167,12 @@ def _price_and_debt(summary: PageOneSummary, language: str) -> Message:
     return Message(
         "Building: {capital}, all borrowed. By {year}: gross debt {gross}, reserves {reserves}, "
         "net {net}. Running cost, rent and user charges left out.",
-        values | {"gross": gross, "reserves": reserves, "net": net},
+        values
+        | {
+            "gross": gross,
+            "reserves": reserves,
+            "net": rounded_net_text(gross, reserves, net, language),
+        },
     )
 
 

@@ -40,7 +40,7 @@ _MEASURES: Final[Mapping[str, Measure]] = {
     "alternative_cheaper_share": study.CHEAPEST_CHEAPER,
     "alternative_cost_usd_per_gpu_hour": shared.GPU_HOUR_COST,
 }
-_WHOLE: Final = frozenset({"capital", "debt_with_gdp_share", "debt_without_gdp_share"})
+_WHOLE: Final = frozenset({"capital", "debt_with_gdp_share"})
 _BY_HOUR: Final = frozenset({"cost_usd_per_gpu_hour", "alternative_cost_usd_per_gpu_hour"})
 _PLACED: Final = frozenset({"placement_cost_usd", "placement_gap"})
 
@@ -133,6 +133,12 @@ class StudyExtent:
         return Message("whole government with the whole programme, {gpus} GPUs, end of {year}",
                        values)  # fmt: skip
 
+    @property
+    def debt_without_note(self) -> Message:
+        """The extent of the debt that stands without the programme: the whole government."""
+        return Message("whole government without the programme, end of {year}",
+                       {"year": self.last_year})  # fmt: skip
+
     def note_of(self, key: str) -> Message:
         """Return the extent of the headline's figure under `key`."""
         name = key.partition(".")[0]
@@ -140,6 +146,8 @@ class StudyExtent:
             return self.hour_note
         if name.startswith("capital_"):
             return self.capital_note
+        if name == "debt_without_gdp_share":
+            return self.debt_without_note
         if name in _WHOLE:
             return self.debt_note
         if name in _PLACED:
