@@ -41,7 +41,7 @@ def test_use_speaks_of_the_slice_and_capital_of_the_whole_programme(viewer):
     assert f"whole programme, {WHOLE} GPUs" in facts["To be borrowed"]
     assert WHOLE in facts["Debt over GDP with the programme"]
     assert "without the programme" in facts["Debt over GDP without the programme"]
-    assert "2035-36" in facts["Debt over GDP, last year"]
+    assert "2035-36" in facts["Debt over GDP with the programme"]
     energy = {f["label"]: f["extent"] for f in viewer.get("/fleet.json").json()["facts"]}
     # Energy is drawn until the last job ends, and not only while jobs arrive.
     assert f"slice of {SLICE} GPUs, 18.3 days" in energy["Energy, overhead included"]

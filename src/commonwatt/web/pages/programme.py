@@ -193,7 +193,9 @@ def _programme_debt_effect_facts(
     """
     last = _last_year_debt_effect(context, run)
     facts: list[HeadlineFact] = []
-    for column in PLANNED_EFFECTS[3:] if last is not None else ():
+    if last is None:
+        return facts
+    for column in PLANNED_EFFECTS[3:]:
         side = column.name.removesuffix("_gdp_share")
         bounds = [
             measure_cell_text(last[f"{side}_{level}_gdp_share"], column, context.language)
