@@ -40,7 +40,7 @@ _MEASURES: Final[Mapping[str, Measure]] = {
     "alternative_cheaper_share": study.CHEAPEST_CHEAPER,
     "alternative_cost_usd_per_gpu_hour": shared.GPU_HOUR_COST,
 }
-_WHOLE: Final = frozenset({"capital", "debt_with_gdp_share"})
+_WHOLE: Final = frozenset({"capital", "debt_with_gdp_share", "debt_without_gdp_share"})
 _BY_HOUR: Final = frozenset({"cost_usd_per_gpu_hour", "alternative_cost_usd_per_gpu_hour"})
 _PLACED: Final = frozenset({"placement_cost_usd", "placement_gap"})
 
@@ -146,10 +146,8 @@ class StudyExtent:
             return self.hour_note
         if name.startswith("capital_"):
             return self.capital_note
-        if name == "debt_without_gdp_share":
-            return self.debt_without_note
         if name in _WHOLE:
-            return self.debt_note
+            return self.debt_without_note if name == "debt_without_gdp_share" else self.debt_note
         if name in _PLACED:
             return self.week_note
         if name in {"alternative_cheapest", "alternative_cheaper_share"}:
