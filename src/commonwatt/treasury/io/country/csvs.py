@@ -160,7 +160,10 @@ def country_csv_rows(
         raise CountryError(
             table_cell_location(path.name, 1, unread[0]),
             found=Message("a column that nothing reads"),
-            wanted=Message("columns {names}", {"names": ", ".join(dict.fromkeys([*columns, *sorted(_REMARKS)]))}),
+            wanted=Message(
+                "columns {names}",
+                {"names": ", ".join(dict.fromkeys([*columns, *sorted(_REMARKS)]))},
+            ),
             remedy=Message("Take the column out, or call it note where it is a remark."),
         )
     # The header is line 1, so that a fault is named by the line that an editor shows.
