@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from commonwatt.catalogue.measures import measure_value_text
 from commonwatt.catalogue.shared import (
     GPU_HOUR_COST_P50,
     QUEUE_DELAY_MEAN,
@@ -17,7 +19,10 @@ from commonwatt.study.measures import (
     ALTERNATIVES_BREAK_EVEN,
     BORROWING,
     DEBT_GDP_LAST,
+    FUNDING_EFFECT,
+    PLANNED_EFFECTS,
 )
+from commonwatt.study.tables import PROGRAMME
 from commonwatt.web.page_view import (
     HeadlineFact,
     PageView,
@@ -58,7 +63,7 @@ _ALTERNATIVES_SHOWN = (
     "mean_rtt_ms",
     "carbon_g_per_gpu_hour",
 )
-_BORROWED_SHOWN = ("borrowing_bn", "debt_gdp_share")
+_BORROWED_SHOWN = ("borrowing_bn", *(column.name for column in PLANNED_EFFECTS[3:]))
 
 
 def build_programme_page(context: RequestContext, values: PageValues) -> PageView:
@@ -148,7 +153,7 @@ def _programme_debt_facts(
         return []
     # No link where it would only lead to a refusal.
     link = "/treasury" if context.can(ConsoleAction.SEE_TREASURY) else ""
-    added = head["debt_with_gdp_share"] - head["debt_without_gdp_share"]
+    last = _last_planned_effect(context, run)
     return [
         page_headline_fact_of_figure(
             BORROWING,
@@ -163,11 +168,29 @@ def _programme_debt_facts(
             head["debt_with_gdp_share"],
             context.language,
             extent=extent.debt_note,
-            # In points of GDP and with its sign: "0.3 %" could be read as a share of the debt.
-            note=Message("{points} points from the programme", {"points": f"{added * 100:+.2f}"}),
+            note=Message("gross, on the planned path"),
             link=link,
         ),
+        # Debt alone tells half: what a plan leaves to repay falls on the reserves.
+        *(
+            page_headline_fact_of_figure(
+                column,
+                last[column.name],
+                context.language,
+                extent=extent.debt_note,
+                note=Message("with the programme, less without it; planned path"),
+                link=link,
+            )
+            for column in PLANNED_EFFECTS[3:]
+            if last[column.name] is not None
+        ),
     ]
+
+
+def _last_planned_effect(context: RequestContext, run: Run) -> dict[str, Any]:
+    """Return what the programme as written adds to debt and reserves in the path's last year."""
+    effects = context.services.runs.frame(run, FUNDING_EFFECT.name)
+    return effects.filter(effects["variant"] == PROGRAMME).row(-1, named=True)
 
 
 def _programme_page_charts(context: RequestContext, run: Run) -> list[Chart]:
@@ -185,8 +208,29 @@ def _programme_page_charts(context: RequestContext, run: Run) -> list[Chart]:
     if has(run, "alternatives"):
         charts.append(study_alternatives_cost_chart())
     if has(run, "funding_fan_with"):
-        charts.append(debt_with_and_without_need_chart(suffix="_share"))
+        charts.append(
+            replace(
+                debt_with_and_without_need_chart(suffix="_share"),
+                caption=_fan_and_plan_message(context, run),
+            )
+        )
     return charts
+
+
+def _fan_and_plan_message(context: RequestContext, run: Run) -> Message:
+    """Return what is drawn, and why its median is not the planned figure that stands above it."""
+    last = context.services.runs.frame(run, "funding_fan_with").row(-1, named=True)
+    planned = run.headline["debt_with_gdp_share"]
+    return Message(
+        "Medians of the fans of gross debt, and the 90 % interval with the programme. In {year} "
+        "the plan has {planned} and the median of the paths {median}: growth and interest vary "
+        "on the paths, and the plan has one value of each.",
+        {
+            "year": last["fiscal_year"],
+            "planned": measure_value_text(planned, DEBT_GDP_LAST, context.language),
+            "median": measure_value_text(last["q50"], DEBT_GDP_LAST, context.language),
+        },
+    )
 
 
 def _alternatives_table_listings(
