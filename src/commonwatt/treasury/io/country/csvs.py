@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -98,33 +99,72 @@ class CountryCsvRow:
 
     def _parse_country_number(self, column: str, text: str, error: type[InputError]) -> float:
         try:
-            return float(text)
+            number = float(text)
         except ValueError:
+            number = math.nan
+        # Python reads "nan" and "inf" as numbers; neither is a figure of a country.
+        if not math.isfinite(number):
             raise error(
                 self.country_cell_location(column),
                 found=f"'{text[:40]}'",
                 wanted=Message("a number"),
-            ) from None
+                remedy=Message(
+                    "Write it with a point before decimals and nothing between thousands."
+                ),
+            )
+        return number
 
 
-def country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CountryCsvRow]:
+def country_csv_rows(
+    path: Path, columns: Sequence[str], *, others: Sequence[str] | None = None
+) -> Iterator[CountryCsvRow]:
     """Yield the rows of a CSV file that has at least these columns.
 
+    Args:
+        path: The file.
+        columns: Columns that it must have.
+        others: Columns that it may have besides; None: any.
+
     Raises:
-        CountryError: The file is missing, is no text in UTF-8 or lacks a column.
+        CountryError: The file is missing, is no text in UTF-8, lacks a column, or has one that
+            nothing would read.
     """
     reader = csv.DictReader(io.StringIO(_country_csv_text(path), newline=""))
     missing = [name for name in columns if name not in (reader.fieldnames or [])]
+    heads = list(reader.fieldnames or [])
     if missing:
         raise CountryError(
             table_cell_location(path.name, 1),
             found=Message("no column {names}", {"names": ", ".join(missing)}),
             wanted=Message("columns {names}", {"names": ", ".join(columns)}),
+            remedy=Message("Save the file anew with commas between its columns.")
+            if len(heads) == 1 and ";" in heads[0]
+            else "",
+        )
+    unread = [head for head in heads if not _is_country_column(head, columns, others)]
+    if unread:
+        raise CountryError(
+            table_cell_location(path.name, 1, unread[0]),
+            found=Message("a column that nothing reads"),
+            wanted=Message("columns {names}", {"names": ", ".join([*columns, *(others or ())])}),
+            remedy=Message("Take the column out, or write its name as it is wanted."),
         )
     # The header is line 1, so that a fault is named by the line that an editor shows.
     for number, cells in enumerate(reader, start=2):
         # A row with more cells than the header keeps the rest under None.
         yield CountryCsvRow(path.name, number, row_of_spreadsheet_cells(cells))
+
+
+def _is_money_column(head: str, stem: str) -> bool:
+    return head.startswith(stem) and bool(_MONEY_SUFFIX.fullmatch(head.removeprefix(stem)))
+
+
+def _is_country_column(head: str, columns: Sequence[str], others: Sequence[str] | None) -> bool:
+    return (
+        others is None
+        or head in {*columns, *others}
+        or any(_is_money_column(head, name) for name in columns)
+    )
 
 
 def _country_csv_text(path: Path) -> str:
@@ -138,7 +178,9 @@ def _country_csv_text(path: Path) -> str:
         raise CountryError(path.name, found=str(failure), wanted=wanted) from None
 
 
-def optional_country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CountryCsvRow]:
+def optional_country_csv_rows(
+    path: Path, columns: Sequence[str], *, others: Sequence[str] | None = None
+) -> Iterator[CountryCsvRow]:
     """Yield the rows of a CSV file that a country may leave out."""
     if path.is_file():
-        yield from country_csv_rows(path, columns)
+        yield from country_csv_rows(path, columns, others=others)

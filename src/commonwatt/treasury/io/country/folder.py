@@ -38,6 +38,19 @@ from commonwatt.treasury.io.country.csvs import (
     country_csv_rows,
     optional_country_csv_rows,
 )
+from commonwatt.treasury.io.country.plausible import (
+    check_budget_gdp,
+    check_budget_line_gdp,
+    check_country_elasticity,
+    check_country_rows_once,
+    check_country_tenor,
+    check_country_year,
+    check_debt_gdp,
+    check_gdp_step,
+    check_history_years,
+    check_largest_debt_gdp,
+    history_year,
+)
 from commonwatt.treasury.io.country.publications import (
     check_published_balances,
     load_budget_forecast_vintages,
@@ -129,6 +142,7 @@ def load_country(name_or_path: str) -> Country:
     file = validate_treasury_document(
         path.name, CountryFile, read_treasury_toml(path, CountryError), CountryError
     )
+    check_gdp_step(f"{path.name}, gdp.first", file.gdp.before, file.gdp.first)
     accounts = tuple(BudgetAccount(part.name, part.kind, part.programme) for part in file.accounts)
     entries = _load_accounting_entries(folder / "ledger.csv", file.currency)
     # Before anything is projected: a slip in what was read is not to become a path.
@@ -148,10 +162,10 @@ def load_country(name_or_path: str) -> Country:
         reserves=file.reserves.opening if file.reserves else None,
         reserves_return=file.reserves.extra_return if file.reserves else 0.0,
         lines=_load_budget_lines(
-            folder / "lines.csv", {account.name for account in accounts}, file.currency
+            folder / "lines.csv", {account.name for account in accounts}, file
         ),
         accounts=accounts,
-        tranches=_load_debt_tranches(folder / "tranches.csv", file.currency),
+        tranches=_load_debt_tranches(folder / "tranches.csv", file),
         issuance=tuple(file.debt.issuance),
         mix=_load_issuance_mix(folder / "issuance_mix.csv"),
         opening_revaluation=file.debt.opening_revaluation,
@@ -159,7 +173,7 @@ def load_country(name_or_path: str) -> Country:
         financing_share=file.debt.financing_share,
         ceiling=file.debt.ceiling,
         ceiling_programmes=tuple(file.debt.ceiling_programmes),
-        history=_load_debt_history(folder / "history.csv", file.currency),
+        history=_load_debt_history(folder / "history.csv", file),
         published=_load_published_budget_figures(folder / "published.csv", file.currency),
         guarantees=file.debt.guarantees,
         quarters=tuple((part.income, part.expense) for part in file.quarters)
@@ -228,7 +242,7 @@ def read_treasury_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
     if not path.is_file():
         raise error(path.name, found=Message("no such file"), wanted=wanted)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as failure:
         raise error(path.name, found=str(failure), wanted=wanted) from None
 
@@ -256,6 +270,8 @@ def _treasury_document_faults(failure: ValidationError) -> Message:
     )
 
 
+# Of the reader alone: they say what a row is, and nothing is computed of them.
+_REMARK_COLUMNS = ("label", "status", "source_id", "note", "unit")
 _LINE_COLUMNS = [
     "line",
     "kind",
@@ -274,10 +290,19 @@ _LINE_COLUMNS = [
 ]
 
 
-def _load_budget_lines(path: Path, accounts: set[str], currency: str) -> tuple[BudgetLine, ...]:
-    return tuple(
-        _parse_budget_line(row, accounts, currency) for row in country_csv_rows(path, _LINE_COLUMNS)
-    )
+def _load_budget_lines(
+    path: Path, accounts: set[str], country: CountryFile
+) -> tuple[BudgetLine, ...]:
+    rows = list(country_csv_rows(path, _LINE_COLUMNS, others=_REMARK_COLUMNS))
+    lines = tuple(_parse_budget_line(row, accounts, country.currency) for row in rows)
+    check_country_rows_once(rows, ["line"])
+    gdp = country.gdp.first
+    for row, line in zip(rows, lines, strict=True):
+        check_country_elasticity(row, line.elasticity)
+        for amount in line.amounts:
+            check_budget_line_gdp(row.country_cell_location("amounts"), amount, gdp)
+    check_budget_gdp(path.name, [amount for line in lines for amount in line.amounts], gdp)
+    return lines
 
 
 def _parse_budget_line(row: CountryCsvRow, accounts: set[str], currency: str) -> BudgetLine:
@@ -320,7 +345,7 @@ def _check_country_cell_allowed(row: CountryCsvRow, column: str, allowed: tuple[
     )
 
 
-def _load_debt_tranches(path: Path, currency: str) -> tuple[Tranche, ...]:
+def _load_debt_tranches(path: Path, country: CountryFile) -> tuple[Tranche, ...]:
     columns = [
         "name",
         "programme",
@@ -331,13 +356,19 @@ def _load_debt_tranches(path: Path, currency: str) -> tuple[Tranche, ...]:
         "matures",
         "label",
     ]
-    return tuple(_parse_debt_tranche(row, currency) for row in country_csv_rows(path, columns))
+    rows = list(country_csv_rows(path, columns, others=_REMARK_COLUMNS))
+    tranches = tuple(_parse_debt_tranche(row, country.currency) for row in rows)
+    check_country_rows_once(rows, ["name", "programme"])
+    check_largest_debt_gdp(path.name, sum(each.amount for each in tranches), country.gdp.before)
+    return tranches
 
 
 def _parse_debt_tranche(row: CountryCsvRow, currency: str) -> Tranche:
     coupon = row.number_in("coupon_share", BondError)
     checked_treasury_share(row.country_cell_location("coupon_share"), coupon, BondError)
     issued, matures = (int(row.number_in(c, BondError)) for c in ("issued", "matures"))
+    check_country_year(row, "issued", issued)
+    check_country_year(row, "matures", matures)
     # Asked here as well as in `Tranche`, which does not know the row.
     if matures < issued:
         raise BondError(
@@ -361,7 +392,9 @@ def _parse_debt_tranche(row: CountryCsvRow, currency: str) -> Tranche:
 
 def _load_issuance_mix(path: Path) -> tuple[MixPart, ...]:
     columns = ["programme", "currency", "tenor", "share", "coupon_share", "label"]
-    parts = tuple(_parse_issuance_mix_part(row) for row in country_csv_rows(path, columns))
+    rows = list(country_csv_rows(path, columns, others=_REMARK_COLUMNS))
+    parts = tuple(_parse_issuance_mix_part(row) for row in rows)
+    check_country_rows_once(rows, ["programme", "currency", "tenor", "label"])
     # Refused, not scaled: shares that do not add up are a row that was forgotten.
     total = sum(part.share for part in parts)
     if parts and abs(total - 1) > 1e-9:
@@ -378,6 +411,7 @@ def _parse_issuance_mix_part(row: CountryCsvRow) -> MixPart:
         checked_treasury_share(
             row.country_cell_location(column), row.number_in(column), CountryError
         )
+    check_country_tenor(row, row.number_in("tenor"))
     return MixPart(
         programme=row.text("programme"),
         currency=row.text("currency"),
@@ -412,17 +446,38 @@ def _parse_accounting_entry(
     )
 
 
-def _load_debt_history(path: Path, currency: str) -> tuple[HistoryYear, ...]:
+def _load_debt_history(path: Path, country: CountryFile) -> tuple[HistoryYear, ...]:
     columns = ["fiscal_year", "debt", "gdp", "reserves", "source_id"]
-    return tuple(
-        HistoryYear(
-            fiscal_year=row.text("fiscal_year"),
-            debt=row.money_bn_or_none("debt", currency),
-            gdp=row.money_bn_or_none("gdp", currency),
-            reserves=row.money_bn_or_none("reserves", currency),
-            source=row.text("source_id"),
-        )
-        for row in optional_country_csv_rows(path, columns)
+    rows = list(optional_country_csv_rows(path, columns, others=_REMARK_COLUMNS))
+    check_history_years(rows)
+    history = tuple(_parse_history_year(row, country.currency) for row in rows)
+    before: float | None = None
+    for row, year in zip(rows, history, strict=True):
+        if year.gdp is not None and before is not None:
+            check_gdp_step(row.country_cell_location("gdp"), before, year.gdp)
+        before = year.gdp or before
+        if year.debt is not None:
+            where = row.country_cell_location("debt")
+            check_debt_gdp(where, year.debt, before or country.gdp.before)
+    debts = [(year.debt, place) for place, year in enumerate(history) if year.debt is not None]
+    if debts:
+        debt, place = max(debts)
+        where = rows[place].country_cell_location("debt")
+        check_largest_debt_gdp(where, debt, country.gdp.before)
+    # The last year of the history is that before the path, or one not long before it.
+    if before is not None and history_year(rows[-1]) >= country.first_year - 2:
+        where = rows[-1].country_cell_location("gdp")
+        check_gdp_step(where, country.gdp.before, before)
+    return history
+
+
+def _parse_history_year(row: CountryCsvRow, currency: str) -> HistoryYear:
+    return HistoryYear(
+        fiscal_year=row.text("fiscal_year"),
+        debt=row.money_bn_or_none("debt", currency),
+        gdp=row.money_bn_or_none("gdp", currency),
+        reserves=row.money_bn_or_none("reserves", currency),
+        source=row.text("source_id"),
     )
 
 
