@@ -349,7 +349,14 @@ class TaskSupervisor:
                 self._desk, work, TaskState.WAITING, now=now, why="its process was ended"
             )
             return
-        gone = TaskError(work.title, found=Message("its process was ended twice"))
+        gone = TaskError(
+            work.title,
+            found=Message("its process was ended twice"),
+            remedy=Message(
+                "Start it again; where it ends once more, ask whoever keeps the server whether its "
+                "memory suffices."
+            ),
+        )
         fail_task(self._desk, work, gone, now=now)
 
     def _begin_task(self, work: Task, now: datetime) -> None:
