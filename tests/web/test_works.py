@@ -201,6 +201,8 @@ def test_a_work_whose_process_dies_each_time_is_marked_failed(slow):
         work = find_console_task(desk, work_id)
     assert work.state is TaskState.FAILED
     assert "ended twice" in work.error["found"]
+    assert work.error["remedy"] in work.error["en"]
+    assert "請重新開始" in work.error["zh-Hant"]
     _check_whole(desk, work)
 
 

@@ -27,7 +27,6 @@ from commonwatt.study.doubt import USE
 from commonwatt.study.effect_chart import study_debt_effect_chart
 from commonwatt.study.formulas.extents import day_count_text, gpu_count_text
 from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT, NET_EFFECT_GDP
-from commonwatt.study.rounded import rounded_net_text
 from commonwatt.study.sections.summaries import PageOneSummary
 from commonwatt.study.stages.sites import (
     StudyInputKey,
@@ -165,14 +164,10 @@ def _price_and_debt(summary: PageOneSummary, language: str) -> Message:
         [amount(f"{side}_bn") for side in ("gross_debt_effect", "reserves_effect", NET)]
     )
     return Message(
-        "Building: {capital}, all borrowed. By {year}: gross debt {gross}, reserves {reserves}, "
-        "net {net}. Running cost, rent and user charges left out.",
-        values
-        | {
-            "gross": gross,
-            "reserves": reserves,
-            "net": rounded_net_text(gross, reserves, net, language),
-        },
+        # Each is rounded by itself, so that two of them need not add up to the third.
+        "Building: {capital}, all borrowed. By {year}, rounded: gross debt {gross}, reserves "
+        "{reserves}, net {net}. Running cost, rent and user charges left out.",
+        values | {"gross": gross, "reserves": reserves, "net": net},
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.catalogue.bands import BAND_90
-from commonwatt.catalogue.measures import measure_cell_text
+from commonwatt.catalogue.measures import measure_cell_text, measure_value_text
 from commonwatt.catalogue.shared import (
     GPU_HOUR_COST_P50,
     QUEUE_DELAY_MEAN,
@@ -63,7 +64,7 @@ _ALTERNATIVES_SHOWN = (
     "mean_rtt_ms",
     "carbon_g_per_gpu_hour",
 )
-_BORROWED_SHOWN = ("borrowing_bn", "debt_gdp_share")
+_BORROWED_SHOWN = ("borrowing_bn", *(column.name for column in PLANNED_EFFECTS[3:]))
 
 
 def build_programme_page(context: RequestContext, values: PageValues) -> PageView:
@@ -79,7 +80,6 @@ def build_programme_page(context: RequestContext, values: PageValues) -> PageVie
         charts=_programme_page_charts(context, run),
         tables=_programme_page_tables(context, run),
         notes=[
-            *_debt_bridge_notes(context, run),
             Message(
                 "Every figure leads to the page that explains it; the run at the foot names the "
                 "inputs, with their hashes, and every table."
@@ -206,7 +206,6 @@ def _programme_debt_effect_facts(
                 column,
                 last[column.name],
                 context.language,
-                subject=last["fiscal_year"],
                 note=BAND_90.measure_interval_note(*bounds),
                 extent=extent.debt_note,
                 link=link,
@@ -224,17 +223,6 @@ def _last_year_debt_effect(context: RequestContext, run: Run) -> dict[str, Any] 
     return rows.row(-1, named=True) if rows.height else None
 
 
-def _debt_bridge_notes(context: RequestContext, run: Run) -> list[Message]:
-    """Return the sentence between the planned debt and the median that the chart draws."""
-    from commonwatt.study.sections.funding import debt_level_and_effect_message
-
-    last = _last_year_debt_effect(context, run)
-    if last is None or not context.services.runs.has(run, "funding_fan_with"):
-        return []
-    fan = context.services.runs.frame(run, "funding_fan_with").row(-1, named=True)
-    return [debt_level_and_effect_message(fan, last, context.language)]
-
-
 def _programme_page_charts(context: RequestContext, run: Run) -> list[Chart]:
     # Late: charts load what reads tables, and most requests are answered from what was kept.
     from commonwatt.fleet.usecases.charts import gpu_use_chart
@@ -250,8 +238,29 @@ def _programme_page_charts(context: RequestContext, run: Run) -> list[Chart]:
     if has(run, "alternatives"):
         charts.append(study_alternatives_cost_chart())
     if has(run, "funding_fan_with"):
-        charts.append(debt_with_and_without_need_chart(suffix="_share"))
+        charts.append(
+            replace(
+                debt_with_and_without_need_chart(suffix="_share"),
+                caption=_fan_and_plan_message(context, run),
+            )
+        )
     return charts
+
+
+def _fan_and_plan_message(context: RequestContext, run: Run) -> Message:
+    """Return what is drawn, and why its median is not the planned figure that stands above it."""
+    last = context.services.runs.frame(run, "funding_fan_with").row(-1, named=True)
+    planned = run.headline["debt_with_gdp_share"]
+    return Message(
+        "Medians of the fans of gross debt, and the 90 % interval with the programme. In {year} "
+        "the plan has {planned} and the median of the paths {median}: growth and interest vary "
+        "on the paths, and the plan has one value of each.",
+        {
+            "year": last["fiscal_year"],
+            "planned": measure_value_text(planned, DEBT_GDP_WITH, context.language),
+            "median": measure_value_text(last["q50"], DEBT_GDP_WITH, context.language),
+        },
+    )
 
 
 def _alternatives_table_listings(

@@ -358,8 +358,8 @@ class TaskSupervisor:
             work.title,
             found=Message("its process was ended twice"),
             remedy=Message(
-                "Look whether the machine is short of memory, then start it again; the command "
-                "line runs the same: commonwatt study PROGRAMME.toml"
+                "Start it again; where it ends once more, ask whoever keeps the server whether its "
+                "memory suffices."
             ),
         )
         fail_task(self._desk, work, gone, now=now)

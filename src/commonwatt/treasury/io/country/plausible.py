@@ -24,6 +24,7 @@ _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _FIRST_ROW: Final = 2  # the heading is row 1
 # Over GDP. Japan owes two and a half times its GDP; funds of small oil states hold up to ten.
 _MOST_DEBT: Final = 5.0
+_LEAST_DEBT: Final = 0.002  # the most of any year of a history, where anything was owed
 _MOST_LINE: Final = 1.0
 _MOST_STOCK: Final = 15.0
 _MOST_ELASTICITY: Final = 10.0
@@ -199,6 +200,22 @@ def check_debt_history(history: Sequence[HistoryYear], first_year: int) -> None:
             remedy=Message("Take the row out, or raise first_year."),
         )  # fmt: skip
     _check_history_amounts(history)
+    _check_largest_debt_of_history(history)
+
+
+def _check_largest_debt_of_history(history: Sequence[HistoryYear]) -> None:
+    """Raise where the most that was ever owed is next to nothing, and not nothing."""
+    debts = [
+        (year.debt, row, year.gdp) for row, year in _numbered(history) if year.debt and year.gdp
+    ]
+    debt, row, gdp = max(debts, default=(0.0, 0, 0.0))
+    if debts and debt < _LEAST_DEBT * gdp:
+        raise _amount_error(
+            table_cell_location("history.csv", row, "debt"), debt,
+            Message("at least {least} bn in some year, or 0 in all",
+                    {"least": f"{_LEAST_DEBT * gdp:.4g}"}),
+            lambda value: _LEAST_DEBT * gdp <= value <= _MOST_DEBT * gdp, scales=(1000.0, 1e6),
+        )  # fmt: skip
 
 
 def _check_history_amounts(history: Sequence[HistoryYear]) -> None:
