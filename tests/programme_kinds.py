@@ -15,6 +15,7 @@ from pathlib import Path
 
 from commonwatt.core.shipped import DATA
 from commonwatt.siting.domain.cost_inputs import INPUTS
+from commonwatt.study.programme.ranges import STATED_ELSEWHERE
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.stages.demand import programme_fleet_inputs
 from tests.small_programme import FILE, MAPPING
@@ -200,9 +201,16 @@ def _cells_unknown(document, chance):
 
 
 def _cell_unknown(document, chance):
-    known = chance.choice(INPUTS)
+    known = chance.choice([each for each in INPUTS if each.name not in STATED_ELSEWHERE])
     name = _typed(known.name, chance)
     document["sites"][1]["cells"][name] = {"value": (known.low + known.high) / 2}
+    return f"sites.1.cells.{name}"
+
+
+def _cell_almost_of_another_key(document, chance):
+    # The name that is nearest is one that would be refused, too.
+    name = _typed(chance.choice(sorted(STATED_ELSEWHERE)), chance)
+    document["sites"][1]["cells"][name] = {"times": 1.0}
     return f"sites.1.cells.{name}"
 
 
@@ -894,6 +902,44 @@ def _quota_beyond_all_fleets(document, chance):
     return "tenants.0.quota_gpus"
 
 
+def _quota_beyond_its_sites(document, chance):
+    tenant, quota = chance.choice([(1, 17), (1, 32), (2, 33), (0, 33)])
+    document["tenants"][tenant]["quota_gpus"] = quota
+    if tenant != 2:
+        del document["tenants"][2]["quota_gpus"]
+    return f"tenants.{tenant}.quota_gpus"
+
+
+def _quota_beyond_its_latency(document, chance):
+    document["tenants"][2] |= {"latency": "20 ms", "quota_gpus": chance.randrange(17, 33)}
+    return "tenants.2.quota_gpus"
+
+
+def _quotas_that_add_up_beyond_the_fleet(document, chance):
+    first = chance.randrange(25, 33)
+    document["tenants"][0]["quota_gpus"] = first
+    return "tenants.2.quota_gpus"
+
+
+def _quotas_that_share_one_hall(document, chance):
+    for tenant in document["tenants"][:2]:
+        tenant |= {"sites": ["home"], "quota_gpus": chance.randrange(9, 17)}
+    del document["alternatives"]  # in which the same holds of another tenant
+    return "tenants.1.quota_gpus"
+
+
+def _quota_of_nought(document, chance):
+    place = chance.randrange(3)
+    document["tenants"][place]["quota_gpus"] = 0
+    return f"tenants.{place}.quota_gpus"
+
+
+def _quota_that_an_alternative_leaves_no_room_for(document, chance):
+    document["alternatives"]["home"]["change"] = ["sites.home.nodes=1", "sites.west.nodes=0"]
+    document["tenants"][chance.randrange(2)]["quota_gpus"] = chance.randrange(9, 17)
+    return "alternatives.home.change"
+
+
 def _percent_for_a_cell(document, chance):
     document["sites"][1]["cells"]["tax_share"] = chance.choice(["16.5%", "0.165", ""])
     return "sites.1.cells.tax_share"
@@ -920,6 +966,20 @@ def _range_as_a_table(document, chance):
 def _rent_paid_otherwise(document, chance):
     document["sites"][2]["rent"]["paid"] = chance.choice(["monthly", "Reserved", "", 1])
     return "sites.2.rent.paid"
+
+
+def _power_at_a_rented_site(document, chance):
+    series = {"file": "hours.csv", "column": "mwh"}
+    document["sites"][2]["power_price"] = chance.choice(["60 USD/MWh", "-5 USD/MWh", series])
+    return "sites.2.power_price"
+
+
+def _range_at_a_rented_site(document, chance):
+    key, bounds = chance.choice(
+        [("price_range", ["0 USD/MWh", "60 USD/MWh"]), ("pue_range", [1.1, 1.4])]
+    )
+    document["sites"][2][key] = bounds
+    return f"sites.2.{key}"
 
 
 # Alternatives.
@@ -1047,7 +1107,7 @@ def every_rule_at_once(document, _):
         "sites": ["home", "west", "rented"],
         "origin": "west",
         "latency": "300 ms",
-        "quota_gpus": 0,
+        "quota_gpus": 24,
         "defer_h": 24,
     }
     document["latency"].append({"between": ["rented", "west"], "rtt": "180 ms"})
@@ -1248,7 +1308,7 @@ def texts_in_other_quotes(document, _):
 
 def lists_that_name_nothing(document, _):
     document["demand"]["tenants"] = []
-    document["tenants"][0] |= {"sites": [], "quota_gpus": 0}
+    document["tenants"][0] |= {"sites": []}
     document["alternatives"]["mixed"]["change"] = []
     document["sites"][1]["cells"] = {}
     document["compare"] = []
@@ -1469,10 +1529,15 @@ def a_limit_equal_to_the_round_trip(document, chance):
     del document["alternatives"]  # of which two build nothing in the west
 
 
-def quotas_beyond_the_fleet(document, chance):
-    for tenant in document["tenants"]:
-        tenant["quota_gpus"] = chance.choice([0, 33, 20_000_000])
+def quotas_of_the_whole_fleet(document, chance):
+    # In any order: what one could have anywhere must not take what another has in one hall alone.
+    rules = [{"sites": ["home"], "quota_gpus": 16}, {"quota_gpus": 12},
+             {"sites": ["west", "home"], "quota_gpus": 4}]  # fmt: skip
+    chance.shuffle(rules)
+    for i, rule in enumerate(rules):
+        document["tenants"][i] = {"name": "abc"[i]} | rule
     document["policy"] = {"order": "fair-share", "preemption": chance.choice(["none", "reclaim"])}
+    del document["alternatives"]  # of which two build nothing in the west
 
 
 def parts_of_a_gpu(document, _):

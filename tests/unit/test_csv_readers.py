@@ -5,6 +5,7 @@ import pytest
 
 from commonwatt.audit.io.claims import load_claims
 from commonwatt.clinic.io.patient_table import PatientColumns, read_scored_patients
+from commonwatt.core.errors import TableError
 from commonwatt.core.spreadsheets import frame_as_spreadsheet_csv
 from commonwatt.fleet.io.traces.read import read_trace
 from commonwatt.fleet.usecases.inputs import load_tenant_quotas
@@ -91,3 +92,13 @@ def test_a_table_that_we_wrote_is_read_back_as_it_was(tmp_path, case, marked):
     # The same table, of a writer that leaves formulas as they are.
     path.write_bytes(frame.write_csv().encode())
     assert read(path) == wanted
+
+
+def test_a_tenant_with_two_quotas_is_refused_and_one_with_one_is_not(tmp_path):
+    path = tmp_path / "quotas.csv"
+    frame = pl.DataFrame({"tenant": NAMES[4:6], "gpus": [2.0, 3.0]})
+    path.write_bytes(frame_as_spreadsheet_csv(frame))
+    assert _quotas(path) == {NAMES[4]: 2.0, NAMES[5]: 3.0}
+    pl.DataFrame({"tenant": [NAMES[4]] * 2, "gpus": [2.0, 3.0]}).write_csv(path)
+    with pytest.raises(TableError, match="row 3, column tenant: .* twice"):
+        _quotas(path)

@@ -8,7 +8,9 @@ from html import unescape
 import polars as pl
 import pytest
 
+from commonwatt.catalogue.measures import measure_label_text, measure_value_text
 from commonwatt.siting.domain.cost_inputs import INPUTS
+from commonwatt.study.measures import DEBT_GDP_LAST, PLANNED_EFFECTS
 from commonwatt.web.roles import ConsoleRole
 from tests.web.console import HTML, running
 from tests.web.sample import HARBOUR, sample_store
@@ -39,11 +41,35 @@ def test_use_speaks_of_the_slice_and_capital_of_the_whole_programme(viewer):
     facts = {f["label"]: f["extent"] for f in viewer.get("/programme.json").json()["facts"]}
     assert f"slice of {SLICE} GPUs, 10.0 days" in facts["Utilisation"]
     assert f"whole programme, {WHOLE} GPUs" in facts["To be borrowed"]
-    assert WHOLE in facts["Debt over GDP, last year"]
-    assert "2035-36" in facts["Debt over GDP, last year"]
+    assert WHOLE in facts["Debt over GDP with the programme"]
+    assert "without the programme" in facts["Debt over GDP without the programme"]
+    assert "2035-36" in facts["Debt over GDP with the programme"]
     energy = {f["label"]: f["extent"] for f in viewer.get("/fleet.json").json()["facts"]}
     # Energy is drawn until the last job ends, and not only while jobs arrive.
     assert f"slice of {SLICE} GPUs, 18.3 days" in energy["Energy, overhead included"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_gross_debt_reserves_and_net_stand_side_by_side_as_on_page_one(viewer, language):
+    page = viewer.get(f"/programme.json?lang={language}").json()
+    facts = {fact["label"]: fact["value"] for fact in page["facts"]}
+    effects = pl.read_parquet(HARBOUR / "funding_effect.parquet")
+    last = effects.filter(pl.col("variant") == "programme").row(-1, named=True)
+    for column in PLANNED_EFFECTS[3:]:
+        text = measure_value_text(last[column.name], column, language)
+        assert facts[measure_label_text(column, language)] == text
+        assert column.name in viewer.get("/programme/tables/alternatives.json").json()["data"][0]
+
+
+def test_the_chart_of_debt_bridges_its_median_and_the_planned_figure(viewer):
+    shown = unescape(viewer.get("/programme", headers=HTML).text)
+    fan = pl.read_parquet(HARBOUR / "funding_fan_with.parquet").row(-1, named=True)
+    planned = pl.read_parquet(HARBOUR / "funding_years.parquet").row(-1, named=True)
+    values = [
+        measure_value_text(share, DEBT_GDP_LAST)
+        for share in (planned["debt_with_gdp_share"], fan["q50"])
+    ]
+    assert "the plan has {} and the median of the paths {}:".format(*values) in shown
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -12,12 +12,13 @@ from commonwatt.study.programme.reader import find_programme
 from commonwatt.study.programme.submitted import (
     LARGEST_BYTES,
     find_submitted_programme,
+    removed_submitted_programme,
     submit_programme,
     submitted_programme_of_inputs,
     submitted_programmes,
 )
 from commonwatt.web.roles import ACTION_ROLES, ConsoleAction, ConsoleRole
-from commonwatt.web.tasks.kinds import KINDS
+from commonwatt.web.tasks.kinds import KINDS, submitted_programmes_folder
 from commonwatt.web.tasks.supervisor import find_console_task, list_newest_tasks
 from tests.small_programme import small_programme
 from tests.web.console import HTML, running
@@ -417,3 +418,92 @@ def test_a_title_of_any_length_and_sign_is_shown_as_it_is(console, small):
         assert "<b>&amp;" not in page.text
         for address in ("runs", "programmes"):
             assert visitor.get(f"/{address}", headers=HTML).status_code == 200
+
+
+def _hand_in(visitor, small, name):
+    text, files = small
+    folder = {"name": name}
+    key = _upload(visitor, text, files, folder).headers["location"]
+    return re.search(rf"{name}%40([0-9a-f]{{16}})", key)[0].replace("%40", "@")
+
+
+def test_a_programme_of_ones_own_is_deleted_with_an_entry_and_its_runs_stay(console, small):
+    store = console.desk.settings.store
+    runs = RunStore(store)
+    with console.visitor(ConsoleRole.PLANNER) as visitor:
+        key = _hand_in(visitor, small, "going")
+        given = {"programme": key, "what_if": "", "language": "en"}
+        run_id = KINDS["study"].run(store, given, lambda _: None)
+        page = visitor.get(f"/programmes?added={key}", headers=HTML).text
+        assert f'action="/programmes/{key.replace("@", "%40")}/delete"' in page
+        answer = visitor.post(f"/programmes/{key}/delete", data={"confirm": key}, headers=HTML)
+        assert answer.status_code == 303
+        assert key not in visitor.get("/programmes", headers=HTML).text
+        assert visitor.get(f"/programmes/{key}/file").status_code == 404
+        assert visitor.get(f"/programme?run={run_id}", headers=HTML).status_code == 200
+        assert visitor.get(f"/fleet?run={run_id}", headers=HTML).status_code == 200
+        again = visitor.post(f"/programmes/{key}/delete", data={"confirm": key})
+        assert again.status_code in (404, 422), again.text
+        # What was deleted can be handed in anew, under the same key.
+        assert _hand_in(visitor, small, "going") == key
+    assert runs.get(run_id).headline["jobs"] == 60
+    *_, entry, _ = console.desk.ledger.entries(subject=f"programme/{key}")
+    assert entry.kind == "console.programme-deleted"
+    assert entry.body["by"] == "planner"
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+@pytest.mark.parametrize("confirm", ["", "yes", "going@0123456789abcdef"])
+def test_nothing_is_deleted_without_its_own_key_as_confirmation(console, small, confirm, language):
+    with console.visitor(ConsoleRole.PLANNER) as visitor:
+        key = _hand_in(visitor, small, "stays")
+        visitor.headers["accept-language"] = language
+        answer = visitor.post(f"/programmes/{key}/delete", data={"confirm": confirm})
+        assert answer.status_code == 422
+        assert key in answer.text
+        assert key in visitor.get("/programmes.json").json()["data"]["own"]
+
+
+def test_a_shipped_programme_is_not_deleted_and_nobody_without_the_role_deletes(console, small):
+    with console.visitor(ConsoleRole.PLANNER) as visitor:
+        key = _hand_in(visitor, small, "stays")
+        answer = visitor.post("/programmes/harbour/delete", data={"confirm": "harbour"})
+        assert answer.status_code == 422
+        assert "comes with Commonwatt" in answer.text
+    with console.visitor(ConsoleRole.VIEWER) as visitor:
+        answer = visitor.post(f"/programmes/{key}/delete", data={"confirm": key})
+        assert answer.status_code == 403
+        assert "/delete" not in visitor.get(f"/programmes?added={key}", headers=HTML).text
+    assert find_submitted_programme(submitted_programmes_folder(console.desk.settings.store), key)
+
+
+def test_a_programme_of_which_a_run_is_under_way_is_not_deleted(console, small):
+    with console.visitor(ConsoleRole.PLANNER) as visitor:
+        key = _hand_in(visitor, small, "busy")
+        work = visitor.post("/works/study", json={"programme": key}).json()
+        answer = visitor.post(f"/programmes/{key}/delete", data={"confirm": key})
+        assert answer.status_code == 422
+        assert "under way" in answer.text
+        visitor.post(f"/works/{work['work_id']}/stop")
+        assert visitor.post(f"/programmes/{key}/delete", data={"confirm": key}).is_success
+
+
+def test_what_fails_inside_leaves_the_programme_as_it_was(small, tmp_path):
+    text, files = small
+    kept = submit_programme(tmp_path / "kept", "mine", text.encode(), files)
+    seen = []
+
+    def fail_inside():
+        with removed_submitted_programme(tmp_path / "kept", kept.key):
+            seen.append(submitted_programmes(tmp_path / "kept"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_inside()
+    assert seen == [[]]
+    assert submitted_programmes(tmp_path / "kept") == [kept]
+    with removed_submitted_programme(tmp_path / "kept", kept.key):
+        pass
+    assert list((tmp_path / "kept").iterdir()) == []
+    with pytest.raises(ProgrammeError), removed_submitted_programme(tmp_path / "kept", "../x"):
+        pass

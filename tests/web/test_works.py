@@ -2,27 +2,35 @@
 
 import errno
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 
 import pytest
 
+from commonwatt.core.errors import ProgrammeError
+from commonwatt.core.messages import Message
 from commonwatt.ledger.verify import verify_ledger
 from commonwatt.processes.identity import parse_process_identity
 from commonwatt.runs import RunStore
 from commonwatt.runs.check import run_store_faults
 from commonwatt.web.errors import TaskError
 from commonwatt.web.roles import ConsoleRole
+from commonwatt.web.tasks import worker
+from commonwatt.web.tasks.kinds import KINDS
 from commonwatt.web.tasks.supervisor import (
     MOST_ATTEMPTS,
     TaskState,
     find_console_task,
     list_newest_tasks,
+    move_task_to_state,
     start_task,
     stop_task,
     task_messages,
@@ -193,6 +201,8 @@ def test_a_work_whose_process_dies_each_time_is_marked_failed(slow):
         work = find_console_task(desk, work_id)
     assert work.state is TaskState.FAILED
     assert "ended twice" in work.error["found"]
+    assert work.error["remedy"] in work.error["en"]
+    assert "請重新開始" in work.error["zh-Hant"]
     _check_whole(desk, work)
 
 
@@ -300,3 +310,57 @@ def test_a_stop_signals_nobody_who_bears_the_number_by_now(slow):
     bystander.kill()
     bystander.wait()
     assert find_console_task(desk, work_id).state is TaskState.STOPPED
+
+
+SENTENCE = Message("Costing a GPU-hour at each site")
+FAILURES = {
+    "refused": (
+        ProgrammeError("small.toml, sites.0.pue", found="9", wanted=Message("at most {most}",
+                       {"most": "3"}), remedy=Message("Take the line out.")),
+        ["small.toml, sites.0.pue", "9", "3"],
+    ),
+    "refused-without-remedy": (
+        ProgrammeError("small.toml, sites.0.pue", found="9"), ["small.toml, sites.0.pue", "9"],
+    ),
+    "fault-of-ours": (KeyError("q05"), ["Harbour"]),
+    "machine": (OSError(errno.ENOSPC, "No space left on device", "/x"), ["/x"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_a_failed_work_says_what_failed_where_and_what_to_do_and_is_no_study(
+    console, monkeypatch, kind, language
+):
+    failure, named = FAILURES[kind]
+
+    def fail(store, given, report_progress):
+        report_progress(SENTENCE)
+        raise failure
+
+    desk = console.desk
+    monkeypatch.setitem(KINDS, "study", replace(KINDS["study"], run=fail))
+    before = desk.runs.ids()
+    work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
+    waiting = find_console_task(desk, work_id)
+    move_task_to_state(desk, waiting, TaskState.RUNNING, now=_now())
+    worker._run_console_task(desk, find_console_task(desk, work_id))
+    with console.visitor(ConsoleRole.PLANNER) as visitor:
+        page = visitor.get(f"/works/{work_id}?lang={language}", headers={"accept": "text/html"})
+        state = visitor.get(f"/works/{work_id}/state").json()
+        studies = visitor.get("/runs", headers={"accept": "text/html"}).text
+    (alert,) = re.findall(r'<div role="alert">.*?</div>', page.text, re.DOTALL)
+    text = unescape(re.sub(r"<[^>]+>", " ", alert))
+    for words in (*named, SENTENCE.translate(language)):
+        assert words in text, text
+    assert not re.search(r"Traceback|KeyError|OSError|exit code|\bq05\b", text)
+    assert bool(re.search(r"[\u4e00-\u9fff]", text)) == (language == "zh-Hant")
+    # A remedy of its own, or that of the page.
+    remedies = [str(getattr(failure, "remedy", "")), find_console_task(desk, work_id).error.get(
+        "remedy", ""), "Mend what stands there"]  # fmt: skip
+    if language == "en":
+        assert any(remedy and remedy.rstrip(".") in text for remedy in remedies)
+    assert state["state"] == "failed"
+    assert state["run_id"] == ""
+    assert desk.runs.ids() == before
+    assert f"/runs?run={work_id}" not in studies

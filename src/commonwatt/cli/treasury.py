@@ -321,7 +321,7 @@ def _centre_finance_terminal_text(answer: dict[str, Any], language: str) -> str:
     ]
     if "sovereign" in answer:
         need = f"need_{currency.lower()}_bn"
-        debt = ("debt_without_gdp_share", "debt_with_gdp_share")
+        debt = ("debt_with_gdp_share", "debt_without_gdp_share")
         years = FUNDING_YEARS.in_currency(currency)
         names = ("fiscal_year", need, *debt)
         parts.append(

@@ -68,6 +68,7 @@ from commonwatt.study.front import study_extents, study_page_one_summary
 from commonwatt.study.labels import localise_programme_labels, localise_study_table_labels
 from commonwatt.study.measures import checked_study_table
 from commonwatt.study.programme.reader import Programme, load_programme
+from commonwatt.study.programme.without_effect import programme_keys_without_effect
 from commonwatt.study.result import StudyResult, compute_study, study_headline_figures, study_tables
 from commonwatt.study.sections.glossary import study_glossary
 from commonwatt.study.sections.stage import (
@@ -232,8 +233,19 @@ class _StudyFindings:
         return study_tables(self.result) | more | effects
 
     def quoted_figures(self) -> QuotedFigures:
-        warnings = self.result.base_case.fleet.data["warnings"]
-        return QuotedFigures(facts=self.facts, warnings=warnings)
+        return QuotedFigures(facts=self.facts, warnings=_study_warnings(self.result))
+
+
+def _study_warnings(result: StudyResult) -> list[dict[str, Any]]:
+    """Return text and values of what a reader must know of a study before its figures."""
+    base = result.base_case
+    return [
+        *base.fleet.data["warnings"],
+        *(
+            {"text": message.text, "values": message.values}
+            for message in programme_keys_without_effect(base.programme)
+        ),
+    ]
 
 
 def _compute_study_findings(
@@ -242,7 +254,7 @@ def _compute_study_findings(
     stages: StageStore,
     report_progress: ReportProgress,
 ) -> _StudyFindings:
-    for note in drawn.base_case.fleet.data["warnings"]:
+    for note in _study_warnings(drawn):
         report_progress(Message(note["text"], note["values"]))
     # The figures of the alternatives stand beside those of the programme; without its costs there
     # is nothing to set them against.
@@ -421,7 +433,13 @@ def _fleet_section_figures(
     summary = FleetSummary(
         policy=fleet.data["policy"],
         figures=figures,
-        notes=fleet.data["notes"][study_report.language],
+        notes=[
+            *fleet.data["notes"][study_report.language],
+            *(
+                message.translate(study_report.language)
+                for message in programme_keys_without_effect(study_report.programme)
+            ),
+        ],
         extent=study_extents(study_report.programme, fleet, [figures.gpus], "").arrivals,
     )
     tables = study_tables(drawn)

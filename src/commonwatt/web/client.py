@@ -140,6 +140,7 @@ class ConsoleClient:
         "works": ("GET", "/works"),
         "start": ("POST", "/works/{work}"),
         "add_programme": ("POST", "/programmes"),
+        "delete_programme": ("POST", "/programmes/{key}/delete"),
         "work": ("GET", "/works/{work_id}/state"),
         "feed": ("GET", "/works/{work_id}/feed"),
         "stop": ("POST", "/works/{work_id}/stop"),
@@ -262,6 +263,15 @@ class ConsoleClient:
         body = {"name": name, "text": text}
         answer = self._response_of_console_route("add_programme", body=body).json()
         return str(answer["programme"])
+
+    def delete_programme(self, key: str) -> None:
+        """Delete a programme that was handed in; its runs stay.
+
+        Raises:
+            ForbiddenError: The token's account may not start runs.
+            ParameterError: It comes with Commonwatt, or a run of it is under way.
+        """
+        self._response_of_console_route("delete_programme", key=key, body={"confirm": key})
 
     def task(self, task_id: str) -> TaskData:
         """Return a work as it stands."""

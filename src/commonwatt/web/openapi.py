@@ -91,7 +91,7 @@ class PublicStudyData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddedProgrammeData:
-    """The key under which a programme that was handed in is started."""
+    """The key of a programme that was handed in, under which it is started or was deleted."""
 
     programme: str
 

@@ -152,6 +152,14 @@ def load_tenant_quotas(path: Path, workload: Workload) -> dict[str, float]:
     quotas: dict[str, float] = {}
     for row, (tenant, gpus) in enumerate(frame.select("tenant", "gpus").iter_rows(), start=2):
         _check_simulated_tenant_quota(path, row, tenant, gpus, workload)
+        # Of two quotas the last would count, and nobody would learn of the first.
+        if tenant in quotas:
+            raise TableError(
+                table_cell_location(str(path), row, "tenant"),
+                found=Message("{name} twice", {"name": repr(tenant[:40])}),
+                wanted=Message("each row once"),
+                remedy=Message("Take one of the two rows out."),
+            )
         quotas[tenant] = float(gpus)
     return quotas
 

@@ -39,7 +39,7 @@ def programme_funding_faults(
 def _country_document(country_files: Sequence[InputFile]) -> dict[str, Any]:
     file = next((each.path for each in country_files if each.path.name == "country.toml"), None)
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8")) if file else {}
+        return tomllib.loads(file.read_text(encoding="utf-8-sig")) if file else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError):
         return {}
 

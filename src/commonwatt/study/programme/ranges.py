@@ -21,7 +21,7 @@ _MOST_CORES, _MOST_NODE_GIB, _MOST_GPU_GIB = 4096, 65_536, 4096
 _PUE: Final = (1.0, 3.0)
 # The bill and the schedule read these off the programme, and so must the cost: a cell of its own
 # would give one report two prices, two PUEs or two uses.
-_STATED_ELSEWHERE: Final = {
+STATED_ELSEWHERE: Final = {
     "tariff_usd_per_kwh": ("power_price", "power_price and price_range"),
     "pue_ratio": ("pue", "pue and pue_range"),
     "utilisation_share": ("", ""),
@@ -44,7 +44,7 @@ def programme_range_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
             if name in NAMES
             for fault in (
                 _contradicting_cell_faults(f"sites.{i}.cells.{name}", name)
-                if name in _STATED_ELSEWHERE
+                if name in STATED_ELSEWHERE
                 else (
                     *_cell_faults(f"sites.{i}.cells.{name}", name, cell),
                     *_library_factor_faults(f"sites.{i}.cells.{name}", name, site, cell),
@@ -70,16 +70,6 @@ def _whole_file_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
             wanted=Message("at most {count}", {"count": f"{_MOST_GPUS:,}"}),
             remedy=Message("Write scale of at most {most}.", {"most": f"{_MOST_GPUS // gpus}"}),
         )
-    for i, tenant in enumerate(file.tenants):
-        if (tenant.quota_gpus or 0) > _MOST_GPUS:
-            yield ProgrammeFault(
-                where=f"tenants.{i}.quota_gpus",
-                found=Message("{count} GPUs in all", {"count": f"{tenant.quota_gpus:,}"}),
-                wanted=Message("at most {count}", {"count": f"{_MOST_GPUS:,}"}),
-                remedy=Message(
-                    "Write for example {example}.", {"example": str(min(gpus, _MOST_GPUS) or 1)}
-                ),
-            )
     if len(file.alternatives) == 1:
         name = next(iter(file.alternatives))
         yield ProgrammeFault(
@@ -260,6 +250,7 @@ def _rent_faults(where: str, site: SitePart) -> Iterator[ProgrammeFault]:
             wanted=Message("rent or cells, not both"),
             remedy=Message("Take the cells out; the rent holds every cost."),
         )
+    yield from _power_beside_rent_faults(where, site)
     low, high = site.rent.low_and_high_price()
     for key, bound in (("low", low), ("high", high)):
         if (bound > site.rent.price) if key == "low" else (bound < site.rent.price):
@@ -281,9 +272,33 @@ def _rent_faults(where: str, site: SitePart) -> Iterator[ProgrammeFault]:
             )
 
 
+def _power_beside_rent_faults(where: str, site: SitePart) -> Iterator[ProgrammeFault]:
+    """Yield the fault of each key of a rented site that would move nothing, or be paid twice.
+
+    The rent holds the power: its price there would stand in the bill a second time, and ranges
+    are read by the cost of what is built alone. PUE and carbon stay, which energy and emissions
+    read.
+    """
+    for key in ("price_range", "pue_range"):
+        if getattr(site, key) is not None:
+            yield ProgrammeFault(
+                where=f"{where}.{key}",
+                found=Message("a range at a site that is rented, where nothing reads it"),
+                wanted=Message("low and high of the rent, which holds power and cooling"),
+                remedy=Message("Take {key} out; write low and high in rent.", {"key": key}),
+            )
+    if site.power_price != 0:
+        yield ProgrammeFault(
+            where=f"{where}.power_price",
+            found=Message("a price of power at a site that is rented"),
+            wanted=Message("the rent alone, which holds the power"),
+            remedy=Message('Write power_price = "{price}".', {"price": "0 USD/kWh"}),
+        )
+
+
 def _contradicting_cell_faults(where: str, name: str) -> Iterator[ProgrammeFault]:
     """Yield the fault of a cell that says what the site or its run says already."""
-    key, keys = _STATED_ELSEWHERE[name]
+    key, keys = STATED_ELSEWHERE[name]
     if not key:
         yield ProgrammeFault(
             where=where,

@@ -41,6 +41,7 @@ from commonwatt.study.programme.faults import (
 )
 from commonwatt.study.programme.funding import programme_funding_faults
 from commonwatt.study.programme.localised import LocalisedText
+from commonwatt.study.programme.quotas import programme_quota_faults
 from commonwatt.study.programme.ranges import programme_range_faults
 from commonwatt.study.programme.references import programme_reference_faults
 from commonwatt.study.programme.schema import (
@@ -500,6 +501,8 @@ def _checked_programme_file(path: Path, text: str, changes: tuple[str, ...]) -> 
     _raise_programme_faults(
         path, [*programme_range_faults(file), *programme_reference_faults(file)]
     )
+    # Asked of names and limits that are known to be right.
+    _raise_programme_faults(path, programme_quota_faults(file))
     return file
 
 

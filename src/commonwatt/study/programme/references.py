@@ -13,6 +13,7 @@ from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.io.cells import cost_library_site_names
 from commonwatt.study.programme.faults import ProgrammeFault, closest_name_remedy
 from commonwatt.study.programme.localised import LocalisedText
+from commonwatt.study.programme.ranges import STATED_ELSEWHERE
 from commonwatt.study.programme.regions import (
     COUNTRY_CODES,
     country_of_region,
@@ -239,7 +240,10 @@ def _unknown_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     """Yield a fault for each name that the program itself would have to know."""
     for use in _library_name_uses(file):
         if use.name not in use.known:
-            yield unknown_name_fault(use.where, use.name, use.known)
+            # What the site states by a key of its own is known and no cell: to offer it would be
+            # to offer the next refusal.
+            offered = [name for name in use.known if name not in STATED_ELSEWHERE]
+            yield unknown_name_fault(use.where, use.name, offered)
 
 
 def _library_name_uses(file: ProgrammeFile) -> Iterator[_NameUse]:

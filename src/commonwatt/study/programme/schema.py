@@ -238,7 +238,8 @@ class TenantPart(ProgrammeSection):
 
     name: TenantName = Field(description="As the trace spells it.")
     label: Text | None = Field(None, description="As the report shows it.")
-    quota_gpus: int | None = Field(None, ge=0, description="GPUs it may always have.")
+    # A quota of nought would promise nothing; who has none runs on what is idle.
+    quota_gpus: int | None = Field(None, ge=1, description="GPUs it may always have.")
     sites: list[SiteName] = Field(
         default_factory=list[str], description="Sites its data may go to; none named: all."
     )

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+import secrets
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -120,14 +122,7 @@ def find_submitted_programme(folder: Path, key: str) -> SubmittedProgramme:
     Raises:
         ProgrammeError: There is none of that key, or its files were changed since.
     """
-    path = folder / key
-    # The form first: a key comes from a browser and must not become a path to anywhere.
-    if not _KEY.fullmatch(key) or not path.is_dir():
-        raise ProgrammeError(
-            key[:60],
-            found=Message("no such programme"),
-            wanted=Message("a programme of the list"),
-        )
+    path = _submitted_programme_folder(folder, key)
     files = {each.name: each.read_bytes() for each in path.iterdir()}
     if _files_digest(files) != key.partition("@")[2]:
         raise ProgrammeError(
@@ -136,6 +131,51 @@ def find_submitted_programme(folder: Path, key: str) -> SubmittedProgramme:
             remedy=Message("Hand the programme in again."),
         )
     return _submitted_programme_in_folder(path)
+
+
+@contextmanager
+def removed_submitted_programme(folder: Path, key: str) -> Generator[None]:
+    """Take a programme that was handed in off the list; it comes back where what is inside fails.
+
+    Runs that were made of it stay as they are: each holds what it needs. A programme whose files
+    were changed since can be taken off, too.
+
+    Args:
+        folder: Where programmes are kept.
+        key: The programme.
+
+    Raises:
+        ProgrammeError: There is none of that key.
+    """
+    path = _submitted_programme_folder(folder, key)
+    # A name that is no key, so that no list shows it while it goes.
+    leaving = folder / f".removed-{secrets.token_hex(8)}"
+    try:
+        path.rename(leaving)
+    except FileNotFoundError:  # somebody else was quicker
+        raise _no_such_programme_error(key) from None
+    try:
+        yield
+    except BaseException:
+        leaving.rename(path)
+        raise
+    shutil.rmtree(leaving)
+
+
+def _submitted_programme_folder(folder: Path, key: str) -> Path:
+    path = folder / key
+    # The form first: a key comes from a browser and must not become a path to anywhere.
+    if not _KEY.fullmatch(key) or not path.is_dir():
+        raise _no_such_programme_error(key)
+    return path
+
+
+def _no_such_programme_error(key: str) -> ProgrammeError:
+    return ProgrammeError(
+        key[:60],
+        found=Message("no such programme"),
+        wanted=Message("a programme of the list"),
+    )
 
 
 def submitted_programme_of_inputs(

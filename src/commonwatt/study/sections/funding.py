@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -28,12 +29,10 @@ from commonwatt.study.measures import (
     FUNDING_EFFECT,
     FUNDING_FAN_WITH,
     FUNDING_YEARS,
-    GROSS_EFFECT_GDP,
     NEED,
-    NET_EFFECT_GDP,
     PLANNED_EFFECTS,
-    RESERVES_EFFECT_GDP,
 )
+from commonwatt.study.rounded import rounded_net_text
 from commonwatt.treasury.usecases.charts import (
     debt_with_and_without_need_chart,
     debt_with_and_without_need_frame,
@@ -92,27 +91,41 @@ def _programme_capital_and_debt_lede(answer: Answer, language: str) -> str:
         "is {with} % of GDP with the programme and {without} % without it.",
         values,
     )
-    # Level and effect are set apart in one sentence: planned, median and band of the level lie
-    # further from one another than the whole effect is large.
-    bridge = Message(
+    bridge = debt_level_and_effect_message(
+        answer["fan_with"][-1], answer["effect"]["last"], language
+    )
+    return f"{levels.translate(language)} {bridge.translate(language)}"
+
+
+def debt_level_and_effect_message(
+    fan_last: Mapping[str, Any], effect_last: Mapping[str, Any], language: str
+) -> Message:
+    """Return how uncertain the debt itself is, and what the programme changes of it.
+
+    Level and effect are set apart in one text: planned, median and band of the level lie further
+    from one another than the whole effect is large.
+
+    Args:
+        fan_last: Quantiles of gross debt over GDP with the programme, of the last year.
+        effect_last: What the programme changes, of the same year.
+        language: The reader's language.
+    """
+    gross, reserves, net = (
+        measure_value_text(effect_last[form.name], form, language) for form in PLANNED_EFFECTS[3:]
+    )
+    return Message(
         "Over the stochastic paths the median with it is {median} % (90 %: {low} to {high}), as "
         "growth and interest vary; that is the uncertainty of the debt itself. The programme "
         "changes gross debt by {gross}, reserves by {reserves} and debt less reserves by {net}.",
         {
-            "median": f"{100 * answer['fan_with'][-1]['q50']:.2f}",
-            "low": f"{100 * answer['fan_with'][-1]['q05']:.2f}",
-            "high": f"{100 * answer['fan_with'][-1]['q95']:.2f}",
-        }
-        | {
-            side: measure_value_text(answer["effect"]["last"][f"{key}_gdp_share"], form, language)
-            for side, key, form in (
-                ("gross", "gross_debt_effect", GROSS_EFFECT_GDP),
-                ("reserves", "reserves_effect", RESERVES_EFFECT_GDP),
-                ("net", "net_debt_effect", NET_EFFECT_GDP),
-            )
+            "median": f"{100 * fan_last['q50']:.2f}",
+            "low": f"{100 * fan_last['q05']:.2f}",
+            "high": f"{100 * fan_last['q95']:.2f}",
+            "gross": gross,
+            "reserves": reserves,
+            "net": rounded_net_text(gross, reserves, net, language),
         },
     )
-    return f"{levels.translate(language)} {bridge.translate(language)}"
 
 
 def _study_funding_facts(answer: Answer, language: str) -> list[ReportFact]:
@@ -255,10 +268,20 @@ def _study_debt_effect_table(answer: Answer, language: str) -> ReportTable:
 
 
 def _study_debt_by_year_table(answer: Answer, language: str) -> ReportTable:
+    money = f"{answer['currency'].lower()}_bn"
     return report_table_of_rows(
         FUNDING_YEARS.in_currency(answer["currency"]),
         answer["years"],
         language,
         title=Message("Year by year"),
+        # As everywhere: with the programme first, so that the difference is first less second.
+        columns=(
+            "fiscal_year",
+            f"need_{money}",
+            f"debt_with_{money}",
+            f"debt_without_{money}",
+            "debt_with_gdp_share",
+            "debt_without_gdp_share",
+        ),
         currency=answer["currency"],
     )

@@ -164,8 +164,9 @@ def _price_and_debt(summary: PageOneSummary, language: str) -> Message:
         [amount(f"{side}_bn") for side in ("gross_debt_effect", "reserves_effect", NET)]
     )
     return Message(
-        "Building: {capital}, all borrowed. By {year}: gross debt {gross}, reserves {reserves}, "
-        "net {net}. Running cost, rent and user charges left out.",
+        # Each is rounded by itself, so that two of them need not add up to the third.
+        "Building: {capital}, all borrowed. By {year}, rounded: gross debt {gross}, reserves "
+        "{reserves}, net {net}. Running cost, rent and user charges left out.",
         values | {"gross": gross, "reserves": reserves, "net": net},
     )
 

@@ -30,6 +30,7 @@ from commonwatt.fleet.usecases.simulate import FleetRun, simulated_jobs_table
 from commonwatt.runs import Stage, StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import PolicyPart
+from commonwatt.study.programme.without_effect import run_keys_without_effect
 from commonwatt.study.stages.basis import study_fleet_run_basis_tables
 from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
 from commonwatt.study.stages.schedule import (
@@ -150,7 +151,12 @@ def programme_fleet_warnings(programme: Programme, run: FleetRun) -> list[Messag
         )
     ]
     own = at_once if submit_ms[0] == submit_ms[-1] else []
-    return own + programme_tenant_without_jobs_warnings(programme, run)
+    is_placed = study_tenant_gpus_by_hour(run).shape[1] > 0
+    return [
+        *own,
+        *programme_tenant_without_jobs_warnings(programme, run),
+        *run_keys_without_effect(programme, run.inputs.workload, is_placed=is_placed),
+    ]
 
 
 def programme_tenant_without_jobs_warnings(programme: Programme, run: FleetRun) -> list[Message]:

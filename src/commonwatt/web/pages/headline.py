@@ -133,6 +133,12 @@ class StudyExtent:
         return Message("whole government with the whole programme, {gpus} GPUs, end of {year}",
                        values)  # fmt: skip
 
+    @property
+    def debt_without_note(self) -> Message:
+        """The extent of the debt that stands without the programme: the whole government."""
+        return Message("whole government without the programme, end of {year}",
+                       {"year": self.last_year})  # fmt: skip
+
     def note_of(self, key: str) -> Message:
         """Return the extent of the headline's figure under `key`."""
         name = key.partition(".")[0]
@@ -141,7 +147,7 @@ class StudyExtent:
         if name.startswith("capital_"):
             return self.capital_note
         if name in _WHOLE:
-            return self.debt_note
+            return self.debt_without_note if name == "debt_without_gdp_share" else self.debt_note
         if name in _PLACED:
             return self.week_note
         if name in {"alternative_cheapest", "alternative_cheaper_share"}:

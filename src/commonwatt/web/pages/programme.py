@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from commonwatt.catalogue.bands import BAND_90
+from commonwatt.catalogue.measures import measure_cell_text, measure_value_text
 from commonwatt.catalogue.shared import (
     GPU_HOUR_COST_P50,
     QUEUE_DELAY_MEAN,
@@ -16,8 +19,11 @@ from commonwatt.study.measures import (
     ALTERNATIVES,
     ALTERNATIVES_BREAK_EVEN,
     BORROWING,
-    DEBT_GDP_LAST,
+    DEBT_GDP_WITH,
+    DEBT_GDP_WITHOUT,
+    PLANNED_EFFECTS,
 )
+from commonwatt.study.tables import PROGRAMME
 from commonwatt.web.page_view import (
     HeadlineFact,
     PageView,
@@ -58,7 +64,7 @@ _ALTERNATIVES_SHOWN = (
     "mean_rtt_ms",
     "carbon_g_per_gpu_hour",
 )
-_BORROWED_SHOWN = ("borrowing_bn", "debt_gdp_share")
+_BORROWED_SHOWN = ("borrowing_bn", *(column.name for column in PLANNED_EFFECTS[3:]))
 
 
 def build_programme_page(context: RequestContext, values: PageValues) -> PageView:
@@ -77,7 +83,7 @@ def build_programme_page(context: RequestContext, values: PageValues) -> PageVie
             Message(
                 "Every figure leads to the page that explains it; the run at the foot names the "
                 "inputs, with their hashes, and every table."
-            )
+            ),
         ],
         sources=[run.run_id],
         data={"title": run.title, "headline": run.headline},
@@ -148,8 +154,7 @@ def _programme_debt_facts(
         return []
     # No link where it would only lead to a refusal.
     link = "/treasury" if context.can(ConsoleAction.SEE_TREASURY) else ""
-    added = head["debt_with_gdp_share"] - head["debt_without_gdp_share"]
-    return [
+    facts = [
         page_headline_fact_of_figure(
             BORROWING,
             head[f"capital_{currency.lower()}_bn"],
@@ -157,17 +162,65 @@ def _programme_debt_facts(
             extent=extent.capital_note,
             link=link,
             currency=currency,
-        ),
-        page_headline_fact_of_figure(
-            DEBT_GDP_LAST,
-            head["debt_with_gdp_share"],
-            context.language,
-            extent=extent.debt_note,
-            # In points of GDP and with its sign: "0.3 %" could be read as a share of the debt.
-            note=Message("{points} points from the programme", {"points": f"{added * 100:+.2f}"}),
-            link=link,
-        ),
+        )
     ]
+    # In one order on every page: with the programme, then without it.
+    levels = (
+        ("debt_with_gdp_share", DEBT_GDP_WITH),
+        ("debt_without_gdp_share", DEBT_GDP_WITHOUT),
+    )
+    facts += [
+        page_headline_fact_of_figure(
+            form,
+            head[key],
+            context.language,
+            extent=extent.note_of(key),
+            note=Message("planned path"),
+            link=link,
+        )
+        for key, form in levels
+    ]
+    return [*facts, *_programme_debt_effect_facts(context, run, extent, link)]
+
+
+def _programme_debt_effect_facts(
+    context: RequestContext, run: Run, extent: StudyExtent, link: str
+) -> list[HeadlineFact]:
+    """Return what the programme changes of gross debt, of reserves and of both, as page one does.
+
+    Gross debt alone would show about half of it: what is repaid from reserves is gone from the
+    other side.
+    """
+    last = _last_year_debt_effect(context, run)
+    facts: list[HeadlineFact] = []
+    if last is None:
+        return facts
+    for column in PLANNED_EFFECTS[3:]:
+        side = column.name.removesuffix("_gdp_share")
+        bounds = [
+            measure_cell_text(last[f"{side}_{level}_gdp_share"], column, context.language)
+            for level in ("p5", "p95")
+        ]
+        facts.append(
+            page_headline_fact_of_figure(
+                column,
+                last[column.name],
+                context.language,
+                note=BAND_90.measure_interval_note(*bounds),
+                extent=extent.debt_note,
+                link=link,
+            )
+        )
+    return facts
+
+
+def _last_year_debt_effect(context: RequestContext, run: Run) -> dict[str, Any] | None:
+    """Return what the programme as written changes by the last year; None for a run without it."""
+    runs = context.services.runs
+    if not runs.has(run, "funding_effect"):
+        return None
+    rows = runs.frame(run, "funding_effect").filter(variant=PROGRAMME)
+    return rows.row(-1, named=True) if rows.height else None
 
 
 def _programme_page_charts(context: RequestContext, run: Run) -> list[Chart]:
@@ -185,8 +238,29 @@ def _programme_page_charts(context: RequestContext, run: Run) -> list[Chart]:
     if has(run, "alternatives"):
         charts.append(study_alternatives_cost_chart())
     if has(run, "funding_fan_with"):
-        charts.append(debt_with_and_without_need_chart(suffix="_share"))
+        charts.append(
+            replace(
+                debt_with_and_without_need_chart(suffix="_share"),
+                caption=_fan_and_plan_message(context, run),
+            )
+        )
     return charts
+
+
+def _fan_and_plan_message(context: RequestContext, run: Run) -> Message:
+    """Return what is drawn, and why its median is not the planned figure that stands above it."""
+    last = context.services.runs.frame(run, "funding_fan_with").row(-1, named=True)
+    planned = run.headline["debt_with_gdp_share"]
+    return Message(
+        "Medians of the fans of gross debt, and the 90 % interval with the programme. In {year} "
+        "the plan has {planned} and the median of the paths {median}: growth and interest vary "
+        "on the paths, and the plan has one value of each.",
+        {
+            "year": last["fiscal_year"],
+            "planned": measure_value_text(planned, DEBT_GDP_WITH, context.language),
+            "median": measure_value_text(last["q50"], DEBT_GDP_WITH, context.language),
+        },
+    )
 
 
 def _alternatives_table_listings(

@@ -1,4 +1,4 @@
-"""Hand in a programme, and read the file of one."""
+"""Hand in a programme, read the file of one, and delete one's own."""
 
 from __future__ import annotations
 
@@ -22,22 +22,30 @@ from starlette.responses import (
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import (
+    PostedFields,
     SignedInContext,
     check_same_site_request,
     posted_form_fields,
     requested_theme,
 )
 from commonwatt.web.errors import PageNotFoundError, ParameterError
-from commonwatt.web.openapi import AddedProgrammeData, file_responses, redirect_responses
+from commonwatt.web.openapi import (
+    AddedProgrammeData,
+    file_responses,
+    form_body,
+    redirect_responses,
+)
 from commonwatt.web.pages.programmes import PAGE, RefusedProgramme, programmes_page_view
 from commonwatt.web.parameters import parse_page_values
 from commonwatt.web.render import page_html
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ConsoleAction, check_roles_can_act
 from commonwatt.web.tasks.kinds import submitted_programmes_folder
+from commonwatt.web.tasks.supervisor import list_newest_tasks
 
 ProgrammeKey = Annotated[str, InPath(pattern="^[a-z0-9-]{1,40}(@[0-9a-f]{16})?$", max_length=60)]
 _MOST_FILES: Final = 12
+_CONFIRM_MEANING: Final = "The key of the programme once more"
 _FIELDS: Final = {
     "name": "What the programme is called: a to z, 0 to 9 and -",
     "text": "The TOML file, pasted",
@@ -70,6 +78,13 @@ def add_routes(app: FastAPI) -> None:
         openapi_extra=_openapi_programme_body(),
         **known,
     )(add_programme)
+    app.post(
+        "/programmes/{key}/delete",
+        response_model=AddedProgrammeData,
+        responses=redirect_responses("To the list of programmes"),
+        openapi_extra=form_body("confirm", confirm=_CONFIRM_MEANING),
+        **known,
+    )(delete_programme)
     app.get(
         "/programmes/{key}/file",
         response_class=FileResponse,
@@ -168,6 +183,56 @@ def add_programme(
     if html:
         return RedirectResponse(f"/programmes?added={quote(key)}#start", 303)
     return JSONResponse({"programme": key}, 201)
+
+
+def delete_programme(
+    request: Request, context: SignedInContext, key: ProgrammeKey, fields: PostedFields
+) -> Response:
+    """Delete a programme that was handed in, with its entry in the ledger; its runs stay."""
+    check_roles_can_act(context.visitor.roles, ConsoleAction.START_RUN)
+    if fields.get("confirm", "") != key:
+        raise ParameterError(
+            "confirm",
+            found=Message("no confirmation"),
+            wanted=Message("the key of the programme that is to be deleted: {key}", {"key": key}),
+        )
+    _delete_programme_and_record_it(context, key)
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/programmes#own", 303)
+    return JSONResponse({"programme": key})
+
+
+def _delete_programme_and_record_it(context: RequestContext, key: str) -> None:
+    from commonwatt.study.programme.shipped import shipped_programmes
+    from commonwatt.study.programme.submitted import removed_submitted_programme
+
+    if key in shipped_programmes():
+        raise ParameterError(
+            "key",
+            found=Message("{key}, which comes with Commonwatt", {"key": key}),
+            wanted=Message("a programme that was handed in here"),
+        )
+    services = context.services
+    # A run that is still to read its files would fail on them.
+    if any(
+        task.parameters.get("programme") == key and not task.over
+        for task in list_newest_tasks(services)
+    ):
+        raise ParameterError(
+            "key",
+            found=Message("{key}, of which a run waits or is under way", {"key": key}),
+            wanted=Message("a programme of which no run is under way"),
+            remedy=Message("Stop the run on the page of runs, or wait for its end."),
+        )
+    folder = submitted_programmes_folder(services.settings.store)
+    with removed_submitted_programme(folder, key), services.ledger.transaction() as tx:
+        services.entry_writer.record(
+            tx,
+            "programme-deleted",
+            f"programme/{key}",
+            {"by": context.visitor.name},
+            at=context.now,
+        )
 
 
 def programme_file(context: SignedInContext, key: ProgrammeKey) -> Response:

@@ -244,15 +244,20 @@ def fail_task(services: Services, task: Task, error: CommonwattError, *, now: da
     move_task_to_state(services, task, TaskState.FAILED, now=now, error=json.dumps(error_json))
 
 
-def logged_task_failure_error(error: Exception) -> CommonwattError:
-    """Return why a work failed: what it says itself, the machine, or a fault of ours."""
+def logged_task_failure_error(error: Exception, title: str) -> CommonwattError:
+    """Return why a work failed: what it says itself, the machine, or a fault of ours.
+
+    Args:
+        error: What ended it.
+        title: What people call the work; the class of an error tells them nothing.
+    """
     if isinstance(error, CommonwattError):
         return error
     if (machine_error := logged_machine_fault_error(error)) is not None:
         return machine_error
     incident = log_bug(error).incident
     return BugError(
-        type(error).__name__,
+        title,
         found=Message("a fault of Commonwatt"),
         remedy=Message(
             "Its traceback is in the log of the console as incident {incident}.",
@@ -349,7 +354,14 @@ class TaskSupervisor:
                 self._desk, work, TaskState.WAITING, now=now, why="its process was ended"
             )
             return
-        gone = TaskError(work.title, found=Message("its process was ended twice"))
+        gone = TaskError(
+            work.title,
+            found=Message("its process was ended twice"),
+            remedy=Message(
+                "Start it again; where it ends once more, ask whoever keeps the server whether its "
+                "memory suffices."
+            ),
+        )
         fail_task(self._desk, work, gone, now=now)
 
     def _begin_task(self, work: Task, now: datetime) -> None:
@@ -365,7 +377,8 @@ class TaskSupervisor:
                 # On record as running already, so that a kill just now would be seen; what never
                 # ran has failed, and is not left to look as if it did.
                 begun = replace(work, state=TaskState.RUNNING, attempt=work.attempt + 1)
-                fail_task(self._desk, begun, logged_task_failure_error(error), now=now)
+                failure = logged_task_failure_error(error, work.title)
+                fail_task(self._desk, begun, failure, now=now)
 
     def _spawn_task_worker(self, work_id: str, lock: int) -> None:
         environment = dict(os.environ) | {

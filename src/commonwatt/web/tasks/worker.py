@@ -70,7 +70,8 @@ def _run_console_task(services: Services, work: Task) -> None:
         )
         move_task_to_state(services, work, TaskState.FINISHED, now=datetime.now(UTC), run_id=run_id)
     except Exception as error:  # whatever it is, the work must not look as if it went on
-        fail_task(services, work, logged_task_failure_error(error), now=datetime.now(UTC))
+        failure = logged_task_failure_error(error, work.title)
+        fail_task(services, work, failure, now=datetime.now(UTC))
     finally:
         over.set()
 

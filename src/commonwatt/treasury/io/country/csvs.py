@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ from commonwatt.core.messages import Message
 from commonwatt.core.spreadsheets import row_of_spreadsheet_cells
 from commonwatt.treasury.domain.errors import CountryError
 
+_GROUPS = re.compile(r"\d[,\u202f\u00a0' ]\d{3}(?!\d)")
+_GROUPED = re.compile(r"(?<=\d)[,\u202f\u00a0' ](?=\d{3})")
+_CODE = re.compile(r"[A-Za-z]\d")  # a name, and no amount with its currency before it
+_FIGURE = re.compile(r"[-+]?\d+(?:\.\d+)?")
+_REMARKS = frozenset({"unit", "status", "source_id", "confirmation", "note"})
 _MONEY_SUFFIX = re.compile(r"_(?P<currency>[a-z]{3})_(?P<scale>mn|bn)")
 
 
@@ -98,33 +104,104 @@ class CountryCsvRow:
 
     def _parse_country_number(self, column: str, text: str, error: type[InputError]) -> float:
         try:
-            return float(text)
+            number = float(text)
         except ValueError:
-            raise error(
-                self.country_cell_location(column),
-                found=f"'{text[:40]}'",
-                wanted=Message("a number"),
-            ) from None
+            number = math.nan
+        # A number that is none would go through every sum to the end of the path.
+        if math.isfinite(number):
+            return number
+        raise error(
+            self.country_cell_location(column),
+            found=f"'{text[:40]}'",
+            wanted=Message("a number"),
+            remedy=_plain_number_remedy(text),
+        )
 
 
-def country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CountryCsvRow]:
+def _plain_number_remedy(text: str) -> Message:
+    """Return how a number is written that a spreadsheet wrote its own way."""
+    is_negative = text.startswith("(") and text.endswith(")")
+    plain = _GROUPED.sub("", text) if _GROUPS.search(text) else text.replace(",", ".")
+    match = _FIGURE.search(plain)
+    if match is None or _CODE.search(text):
+        return Message("Write a number there, with a point before its decimals.")
+    number = float(match[0]) * (-1 if is_negative else 1) / (100 if "%" in text else 1)
+    return Message(
+        "Write {number}, without signs, units and separators.", {"number": f"{number:.12g}"}
+    )
+
+
+def country_csv_rows(
+    path: Path, columns: Sequence[str], *, closed: bool = False
+) -> Iterator[CountryCsvRow]:
     """Yield the rows of a CSV file that has at least these columns.
 
+    Args:
+        path: The file.
+        columns: Columns that it must have.
+        closed: Whether it may have no others than these and remarks on them.
+
     Raises:
-        CountryError: The file is missing, is no text in UTF-8 or lacks a column.
+        CountryError: The file is missing, is no text in UTF-8, lacks a column or has one that
+            nothing reads.
     """
     reader = csv.DictReader(io.StringIO(_country_csv_text(path), newline=""))
-    missing = [name for name in columns if name not in (reader.fieldnames or [])]
+    heads = list(reader.fieldnames or [])
+    _check_headings(path.name, heads)
+    missing = [name for name in columns if name not in heads]
     if missing:
         raise CountryError(
             table_cell_location(path.name, 1),
             found=Message("no column {names}", {"names": ", ".join(missing)}),
             wanted=Message("columns {names}", {"names": ", ".join(columns)}),
         )
+    unread = [head for head in heads if head not in columns and head not in _REMARKS]
+    if closed and unread:
+        raise CountryError(
+            table_cell_location(path.name, 1, unread[0]),
+            found=Message("a column that nothing reads"),
+            wanted=Message(
+                "columns {names}",
+                {"names": ", ".join(dict.fromkeys([*columns, *sorted(_REMARKS)]))},
+            ),
+            remedy=Message("Take the column out, or call it note where it is a remark."),
+        )
     # The header is line 1, so that a fault is named by the line that an editor shows.
     for number, cells in enumerate(reader, start=2):
-        # A row with more cells than the header keeps the rest under None.
+        # A row with more cells than the header keeps the rest under None: a comma that was meant
+        # for decimals, or between thousands, would move every cell behind it.
+        if cells.get(None):  # pyright: ignore[reportCallIssue, reportArgumentType]
+            raise CountryError(
+                table_cell_location(path.name, number),
+                found=Message("more cells than there are columns"),
+                wanted=Message("{count} cells", {"count": str(len(heads))}),
+                remedy=Message(
+                    "Write numbers with a point before their decimals, and a text with a comma in "
+                    "quotes."
+                ),
+            )
         yield CountryCsvRow(path.name, number, row_of_spreadsheet_cells(cells))
+
+
+def _check_headings(file: str, heads: Sequence[str]) -> None:
+    """Raise where columns are not parted by commas, or two have one heading."""
+    if len(heads) == 1 and (sign := next((s for s in ";\t|" if s in heads[0]), "")):
+        raise CountryError(
+            table_cell_location(file, 1),
+            found=Message("{sign} between the columns", {"sign": repr(sign)}),
+            wanted=Message("commas between the columns"),
+            remedy=Message(
+                "Save the file again as CSV with commas, and a point before the decimals."
+            ),
+        )
+    twice = next((head for i, head in enumerate(heads) if head and head in heads[:i]), None)
+    if twice is not None:
+        raise CountryError(
+            table_cell_location(file, 1, twice),
+            found=Message("the same column twice"),
+            wanted=Message("it once"),
+            remedy=Message("Give each column its own heading."),
+        )
 
 
 def _country_csv_text(path: Path) -> str:
@@ -135,10 +212,17 @@ def _country_csv_text(path: Path) -> str:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return file.read()
     except (OSError, UnicodeDecodeError) as failure:
-        raise CountryError(path.name, found=str(failure), wanted=wanted) from None
+        raise CountryError(
+            path.name,
+            found=str(failure),
+            wanted=wanted,
+            remedy=Message("Save the file again as CSV in UTF-8."),
+        ) from None
 
 
-def optional_country_csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CountryCsvRow]:
+def optional_country_csv_rows(
+    path: Path, columns: Sequence[str], *, closed: bool = False
+) -> Iterator[CountryCsvRow]:
     """Yield the rows of a CSV file that a country may leave out."""
     if path.is_file():
-        yield from country_csv_rows(path, columns)
+        yield from country_csv_rows(path, columns, closed=closed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -38,6 +39,14 @@ from commonwatt.treasury.io.country.csvs import (
     country_csv_rows,
     optional_country_csv_rows,
 )
+from commonwatt.treasury.io.country.plausible import (
+    CountryAmounts,
+    check_budget_lines,
+    check_country_amounts,
+    check_debt_history,
+    check_debt_tranches,
+    check_published_figures,
+)
 from commonwatt.treasury.io.country.publications import (
     check_published_balances,
     load_budget_forecast_vintages,
@@ -48,6 +57,7 @@ from commonwatt.treasury.io.country.publications import (
 SHIPPED = DATA / "treasury"
 COUNTRIES = ShippedCollection(SHIPPED, "*/country.toml")
 Share = Annotated[float, Field(ge=-1, le=1)]
+_WHOLE_PERCENT = 100.0
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -135,6 +145,13 @@ def load_country(name_or_path: str) -> Country:
     check_published_balances(
         folder / "cells.csv", file.currency, _posted_general_ledger(accounts, entries)
     )
+    lines = _load_budget_lines(
+        folder / "lines.csv", {account.name for account in accounts}, file.currency
+    )
+    tranches = _load_debt_tranches(folder / "tranches.csv", file.currency)
+    history = _load_debt_history(folder / "history.csv", file.currency)
+    published = _load_published_budget_figures(folder / "published.csv", file.currency)
+    _check_country_plausible(file, lines, tranches, history, published)
     return Country(
         name=file.name,
         iso3=file.iso3,
@@ -147,11 +164,9 @@ def load_country(name_or_path: str) -> Country:
         gdp_vintage=file.gdp.vintage,
         reserves=file.reserves.opening if file.reserves else None,
         reserves_return=file.reserves.extra_return if file.reserves else 0.0,
-        lines=_load_budget_lines(
-            folder / "lines.csv", {account.name for account in accounts}, file.currency
-        ),
+        lines=lines,
         accounts=accounts,
-        tranches=_load_debt_tranches(folder / "tranches.csv", file.currency),
+        tranches=tranches,
         issuance=tuple(file.debt.issuance),
         mix=_load_issuance_mix(folder / "issuance_mix.csv"),
         opening_revaluation=file.debt.opening_revaluation,
@@ -159,8 +174,8 @@ def load_country(name_or_path: str) -> Country:
         financing_share=file.debt.financing_share,
         ceiling=file.debt.ceiling,
         ceiling_programmes=tuple(file.debt.ceiling_programmes),
-        history=_load_debt_history(folder / "history.csv", file.currency),
-        published=_load_published_budget_figures(folder / "published.csv", file.currency),
+        history=history,
+        published=published,
         guarantees=file.debt.guarantees,
         quarters=tuple((part.income, part.expense) for part in file.quarters)
         # Without published quarters the year runs evenly.
@@ -175,6 +190,42 @@ def load_country(name_or_path: str) -> Country:
         vintages=load_budget_forecast_vintages(folder, file.currency),
         shocks_of=file.shocks_of or "",
     )
+
+
+def _check_country_plausible(
+    file: CountryFile,
+    lines: Sequence[BudgetLine],
+    tranches: Sequence[Tranche],
+    history: Sequence[HistoryYear],
+    published: Sequence[PublishedFigure],
+) -> None:
+    """Raise where figures of the folder cannot stand beside each other.
+
+    Raises:
+        CountryError: They cannot.
+        BondError: A tranche cannot exist.
+    """
+    gdp = file.gdp.first
+    stocks = {
+        "reserves.opening": file.reserves.opening if file.reserves else 0.0,
+        "debt.ceiling": file.debt.ceiling or 0.0,
+        "debt.guarantees": file.debt.guarantees,
+        "debt.opening_revaluation": file.debt.opening_revaluation,
+        **{f"debt.issuance.{i}": amount for i, amount in enumerate(file.debt.issuance)},
+    }
+    check_debt_history(history, file.first_year)
+    check_country_amounts(
+        CountryAmounts(
+            gdp_before=file.gdp.before,
+            gdp_first=gdp,
+            first_year=file.first_year,
+            stocks=stocks,
+        ),
+        history,
+    )
+    check_budget_lines(lines, gdp)
+    check_debt_tranches(tranches, gdp, file.first_year, history)
+    check_published_figures(published, gdp, money_ends=f"_{file.currency.lower()}_bn")
 
 
 def _posted_general_ledger(
@@ -230,7 +281,15 @@ def read_treasury_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as failure:
-        raise error(path.name, found=str(failure), wanted=wanted) from None
+        raise error(
+            path.name,
+            found=str(failure),
+            wanted=wanted,
+            remedy=Message(
+                "Mend that line; a number has a point before its decimals and nothing between its "
+                "thousands, and the file is saved as UTF-8."
+            ),
+        ) from None
 
 
 def validate_treasury_document(
@@ -240,7 +299,25 @@ def validate_treasury_document(
     try:
         return model.model_validate(document)
     except ValidationError as failure:
-        raise error(place, found=_treasury_document_faults(failure)) from None
+        remedy = _percent_remedy(failure)
+        raise error(place, found=_treasury_document_faults(failure), remedy=remedy) from None
+
+
+def _percent_remedy(failure: ValidationError) -> Message | str:
+    """Return how a share is written that was given in percent; nothing where none was."""
+    for fault in failure.errors():
+        text = str(fault["input"]).strip()
+        is_beyond_one = fault["type"] == "less_than_equal" and fault.get("ctx", {}).get("le") == 1
+        try:
+            number = float(text.removesuffix("%"))
+        except ValueError:
+            continue
+        if text.endswith("%") or (is_beyond_one and number <= _WHOLE_PERCENT):
+            return Message(
+                "Write shares and not percent: {share} for {percent} %.",
+                {"share": f"{number / 100:g}", "percent": f"{number:g}"},
+            )
+    return ""
 
 
 def _treasury_document_faults(failure: ValidationError) -> Message:
@@ -276,7 +353,8 @@ _LINE_COLUMNS = [
 
 def _load_budget_lines(path: Path, accounts: set[str], currency: str) -> tuple[BudgetLine, ...]:
     return tuple(
-        _parse_budget_line(row, accounts, currency) for row in country_csv_rows(path, _LINE_COLUMNS)
+        _parse_budget_line(row, accounts, currency)
+        for row in country_csv_rows(path, _LINE_COLUMNS, closed=True)
     )
 
 
@@ -331,13 +409,15 @@ def _load_debt_tranches(path: Path, currency: str) -> tuple[Tranche, ...]:
         "matures",
         "label",
     ]
-    return tuple(_parse_debt_tranche(row, currency) for row in country_csv_rows(path, columns))
+    return tuple(
+        _parse_debt_tranche(row, currency) for row in country_csv_rows(path, columns, closed=True)
+    )
 
 
 def _parse_debt_tranche(row: CountryCsvRow, currency: str) -> Tranche:
     coupon = row.number_in("coupon_share", BondError)
     checked_treasury_share(row.country_cell_location("coupon_share"), coupon, BondError)
-    issued, matures = (int(row.number_in(c, BondError)) for c in ("issued", "matures"))
+    issued, matures = (_whole_number_in(row, c, 1800, 2300) for c in ("issued", "matures"))
     # Asked here as well as in `Tranche`, which does not know the row.
     if matures < issued:
         raise BondError(
@@ -359,9 +439,25 @@ def _parse_debt_tranche(row: CountryCsvRow, currency: str) -> Tranche:
     )
 
 
+def _whole_number_in(row: CountryCsvRow, column: str, low: int, high: int) -> int:
+    number = row.number_in(column, BondError)
+    if number != int(number) or not low <= number <= high:
+        raise BondError(
+            row.country_cell_location(column),
+            found=f"{number:g}",
+            wanted=Message(
+                "a whole number from {low} to {high}", {"low": str(low), "high": str(high)}
+            ),
+            remedy=Message("Write years in four digits and terms in whole years."),
+        )
+    return int(number)
+
+
 def _load_issuance_mix(path: Path) -> tuple[MixPart, ...]:
     columns = ["programme", "currency", "tenor", "share", "coupon_share", "label"]
-    parts = tuple(_parse_issuance_mix_part(row) for row in country_csv_rows(path, columns))
+    parts = tuple(
+        _parse_issuance_mix_part(row) for row in country_csv_rows(path, columns, closed=True)
+    )
     # Refused, not scaled: shares that do not add up are a row that was forgotten.
     total = sum(part.share for part in parts)
     if parts and abs(total - 1) > 1e-9:
@@ -381,7 +477,7 @@ def _parse_issuance_mix_part(row: CountryCsvRow) -> MixPart:
     return MixPart(
         programme=row.text("programme"),
         currency=row.text("currency"),
-        tenor=int(row.number_in("tenor")),
+        tenor=_whole_number_in(row, "tenor", 1, 100),
         share=row.number_in("share"),
         coupon=row.number_in("coupon_share"),
         label=row.text("label"),
@@ -390,7 +486,7 @@ def _parse_issuance_mix_part(row: CountryCsvRow) -> MixPart:
 
 def _load_accounting_entries(path: Path, currency: str) -> tuple[AccountingEntry, ...]:
     columns = ["fiscal_year", "entry", "account", "amount", "source_id"]
-    rows = optional_country_csv_rows(path, columns)
+    rows = optional_country_csv_rows(path, columns, closed=True)
     # The postings of an entry stand together in the file, so `groupby` needs no sort, and
     # a sort would lose the order that the ledger is read in.
     groups = groupby(rows, key=lambda row: (row.text("fiscal_year"), row.text("entry")))
@@ -422,7 +518,7 @@ def _load_debt_history(path: Path, currency: str) -> tuple[HistoryYear, ...]:
             reserves=row.money_bn_or_none("reserves", currency),
             source=row.text("source_id"),
         )
-        for row in optional_country_csv_rows(path, columns)
+        for row in optional_country_csv_rows(path, columns, closed=True)
     )
 
 
@@ -430,7 +526,7 @@ def _load_published_budget_figures(path: Path, currency: str) -> tuple[Published
     columns = ["fiscal_year", "field", "value", "tolerance", "source_id"]
     return tuple(
         _parse_published_budget_figure(row, currency)
-        for row in optional_country_csv_rows(path, columns)
+        for row in optional_country_csv_rows(path, columns, closed=True)
     )
 
 
