@@ -170,6 +170,7 @@ def _drawn_site(rng: random.Random, name: str) -> Document:
     }  # fmt: skip
     if name == "rented" and rng.random() < 0.5:
         site["rent"] = {"price": "2 USD/GPU-hour", "source": "a test"}
+        site["power_price"] = "0 USD/MWh"  # the rent holds it
     return site
 
 
