@@ -32,6 +32,7 @@ _BUDGET: Final = (0.001, 3.0)
 # Between two years of one series, and between two statements of one figure.
 _YEAR_FACTOR: Final = 3.0
 _SAME_FACTOR: Final = 5.0
+_STOCK_FACTOR: Final = 30.0  # a file may list a part of what is owed
 _LEAST_COMPARED_DEBT: Final = 0.02  # over GDP; below it two bases may differ by any factor
 _SCALES: Final = (1 / 1000, 1000.0, 1 / 1e6, 1e6, 1 / 100)
 
@@ -158,7 +159,7 @@ def check_debt_tranches(
     if owed > _MOST_DEBT * gdp or (
         max(owed, last) > _LEAST_COMPARED_DEBT * gdp
         and last
-        and not _is_within_factor(owed, last, _SAME_FACTOR)
+        and not _is_within_factor(owed, last, _STOCK_FACTOR)
     ):
         near = last or gdp
         raise _amount_error(
@@ -166,7 +167,7 @@ def check_debt_tranches(
             Message("amounts that together make about the last debt of history.csv, {amount} bn",
                     {"amount": f"{last:,g}"})
             if last else _at_most_message(_MOST_DEBT * gdp),
-            lambda value: _is_within_factor(value, near, _SAME_FACTOR),
+            lambda value: _is_within_factor(value, near, _STOCK_FACTOR),
         )  # fmt: skip
 
 
