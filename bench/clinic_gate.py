@@ -30,10 +30,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from commonwatt.clinic.domain.registry.state import Registry
-from commonwatt.clinic.domain.rules import load_rule_book, rule_book_findings
+from commonwatt.clinic.domain.rules import load_regulatory_rule_book, rule_book_findings
 from commonwatt.clinic.engines.gateway import AdviceGate, Pathway, PathwayRunner
 from commonwatt.clinic.engines.gateway.institution import (
-    encounter_salt,
+    encounter_pseudonym_salt,
     load_or_make_clinic_institution_secret,
 )
 from commonwatt.clinic.engines.gateway.service import EXTENSION
@@ -97,7 +97,7 @@ def institution(folder, url=""):
     """Write a hospital that the command serves: its ledger, keys, file, and one disclosure."""
     writer = hospital(folder, url=url)
     secret = load_or_make_clinic_institution_secret(folder / "institution.secret")
-    pseudonym = hashlib.sha256(encounter_salt(secret) + b"e").hexdigest()[:20]
+    pseudonym = hashlib.sha256(encounter_pseudonym_salt(secret) + b"e").hexdigest()[:20]
     body = {"deployment": "deployment/x", "encounter": pseudonym, "language": "en"}
     put(writer, "disclosure", "d-e", body, EARLY)
     writer.ledger.engine.dispose()
@@ -259,11 +259,11 @@ def agents(gate, count):
     step = {"deployment": "deployment/x", "encounter": "e", "facts": FACTS}
     began = time.perf_counter()
     for _ in range(count):
-        gate.advice_verdict("deployment/x", gate.encounter_pseudonym("e"), FACTS)
+        gate.advice_verdict_without_record("deployment/x", gate.encounter_pseudonym("e"), FACTS)
     judged = (time.perf_counter() - began) / count
     began = time.perf_counter()
     for number in range(count):
-        assert runner.call_pathway_step(number, step, None, at=NOW).allows_advice
+        assert runner.judge_and_record_pathway_step(number, step, None, at=NOW).allows_advice
     return judged, (time.perf_counter() - began) / count
 
 
@@ -305,7 +305,7 @@ def main(count):
     print(f"  one durable commit           p50 {commit:.2f} ms; ratio {p50 / commit:.1f} x")
     began = time.process_time()
     for _ in range(count):
-        gate.request_advice("deployment/x", "e", FACTS, at=NOW)
+        gate.record_and_answer_advice_request("deployment/x", "e", FACTS, at=NOW)
     print(
         f"  of which computing           {(time.process_time() - began) / count * 1e3:.2f} CPU-ms"
     )
@@ -320,7 +320,7 @@ def main(count):
         registry.live_deployments("qmh", NOW + timedelta(seconds=i * 10_000))
     print(f"live at time T among 1,000,000 events: {(time.perf_counter() - began) * 10:.3f} ms")
     began = time.process_time()
-    findings = rule_book_findings(load_rule_book(), [NOW.date()] * 3)
+    findings = rule_book_findings(load_regulatory_rule_book(), [NOW.date()] * 3)
     times_s = time.process_time() - began
     print(f"{findings.cells.height:,} cells of the rules checked in {times_s:.2f} CPU-s")
     print(f"load average of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")

@@ -17,14 +17,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from commonwatt.clinic.engines.language.meaning import shipped_fidelity_meter
+from commonwatt.clinic.engines.language.meaning import shipped_clinic_note_fidelity_meter
 from commonwatt.clinic.engines.language.meaning.measured import (
     ROC_FILE,
     auroc,
-    roc_csv,
-    roc_points,
+    clinic_note_fidelity_roc_csv,
+    clinic_note_fidelity_roc_points,
 )
-from commonwatt.clinic.engines.language.meaning.teaching import make_text_pairs
+from commonwatt.clinic.engines.language.meaning.teaching import make_clinic_note_fidelity_pairs
 from tests.shared_data import shared_data
 
 
@@ -39,7 +39,7 @@ def half_of_pairs(half):
 
 def measured_points(pairs):
     """Return the points of all, by language and by dimension."""
-    meter = shipped_fidelity_meter()
+    meter = shipped_clinic_note_fidelity_meter()
     verdicts = [meter(pair["summary"], pair["source"]) for pair in pairs]
     scores = np.array([verdict.contradiction_score for verdict in verdicts])
     labels = np.array([pair["label"] for pair in pairs])
@@ -50,7 +50,9 @@ def measured_points(pairs):
     points = []
     for part, chosen in parts.items():
         opposed = scores[chosen & (labels == "contradicted")]
-        points += roc_points(part, opposed, scores[chosen & (labels == "entailed")], meter.limit)
+        points += clinic_note_fidelity_roc_points(
+            part, opposed, scores[chosen & (labels == "entailed")], meter.limit
+        )
     new = np.array([verdict.not_in_source for verdict in verdicts])
     outside = labels == "not in source"
     return points, auroc(new[outside], new[~outside])
@@ -58,8 +60,8 @@ def measured_points(pairs):
 
 def pairs_a_second():
     """Return how many pairs of sentences are judged in a second of one CPU."""
-    meter = shipped_fidelity_meter()
-    pairs = make_text_pairs(seed=1)
+    meter = shipped_clinic_note_fidelity_meter()
+    pairs = make_clinic_note_fidelity_pairs(seed=1)
     meter(pairs[0].summary, pairs[0].source)
     began = time.process_time()
     for pair in pairs:
@@ -81,4 +83,4 @@ if __name__ == "__main__":
     if given.write:
         if given.half != "left-out":
             sys.exit("--write takes the frames left out")
-        ROC_FILE.write_text(roc_csv(points), encoding="utf-8")
+        ROC_FILE.write_text(clinic_note_fidelity_roc_csv(points), encoding="utf-8")

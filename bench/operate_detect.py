@@ -73,7 +73,7 @@ def main() -> None:
     level = scores["alarming"]
     for reckoned in (0.0, 0.15, 0.3, 0.5, 0.75):
         budget = alarms.AlarmBudget(incidents_per_day=reckoned, day=day, quiet=day // 24)
-        cuts = alarms.calibrate_node_alarm_thresholds({n: s[0] for n, s in level.items()}, budget)
+        cuts = alarms.alarm_threshold_by_node({n: s[0] for n, s in level.items()}, budget)
         each = {
             n: alarms.judge_node_alarms(s[1] > cuts[n], series_of[n][2], budget)
             for n, s in level.items()

@@ -23,8 +23,8 @@ import duckdb
 
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify.score import score_deidentification
-from commonwatt.sandbox.engines.deidentify.text import find_identifiers
-from commonwatt.sandbox.engines.deidentify.training.corpus import training_documents
+from commonwatt.sandbox.engines.deidentify.text import find_identifier_spans
+from commonwatt.sandbox.engines.deidentify.training.corpus import tagger_training_documents
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 NO_IDENTIFIER = ("AGE", "TITLE", "NRP")
@@ -72,7 +72,7 @@ def english(remainder):
 
 
 def own():
-    for document in training_documents(1500, 5, held_out=True, names=(0.8, 1.0)):
+    for document in tagger_training_documents(1500, 5, held_out=True, names=(0.8, 1.0)):
         yield document.text, [(f.start, f.end, f.label.value) for f in document.findings]
 
 
@@ -108,7 +108,7 @@ def report(name, notes, find):
         print(f"  {'all':<26}{scores.recall():>9.3f}")
         identifying = [kind for kind in scores.true_counts if kind not in NO_IDENTIFIER]
         print(f"  {'all that identify':<26}{scores.recall(*identifying):>9.3f}")
-    print(f"  {'clean masked':<26}{scores.clean_masked_share:>9.2%}")
+    print(f"  {'clean masked':<26}{scores.deidentification_clean_masked_share:>9.2%}")
 
 
 def speed(notes, find):
@@ -129,15 +129,15 @@ def main():
         "Own templates and names held out": list(own()),
         "Clinical English without identifiers": clinical(),
     }
-    find_identifiers("warm 陳大文")
+    find_identifier_spans("warm 陳大文")
     for name, notes in sets.items():
-        report(name, notes, find_identifiers)
+        report(name, notes, find_identifier_spans)
     notes = sets["Hong Kong notes, templates never trained on"]
     mixed = sets["English, odd templates (blind)"]
     bare = re.compile(r"[A-Z]{1,2}\d{6}\([\dA]\)")
     print("\nspeed                     texts/CPU-s")
-    print(f"  ours, Hong Kong notes   {speed(notes, find_identifiers):>10,.0f}")
-    print(f"  ours, English           {speed(mixed, find_identifiers):>10,.0f}")
+    print(f"  ours, Hong Kong notes   {speed(notes, find_identifier_spans):>10,.0f}")
+    print(f"  ours, English           {speed(mixed, find_identifier_spans):>10,.0f}")
     print(f"  one pattern alone       {speed(notes, bare.findall):>10,.0f}")
     for name in ("Hong Kong notes, templates never trained on", "English, odd templates (blind)"):
         find, outcome = presidio(options.presidio, sets[name])

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from commonwatt.sandbox.domain.fhir import OBSERVATION
-from commonwatt.sandbox.io.imports.checked import open_import_database
+from commonwatt.sandbox.io.imports.checked import open_dataset_import_database
 from commonwatt.sandbox.io.imports.dataset import import_fhir
 from commonwatt.sandbox.io.imports.ndjson import import_fhir_resource_into_parquet
 
@@ -25,7 +25,7 @@ PEOPLE = 5000
 def read_bare(source: Path, store: Path) -> None:
     fields = ", ".join(f"\"{name}\": '{kind}'" for name, kind in OBSERVATION.fields.items())
     lines = source / "Observation.ndjson"
-    with open_import_database(store) as base:
+    with open_dataset_import_database(store) as base:
         base.execute(
             f"COPY (SELECT * FROM read_json('{lines}', format='newline_delimited',"
             f" columns={{{fields}}})) TO '{store / 'o.parquet'}' (FORMAT parquet)"
@@ -34,7 +34,7 @@ def read_bare(source: Path, store: Path) -> None:
 
 def read_checked(source: Path, store: Path) -> None:
     (store / "work").mkdir()
-    with open_import_database(store / "work") as base:
+    with open_dataset_import_database(store / "work") as base:
         import_fhir_resource_into_parquet(
             base, OBSERVATION, [source / "Observation.ndjson"], store / "o.parquet"
         )

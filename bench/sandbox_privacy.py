@@ -30,17 +30,20 @@ from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.checks import output_stop_reasons
 from commonwatt.sandbox.engines.airlock.differencing import (
     DifferencingCheck,
-    can_recover_few_people,
+    do_two_counts_reveal_few_people,
 )
 from commonwatt.sandbox.engines.airlock.membership import (
-    degrees_of_freedom_stops,
-    membership_stops,
-    small_leaf_stops,
+    linear_model_degrees_of_freedom_stop_reasons,
+    membership_attack_stop_reasons,
+    small_tree_leaf_stop_reasons,
     strongest_membership_attack_on_model,
 )
 from commonwatt.sandbox.engines.airlock.models import parse_output_model
-from commonwatt.sandbox.engines.attacks.models import honest_models, hostile_models
-from commonwatt.sandbox.engines.attacks.outputs import honest_outputs, hostile_outputs
+from commonwatt.sandbox.engines.attacks.models import honest_airlock_models, hostile_airlock_models
+from commonwatt.sandbox.engines.attacks.outputs import (
+    honest_airlock_outputs,
+    hostile_airlock_outputs,
+)
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 from commonwatt.sandbox.engines.isolation.output_kinds import cleaned_output_bytes_or_none
 from commonwatt.sandbox.engines.privacy import account, measures
@@ -63,7 +66,7 @@ ANSWERS = {
         .answer(EPSILON)
         .values[0]
     ),
-    "mean": lambda extra: measures.noisy_mean(
+    "mean": lambda extra: measures.noisy_mean_answer(
         np.append(VALUES, [1.0] * extra), EPSILON, lowest=0.0, highest=1.0
     ).values[0],
     "histogram": lambda extra: (
@@ -72,7 +75,7 @@ ANSWERS = {
     "contingency table": lambda extra: (
         measures.noisy_histogram_query([*TABLE[:3], TABLE[3] + extra]).answer(EPSILON).values[3]
     ),
-    "quantile": lambda extra: measures.noisy_quantile(
+    "quantile": lambda extra: measures.noisy_quantile_answer(
         np.append(VALUES, [1.0] * extra), EPSILON, share=0.5, candidates=[0.4, 0.5, 0.6]
     ).values[0],
     "linear regression": lambda extra: measures.noisy_linear_regression(
@@ -164,7 +167,10 @@ def errors(tries: int) -> None:
         _error("sum", epsilon, summed, 1 / epsilon)
         many = np.linspace(0.0, 1.0, 5000)
         means = [
-            abs(measures.noisy_mean(many, epsilon, lowest=0.0, highest=1.0).values[0] - many.mean())
+            abs(
+                measures.noisy_mean_answer(many, epsilon, lowest=0.0, highest=1.0).values[0]
+                - many.mean()
+            )
             for _ in range(tries)
         ]
         _error("mean of 5,000", epsilon, means, 0.5 / (epsilon / 2) / 5000)
@@ -190,9 +196,11 @@ def guard() -> None:
         else:
             second = set(choose.sample(people, choose.randint(50, 4900)))
         made = DifferencingCheck(people)
-        made.add_released({"first": made.people_bits(first)})
-        stopped = bool(made.identifying_pairs({"second": made.people_bits(second)}))
-        assert stopped or not can_recover_few_people(first, second)
+        made.add_released_differencing_cells({"first": made.people_bits(first)})
+        stopped = bool(
+            made.identifying_differencing_cell_pairs({"second": made.people_bits(second)})
+        )
+        assert stopped or not do_two_counts_reveal_few_people(first, second)
         caught += stopped and number % 2 == 0
         blocked += stopped and number % 2 == 1
     each = 1000 * (time.process_time() - began) / 1000
@@ -202,10 +210,14 @@ def guard() -> None:
 
 def red_team() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        hostile = [bool(_stops(offered, Path(folder))) for offered in hostile_outputs()]
-        hostile += [bool(_model_stops(offered, Path(folder))) for offered in hostile_models()]
-        honest = [bool(_stops(offered, Path(folder))) for offered in honest_outputs(100)]
-        models = [bool(_model_stops(offered, Path(folder))) for offered in honest_models(20)]
+        hostile = [bool(_stops(offered, Path(folder))) for offered in hostile_airlock_outputs()]
+        hostile += [
+            bool(_model_stops(offered, Path(folder))) for offered in hostile_airlock_models()
+        ]
+        honest = [bool(_stops(offered, Path(folder))) for offered in honest_airlock_outputs(100)]
+        models = [
+            bool(_model_stops(offered, Path(folder))) for offered in honest_airlock_models(20)
+        ]
     print(f"red team: {sum(hostile)} of {len(hostile)} hostile outputs stopped")
     print(f"          {sum(honest)} of {len(honest)} honest outputs stopped")
     print(f"          {sum(models)} of {len(models)} honest models stopped")
@@ -230,9 +242,9 @@ def _model_stops(offered, folder: Path) -> list:
     model = parse_output_model(offered.data)
     attack = strongest_membership_attack_on_model(model, offered.rows)
     return [
-        *membership_stops(attack),
-        *small_leaf_stops(model, offered.rows),
-        *degrees_of_freedom_stops(model, offered.rows),
+        *membership_attack_stop_reasons(attack),
+        *small_tree_leaf_stop_reasons(model, offered.rows),
+        *linear_model_degrees_of_freedom_stop_reasons(model, offered.rows),
     ]
 
 
@@ -244,7 +256,7 @@ def opt_outs() -> None:
         custodian, researcher = keys
         tokens = sorted(people_in_tables([project.store / "safe" / "Patient.parquet"]))
         with project.ledger.transaction() as tx:
-            records.add_trained_model(tx, project.name, "0" * 64, "safe", tokens, 0.5)
+            records.add_trained_model_row(tx, project.name, "0" * 64, "safe", tokens, 0.5)
         choose, reach = random.Random(3), []
         out: set[int] = set()
         for step in range(40):
@@ -296,7 +308,7 @@ def _project(folder: Path, people: int):
     source.write_text("\n".join(_patient(i) for i in range(people)))
     project.import_dataset(lambda store: import_fhir([source], store, "raw"), by=keys[0], at=now())
     _, report = project.deidentify("raw", "safe", by=keys[0], at=now())
-    project.sign_risk("safe", report.sha256, by=keys[0], at=now())
+    project.sign_dataset_risk_report("safe", report.sha256, by=keys[0], at=now())
     for person in ("", actor_id_of(keys[1].public_key)):
         project.set_privacy_budget(100.0, person=person, by=keys[0], at=now())
     return project, keys, now
@@ -313,9 +325,9 @@ def spends(name: str, where: str, count: int) -> None:
     ledger = Ledger.open(where)
     with ledger.transaction() as tx:
         account.metadata.create_all(tx)
-        account.set_privacy_budget_limit(tx, "heart", 0.9 * count / 1000)
+        account.set_privacy_budget_epsilon_limit(tx, "heart", 0.9 * count / 1000)
         for worker in range(WORKERS):
-            account.set_privacy_budget_limit(tx, "heart", float(count), person=f"w{worker}")
+            account.set_privacy_budget_epsilon_limit(tx, "heart", float(count), person=f"w{worker}")
     began = time.perf_counter()
     victims = _victims(where, 5)
     with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:

@@ -29,7 +29,7 @@ from commonwatt.treasury.engines.bonds.pricing import (
 from commonwatt.treasury.engines.fan.engine import run_debt_fan
 from commonwatt.treasury.engines.fan.inputs import debt_fan_inputs
 from commonwatt.treasury.engines.fan.shipped import load_country_shock_model, load_market_shocks
-from commonwatt.treasury.engines.fan.summary import LEVELS, debt_quantile_rows
+from commonwatt.treasury.engines.fan.summary import LEVELS, fan_gdp_share_quantile_rows
 from commonwatt.treasury.engines.finance.finance_answer import treasury_finance_answer
 from commonwatt.treasury.engines.projection import project_country_debt
 from commonwatt.treasury.engines.rules.eu import EuInputs, EuShocks, least_eu_adjustment
@@ -79,7 +79,8 @@ def fan():
 
 def _all_quantiles(inputs, paths):
     return [
-        debt_quantile_rows(inputs.names, part) for part in (paths.debt, paths.reserves, paths.gfn)
+        fan_gdp_share_quantile_rows(inputs.names, part)
+        for part in (paths.debt, paths.reserves, paths.gfn)
     ]
 
 

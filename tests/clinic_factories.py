@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from commonwatt.clinic.domain.registry.rulings import computed_ruling_body
+from commonwatt.clinic.domain.registry.rulings import computed_ruling_record_body
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.ledger import Key, Ledger, Person
 
@@ -60,7 +60,7 @@ def estimates(
 
 def ruling(place: str, facts: dict[str, str] = FACTS, on: date | None = None) -> dict[str, Any]:
     """Return the ruling of a place on the product, as `model classify` computes it."""
-    return computed_ruling_body("intended-use/u", facts, place, on or NOW.date())
+    return computed_ruling_record_body("intended-use/u", facts, place, on or NOW.date())
 
 
 BODIES: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from commonwatt.ledger.kept import ledger_state_folder
+from commonwatt.ledger.kept import ledger_state_folder_or_none
 
 
 def _program(name: str) -> str | None:
@@ -41,7 +41,7 @@ def empty(url: str) -> None:
 
 def forget_ledgers() -> None:
     """Remember no ledger of any place, where another is about to begin."""
-    if (folder := ledger_state_folder()) is not None:
+    if (folder := ledger_state_folder_or_none()) is not None:
         shutil.rmtree(folder, ignore_errors=True)
 
 

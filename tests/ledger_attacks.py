@@ -17,19 +17,19 @@ from random import Random
 
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.clinic.usecases.queries import (
-    deployment_approver,
-    live_deployments_at_institution,
+    deployment_approver_dict,
+    live_deployments_and_set_aside_entries,
 )
 from commonwatt.core.errors import CommonwattError
 from commonwatt.ledger import EntryDraft, Key, Ledger, Person, independent
 from commonwatt.ledger.entries import (
-    checked_entry_body,
+    checked_ledger_entry_body_json,
     ledger_entry_line,
     merkle_leaf_hash,
     parse_ledger_entry,
 )
-from commonwatt.ledger.keys import actor_id_of, entry_batch_message
-from commonwatt.ledger.permissions import shipped_permissions
+from commonwatt.ledger.keys import actor_id_of, entry_batch_message_to_sign
+from commonwatt.ledger.permissions import shipped_ledger_write_permissions
 from commonwatt.ledger.store import permissions_draft
 from commonwatt.ledger.usecases import verify_ledger_at
 from tests.clinic_factories import BODIES, BY, KEYS, NAMES, NOW, ROLES, person
@@ -152,9 +152,9 @@ def honest_step(scene: Scene, ledger: Ledger) -> str:
             ledger.enrol(tx, other, key.public_key, by=root, at=at)
             ledger.revoke(tx, actor_id_of(key.public_key), reason="left", by=root, at=at)
         elif kind == "committee":
-            draft = permissions_draft(shipped_permissions())
+            draft = permissions_draft(shipped_ledger_write_permissions())
             ledger.consent(tx, draft, by=scene.keys["committee-chair"], at=at)
-            ledger.append_own(tx, [draft], by=scene.keys["safety-officer"], at=at)
+            ledger.append_own_entries(tx, [draft], by=scene.keys["safety-officer"], at=at)
     if kind == "checkpoint":
         ledger.checkpoint(by=scene.keys[chance.choice(ROLES)])
     if kind == "backup":
@@ -172,10 +172,10 @@ def _drawn_key(chance: Random) -> Key:
 def deciding_reads(scene: Scene) -> str:
     """Ask what is live and who approved it; return the error, "" where both answered."""
     try:
-        rows = live_deployments_at_institution(str(scene.database), INSTITUTION, datetime.now(UTC))[
-            "live"
-        ]
-        deployment_approver(str(scene.database), DEPLOYMENT)
+        rows = live_deployments_and_set_aside_entries(
+            str(scene.database), INSTITUTION, datetime.now(UTC)
+        )["live"]
+        deployment_approver_dict(str(scene.database), DEPLOYMENT)
     except CommonwattError as error:
         return f"{type(error).__name__}: {error}"
     return "" if rows else "nothing live"
@@ -250,12 +250,12 @@ def append_raw(
     actor, at = actor_id_of(key.public_key), at or last
     text = ledger_entry_line(
         index=size, previous=link.hex(), at=at, actor_id=actor, kind=kind, subject=subject,
-        body=checked_entry_body(EntryDraft(kind="demo", subject="x", body=body)),
+        body=checked_ledger_entry_body_json(EntryDraft(kind="demo", subject="x", body=body)),
     )  # fmt: skip
     new = merkle_leaf_hash(text.encode())
     row = (size, at, actor, kind, subject, text, new)
     db.execute("INSERT INTO ledger_entries VALUES (?,?,?,?,?,?,?)", row)
-    signature = key.sign(entry_batch_message(origin, size, size, new))
+    signature = key.sign(entry_batch_message_to_sign(origin, size, size, new))
     db.execute(
         'INSERT INTO ledger_signatures ("last", "first", actor_id, signature) VALUES (?,?,?,?)',
         (size, size, actor, signature),
@@ -315,7 +315,7 @@ def _chain_anew(db: sqlite3.Connection, first: int, key: Key | None) -> None:
     for start, last in seals.fetchall():
         query = "SELECT link FROM ledger_entries WHERE position=?"
         at = db.execute(query, (last,)).fetchone()[0]
-        sign = key.sign(entry_batch_message(origin, start, last, at))
+        sign = key.sign(entry_batch_message_to_sign(origin, start, last, at))
         db.execute('UPDATE ledger_signatures SET signature=? WHERE "last"=?', (sign, last))
 
 
@@ -339,12 +339,16 @@ def enrol_by_one_of_committee(scene: Scene, role: str) -> bool:
     """Agree with oneself: one person of the committee in place of two."""
     if role not in ("committee-chair", "safety-officer", "clinical-lead"):
         return False
-    table = permissions_draft(shipped_permissions())
+    table = permissions_draft(shipped_ledger_write_permissions())
     body = dict(table.body) | {"roles": dict(table.body["roles"]) | {"clinic.": [role]}}
     draft = EntryDraft(kind=table.kind, subject=table.subject, body=body)
-    from commonwatt.ledger.store import draft_digest
+    from commonwatt.ledger.store import entry_draft_content_digest_hex
 
-    agreed = {"entry": draft_digest(draft), "kind": draft.kind, "subject": draft.subject}
+    agreed = {
+        "entry": entry_draft_content_digest_hex(draft),
+        "kind": draft.kind,
+        "subject": draft.subject,
+    }
     with open_database(scene) as db:
         append_raw(db, scene.keys[role], "ledger.consent", draft.subject, agreed)
         append_raw(db, scene.keys[role], draft.kind, draft.subject, body)
@@ -354,7 +358,7 @@ def enrol_by_one_of_committee(scene: Scene, role: str) -> bool:
 def take_permission(scene: Scene, role: str) -> bool:
     if role == "registrar":
         return False
-    table = shipped_permissions().as_entry_body()
+    table = shipped_ledger_write_permissions().as_entry_body()
     table["roles"] |= {"clinic.": [role], "ledger.": [role]}
     with open_database(scene) as db:
         key = scene.keys[role]
@@ -371,7 +375,7 @@ def write_what_one_may_not(scene: Scene, role: str) -> bool:
         ("clinic.decision", "decision/z", {"advice": "advice/a", "outcome": "accepted"}),
         ("clinic.unheard-of", "x/z", {}),
     ]
-    may = shipped_permissions()
+    may = shipped_ledger_write_permissions()
     drawn = scene.chance.sample(drafts, len(drafts))
     kind, subject, body = next(
         draft for draft in drawn if role not in may.roles_that_may_write(draft[0], draft[2])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from commonwatt.clinic.engines.evidence.sketch import model_score_bins
+from commonwatt.clinic.engines.evidence.sketch import model_score_bin_index
 from commonwatt.clinic.engines.monitor import (
     DailyScoreCells,
     MonitorPlan,
@@ -104,7 +104,7 @@ def cells_of_rows(rows: DrawnRows, shape: StreamShape, *, keep=None, on=None) ->
     keep = np.ones(len(rows.day), bool) if keep is None else keep
     day = (rows.day if on is None else on)[keep]
     day = -(-(day + 1) // shape.batch_days) * shape.batch_days - 1
-    bins, label = model_score_bins(sigmoid(rows.logit[keep])), rows.label[keep]
+    bins, label = model_score_bin_index(sigmoid(rows.logit[keep])), rows.label[keep]
     days = int(day.max(initial=0)) + 1
     codes = [np.zeros(len(day), np.int64)]
     if shape.sites:

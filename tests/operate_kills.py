@@ -13,9 +13,13 @@ import numpy as np
 
 from commonwatt.ledger.verify import verify_ledger
 from commonwatt.operate.domain.cluster import TERMINAL_PHASES, JobPhase, JobRequest
-from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_controller_store
+from commonwatt.operate.usecases.home import (
+    ControllerHome,
+    open_cluster_backend,
+    open_controller_store,
+)
 from commonwatt.operate.usecases.run import run_controller
-from commonwatt.operate.usecases.status import replay_logged_decisions
+from commonwatt.operate.usecases.status import logged_decisions_agreement_with_simulator
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def kill_often(
     folder.mkdir(exist_ok=True)
     folder.chmod(0o777)
     requests = jobs(folder, count, seed)
-    with open_backend(home) as backend:
+    with open_cluster_backend(home) as backend:
         for request in requests:
             backend.submit(request)
     rng, killed_count = np.random.default_rng(seed), 0
@@ -103,7 +107,7 @@ def _control(home: ControllerHome) -> None:
 def _outcome(home: ControllerHome, folder: Path, requests: list[JobRequest], kills: int) -> Killed:
     written = {request.job_id: (folder / request.job_id) for request in requests}
     lines = {name: path.read_text() if path.exists() else "" for name, path in written.items()}
-    with open_backend(home) as backend:
+    with open_cluster_backend(home) as backend:
         observed_jobs = backend.observe().jobs
     assert all(observed_jobs[request.job_id].phase in TERMINAL_PHASES for request in requests)
     with open_controller_store(home) as store:
@@ -116,7 +120,7 @@ def _outcome(home: ControllerHome, folder: Path, requests: list[JobRequest], kil
         ),
         begun={name: text.count("b") for name, text in lines.items()},
         ended={name: text.count("e") for name, text in lines.items()},
-        differing=len(replay_logged_decisions(home)["differing"]),
+        differing=len(logged_decisions_agreement_with_simulator(home)["differing"]),
         intents={state: states.count(state) for state in sorted(set(states))},
         entries=entries,
     )

@@ -32,7 +32,7 @@ import sqlalchemy as sa
 
 import commonwatt.core.files as files
 from commonwatt.core.errors import BugError, CommonwattError, StorageError
-from commonwatt.core.log import logging_to
+from commonwatt.core.log import logging_to_destination
 from commonwatt.ledger import Key, Ledger, Person
 from commonwatt.ledger.errors import ClockError
 from commonwatt.ledger.export import export_ledger
@@ -152,7 +152,7 @@ def _run(folder: Path):
         draft = store.draft(recipe)
         try:
             draft.add_table("t", FRAME)
-            store.complete_run(draft, headline={"n": 1})
+            store.complete_run_draft(draft, headline={"n": 1})
         except BaseException:
             store.discard(draft)
             raise
@@ -196,7 +196,7 @@ def _export_whole(folder: Path) -> bool:
 
 def _mark(folder: Path):
     backend = local(folder / "b")
-    return lambda: backend.folder.mark_node("n000", NodeState.DRAINING, "fan")
+    return lambda: backend.folder.mark_cluster_node_out_of_use("n000", NodeState.DRAINING, "fan")
 
 
 def _mark_whole(folder: Path) -> bool:
@@ -270,7 +270,7 @@ def check_os_fault(seed: int) -> str:
     name = draw.choice([*WORKS, "lock", "database full", "clock back"])
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         folder = Path(place)
-        stack.enter_context(logging_to(str(folder / "log")))
+        stack.enter_context(logging_to_destination(str(folder / "log")))
         if name == "lock":
             return _check_lock_held(folder)
         if name == "database full":

@@ -17,7 +17,7 @@ from commonwatt.core.shipped import DATA
 from commonwatt.siting.domain.cost_inputs import INPUTS
 from commonwatt.study.programme.ranges import STATED_ELSEWHERE
 from commonwatt.study.programme.reader import Programme, load_programme
-from commonwatt.study.stages.demand import programme_fleet_inputs
+from commonwatt.study.stages.demand import fleet_inputs_of_programme
 from tests.small_programme import FILE, MAPPING
 
 MORE = """
@@ -116,7 +116,7 @@ def _write_beside(path: Path, content):
 def read_whole(path: Path) -> Programme:
     """Return the programme as a study reads it, its trace with it, before anything is simulated."""
     programme = load_programme(path)
-    programme_fleet_inputs(programme)
+    fleet_inputs_of_programme(programme)
     return programme
 
 

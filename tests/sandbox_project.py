@@ -61,7 +61,9 @@ class SandboxProject:
         self.report = report
 
     def sign(self):
-        self.project.sign_risk("safe", self.report.sha256, by=self.custodian, at=self.now())
+        self.project.sign_dataset_risk_report(
+            "safe", self.report.sha256, by=self.custodian, at=self.now()
+        )
 
     def release(self, output, to):
         """Let both checkers approve an output, and release it."""

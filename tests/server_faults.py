@@ -34,7 +34,7 @@ from psycopg.rows import scalar_row
 import commonwatt.web.auth.accounts as accounts
 from commonwatt.cli.frame import run_main
 from commonwatt.cli.migrations import migrate_database_command_result
-from commonwatt.core.log import LOG_ENVIRONMENT, logging_to
+from commonwatt.core.log import LOG_ENVIRONMENT, logging_to_destination
 from commonwatt.ledger import EntryDraft, Key, Ledger, Person, actor_id_of
 from commonwatt.ledger.verify import verify_ledger
 from commonwatt.operate.domain.actions import ClusterAction, Intent
@@ -95,7 +95,7 @@ class ServerStores:
         with self.ledger.transaction() as tx:
             account.metadata.create_all(tx)
             for person in ("", "ann"):
-                account.set_privacy_budget_limit(tx, "heart", 1e6, person=person)
+                account.set_privacy_budget_epsilon_limit(tx, "heart", 1e6, person=person)
 
     def _enrol(self, tx: sa.Connection, role: str, key: Key) -> None:
         name = f"{role} {actor_id_of(key.public_key)}"
@@ -210,7 +210,7 @@ def _run(stores: ServerStores, number: int) -> None:
     draft = stores.runs.draft(recipe)
     try:
         draft.add_table("t", FRAME)
-        stores.runs.complete_run(draft, headline={"n": 1})
+        stores.runs.complete_run_draft(draft, headline={"n": 1})
     except BaseException:
         stores.runs.discard(draft)
         raise
@@ -444,7 +444,7 @@ def check_console_fault(stores: ServerStores, seed: int, fault: str) -> str:
         case _:
             hook = StatementHook(draw.randint(1, hook.met), lambda pid: _terminate(url, pid))
     log.unlink(missing_ok=True)
-    with logging_to(str(log)), around, hooked(hook):
+    with logging_to_destination(str(log)), around, hooked(hook):
         response = _accounts_page(app, cookies)
     case, error = (seed, fault, response.status_code), response.json()
     assert (response.status_code, error["error"]) == (503, "storage-failed"), case

@@ -35,7 +35,7 @@ from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.cli import root
 from commonwatt.clinic.domain.registry.preconditions import PRECONDITIONS
 from commonwatt.core.licences import load_package_licence_table
-from commonwatt.governance.lifecycle import Lifecycle, lifecycle_diagram
+from commonwatt.governance.lifecycle import Lifecycle, lifecycle_diagram_mermaid
 from commonwatt.operate.domain.settings import ControllerSettings as ControlSettings
 from commonwatt.operate.io.care.settings import CareSettings
 from commonwatt.study.programme.annotated import annotated_programme_template
@@ -228,11 +228,13 @@ def states() -> str:
             )
             for row in lifecycle.moves
         ]  # fmt: skip
-        final = ", ".join(f"`{state}`" for state in kind if lifecycle.is_final(state))
+        final = ", ".join(
+            f"`{state}`" for state in kind if lifecycle.is_final_lifecycle_state(state)
+        )
         summary = (kind.__doc__ or "").split("\n\n")[0]
         parts += [f"## `{kind.__name__}`", "", summary, "", *_table(header, rows), ""]
         parts += [f"Nothing follows {final}.", ""] if final else []
-        parts += ["```text", lifecycle_diagram(lifecycle).rstrip(), "```", ""]
+        parts += ["```text", lifecycle_diagram_mermaid(lifecycle).rstrip(), "```", ""]
     return "\n".join(parts)
 
 

@@ -14,8 +14,8 @@ import commonwatt
 from commonwatt.core.licences import (
     NOTICE_TITLE,
     SHARE_ALIKE,
+    licence_notices_text,
     load_package_licence_table,
-    notices_text,
     shipped_non_code_file_names,
 )
 
@@ -100,7 +100,7 @@ def test_the_metadata_of_the_wheel_name_every_licence():
 
 def test_the_notices_are_those_of_the_table():
     """Renew with: make notice."""
-    assert (ROOT / "NOTICE").read_text(encoding="utf-8") == notices_text(
+    assert (ROOT / "NOTICE").read_text(encoding="utf-8") == licence_notices_text(
         load_package_licence_table(), NOTICE_TITLE
     )
 

@@ -13,12 +13,12 @@ import pytest
 
 from commonwatt.clinic.domain.rules import book as book_module
 from commonwatt.clinic.domain.rules import facts as facts_module
-from commonwatt.clinic.domain.rules import load_rule_book, parse, predicate
+from commonwatt.clinic.domain.rules import load_regulatory_rule_book, parse, predicate
 from commonwatt.clinic.domain.rules import rule as rule_module
 from commonwatt.clinic.engines.evidence.sealed import (
     SealedCase,
     SealTerms,
-    examine_on_sealed_cases,
+    examine_model_on_sealed_cases,
     reveal_sealed_case,
     revealed_case_json,
     seal_evidence_cases,
@@ -81,7 +81,7 @@ def small_book(folder, **changes):
             assert text.count(old) == 1, old
             text = text.replace(old, new)
         (folder / f"{name}.yaml").write_text(text, "utf-8")
-    made = load_rule_book(folder, ())
+    made = load_regulatory_rule_book(folder, ())
     assert made.faults == {}
     return made
 
@@ -115,7 +115,7 @@ def a_seal():
 
 def a_report():
     on = date(2026, 11, 22)
-    return examine_on_sealed_cases(
+    return examine_model_on_sealed_cases(
         CASES, SECRET, a_seal(), lambda _: 0.5, artefact_sha256="a" * 64, on=on, by=KEY
     )
 
@@ -173,7 +173,7 @@ GOLDEN = {
         "b575137e7a237f4f1dac6ce377d3044fb494ef280d392636b4973e3b6b0668aa",
     ),
     "lot of an encounter": (
-        lambda: EncounterLottery(secret=SECRET, share=0.25).lottery_commitment(),
+        lambda: EncounterLottery(secret=SECRET, share=0.25).lottery_commitment_sha256(),
         "af40aa26e2ac5550bd3ec9a5d08833d88615eb66c53ffb19e4c01fb02a73661e",
     ),
     "captured cluster": (

@@ -77,8 +77,8 @@ def test_the_headline_depends_on_the_treatment_and_nothing_else_does():
     country = load_country("hongkong")
     plain = project_country_debt(country).years[0]
     strict = AccountingTreatment(bonds_as_income=False, transfers_as_income=False)
-    assert strict.headline_balance(plain.balances) == pytest.approx(-206.0)
-    assert AccountingTreatment().headline_balance(plain.balances) == pytest.approx(22.1)
+    assert strict.headline_balance_bn(plain.balances) == pytest.approx(-206.0)
+    assert AccountingTreatment().headline_balance_bn(plain.balances) == pytest.approx(22.1)
     assert project_country_debt(country, treatment=strict).years[0].debt == plain.debt
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from commonwatt.report.charts.reduce import reduce_chart_series
+from commonwatt.report.charts.reduce import chart_x_and_series_reduced_to_most
 
 VALUES = st.floats(-1e9, 1e9) | st.just(float("nan"))
 
@@ -30,7 +30,7 @@ def _by_hand(values, most):
 @given(arrays(np.float64, st.integers(9, 200), elements=VALUES), st.sampled_from([2, 4, 6, 8]))
 def test_fast_and_slow_agree(values, most):
     x = np.arange(float(len(values)))
-    places, (fast,) = reduce_chart_series(x, [values], most=most)
+    places, (fast,) = chart_x_and_series_reduced_to_most(x, [values], most=most)
     slow = _by_hand(values, most)
     assert len(places) == len(fast) == most
     assert np.all(np.diff(places) >= 0)
@@ -39,6 +39,6 @@ def test_fast_and_slow_agree(values, most):
 
 @given(arrays(np.float64, st.integers(9, 200), elements=st.floats(-1e9, 1e9)))
 def test_the_greatest_and_the_least_remain(values):
-    _, (fast,) = reduce_chart_series(np.arange(float(len(values))), [values], most=8)
+    _, (fast,) = chart_x_and_series_reduced_to_most(np.arange(float(len(values))), [values], most=8)
     assert fast.max() == values.max()
     assert fast.min() == values.min()

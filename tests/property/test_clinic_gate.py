@@ -19,14 +19,14 @@ from commonwatt.clinic.engines.gateway import (
 from commonwatt.clinic.engines.gateway.agents import AGENT_CALL
 from commonwatt.clinic.engines.gateway.agents import RULES as AGENT_RULES
 from commonwatt.clinic.engines.gateway.gate import ALLOWED, RULES
-from commonwatt.clinic.io.guides import shipped_guide_library
+from commonwatt.clinic.io.guides import shipped_clinic_guide_library
 from commonwatt.clinic.io.registry import DeploymentStatus
 from commonwatt.ledger import Key
 from commonwatt.ledger.verify import verify_ledger
 from tests.clinic_factories import GOOD, KEYS, NOW, move, put, under_guide, with_deployment
 from tests.proofs import PROOFS
 
-GUIDES = shipped_guide_library().guides
+GUIDES = shipped_clinic_guide_library().guides
 
 
 def clinic_with_every_guide():
@@ -161,7 +161,9 @@ def test_two_hundred_encounters_of_a_guide_are_each_judged_by_the_rule_named(nam
             disclose(name, encounter)
         facts = facts_of(GUIDES[name], chance)
         size = DESK.ledger.head().size
-        verdict = GATE.request_advice(f"deployment/{name}", encounter, facts, at=NOW)
+        verdict = GATE.record_and_answer_advice_request(
+            f"deployment/{name}", encounter, facts, at=NOW
+        )
         assert verdict.rule == wanted(name, facts, disclosed)
         assert DESK.ledger.head().size == size + 1
         assert (verdict.score is not None) == verdict.allows_advice
@@ -254,7 +256,7 @@ def test_adversarial_plans_are_stopped_at_the_first_rule_that_they_break(drawn):
     statements = {i: statement_for(human, plan, i, step) for i, (step, human) in enumerate(drawn)}
     runner = PathwayRunner(GATE, PATHWAY, plan)
     given_ = {i: statement for i, statement in statements.items() if statement}
-    verdicts = runner.run_pathway_steps([step for step, _ in drawn], given_, at=NOW)
+    verdicts = runner.judge_and_record_pathway_steps([step for step, _ in drawn], given_, at=NOW)
     calls = 0
     for verdict, (step, human) in zip(verdicts, drawn, strict=False):
         assert verdict.rule == expected(step, human, calls)
@@ -269,10 +271,12 @@ def test_a_signed_step_counts_once_even_for_a_second_runner_of_the_same_plan():
     signed = {0: sign_human_step("twice", 0, call_of(step), "yes", KEYS["clinician"], at=NOW)}
     assert (
         PathwayRunner(GATE, PATHWAY, "twice")
-        .run_pathway_steps([step], signed, at=NOW)[0]
+        .judge_and_record_pathway_steps([step], signed, at=NOW)[0]
         .allows_advice
     )
-    [again] = PathwayRunner(GATE, PATHWAY, "twice").run_pathway_steps([step], signed, at=NOW)
+    [again] = PathwayRunner(GATE, PATHWAY, "twice").judge_and_record_pathway_steps(
+        [step], signed, at=NOW
+    )
     assert again.rule == "agent.statement-used"
 
 
@@ -283,15 +287,21 @@ def test_two_runners_of_one_plan_at_once_share_its_signature_and_its_budget():
         sign_human_step("both", n, call_of(step), "yes", KEYS["clinician"], at=NOW)
         for n in range(4)
     ]
-    assert first.call_pathway_step(0, step, signed[0], at=NOW).allows_advice
-    assert second.call_pathway_step(0, step, signed[0], at=NOW).rule == "agent.statement-used"
-    assert first.call_pathway_step(1, step, signed[1], at=NOW).allows_advice
-    assert second.call_pathway_step(2, step, signed[2], at=NOW).rule == "agent.budget-spent"
+    assert first.judge_and_record_pathway_step(0, step, signed[0], at=NOW).allows_advice
+    assert (
+        second.judge_and_record_pathway_step(0, step, signed[0], at=NOW).rule
+        == "agent.statement-used"
+    )
+    assert first.judge_and_record_pathway_step(1, step, signed[1], at=NOW).allows_advice
+    assert (
+        second.judge_and_record_pathway_step(2, step, signed[2], at=NOW).rule
+        == "agent.budget-spent"
+    )
 
 
 def test_every_call_of_an_agent_is_in_the_ledger_and_the_ledger_verifies():
     before = len(list(DESK.ledger.entries(kind=AGENT_CALL)))
-    PathwayRunner(GATE, PATHWAY, "noted").run_pathway_steps(["nonsense"], {}, at=NOW)
+    PathwayRunner(GATE, PATHWAY, "noted").judge_and_record_pathway_steps(["nonsense"], {}, at=NOW)
     after = list(DESK.ledger.entries(kind=AGENT_CALL))
     assert len(after) == before + 1
     assert after[-1].body["rule"] == "agent.malformed"
@@ -301,12 +311,18 @@ def test_every_call_of_an_agent_is_in_the_ledger_and_the_ledger_verifies():
 def test_an_institution_refuses_what_is_another_institutions_not_live_or_has_no_model():
     elsewhere = AdviceGate(DESK, "elsewhere", {}, by=KEYS["gateway"], salt=b"s")
     assert (
-        elsewhere.advice_verdict("deployment/imaging", "e", GOOD).rule == "gate.wrong-institution"
+        elsewhere.advice_verdict_without_record("deployment/imaging", "e", GOOD).rule
+        == "gate.wrong-institution"
     )
-    assert GATE.advice_verdict("deployment/x", "e", GOOD).rule == "gate.not-live"
-    assert GATE.advice_verdict("version/v1", "e", GOOD).rule == "gate.unknown-deployment"
+    assert GATE.advice_verdict_without_record("deployment/x", "e", GOOD).rule == "gate.not-live"
+    assert (
+        GATE.advice_verdict_without_record("version/v1", "e", GOOD).rule
+        == "gate.unknown-deployment"
+    )
     bare = AdviceGate(DESK, "qmh", {}, by=KEYS["gateway"], salt=b"s")
     assert (
-        bare.advice_verdict("deployment/imaging", GATE.encounter_pseudonym("told"), GOOD).rule
+        bare.advice_verdict_without_record(
+            "deployment/imaging", GATE.encounter_pseudonym("told"), GOOD
+        ).rule
         == "gate.no-model"
     )

@@ -14,7 +14,7 @@ from commonwatt.clinic.engines.gateway import (
     PathwayRunner,
     sign_human_step,
 )
-from commonwatt.clinic.engines.gateway.agents import AGENT_CALL, parse_step_decision
+from commonwatt.clinic.engines.gateway.agents import AGENT_CALL, parse_human_step_decision_or_none
 from commonwatt.clinic.engines.gateway.gate import ALLOWED
 from commonwatt.ledger import Key, Person, actor_id_of
 from tests.clinic_factories import BODIES, GOOD, KEYS, NOW, ROLES, move, put, with_live
@@ -191,7 +191,7 @@ def statements(draw, kind):
 def answer_of(call, step, statement, plan):
     runner = PathwayRunner(GATE, PATHWAY, plan)
     size = GATE.writer.ledger.head().size
-    verdict = runner.call_pathway_step(
+    verdict = runner.judge_and_record_pathway_step(
         step,
         {"deployment": call.deployment, "encounter": call.encounter, "facts": dict(call.facts)},
         statement,
@@ -239,7 +239,7 @@ def test_no_sentence_can_be_signed_as_an_answer():
 def test_a_statement_survives_its_way_through_an_agent_and_one_with_a_further_word_does_not():
     call = AgentCall("deployment/x", "told-1", GOOD)
     made = sign_human_step("p", 0, call, "yes", KEYS["clinician"], at=NOW)
-    assert parse_step_decision(made.as_dict()) == made
+    assert parse_human_step_decision_or_none(made.as_dict()) == made
     for odd in (
         made.as_dict() | {"note": "the doctor also said"},
         made.as_dict() | {"step": True},
@@ -249,4 +249,4 @@ def test_a_statement_survives_its_way_through_an_agent_and_one_with_a_further_wo
         "yes",
         None,
     ):
-        assert parse_step_decision(odd) is None
+        assert parse_human_step_decision_or_none(odd) is None

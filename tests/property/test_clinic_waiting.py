@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
-from commonwatt.clinic.domain.registry.waiting import WaitingKind, waiting_rows
-from commonwatt.clinic.usecases.queries import reporting_periods
+from commonwatt.clinic.domain.registry.waiting import WaitingKind, registry_waiting_rows
+from commonwatt.clinic.usecases.queries import reporting_periods_by_place_and_event
 from tests.clinic_factories import NOW, desk, ruling
 from tests.clinic_histories import (
     DEPLOYMENT,
@@ -32,13 +32,15 @@ def played(history, prefix):
     for entry in history:
         write(MADE, entry, prefix)
     tell(MADE, gate_of(MADE, prefix), prefix)
-    rows = waiting_rows(MADE.registry, NOW.date(), reporting_periods())
+    rows = registry_waiting_rows(MADE.registry, NOW.date(), reporting_periods_by_place_and_event())
     return [row for row in rows if row.subject.split("/")[1].startswith(prefix)]
 
 
 def refusing_rule(prefix):
     gate = gate_of(MADE, prefix)
-    return gate.advice_verdict(f"deployment/{prefix}x", gate.encounter_pseudonym("e"), GOOD).rule
+    return gate.advice_verdict_without_record(
+        f"deployment/{prefix}x", gate.encounter_pseudonym("e"), GOOD
+    ).rule
 
 
 def test_whatever_the_gate_refuses_waits_for_somebody():

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from commonwatt.core.files import save_frame_as_parquet_and_csv
 from commonwatt.core.spreadsheets import (
     SPREADSHEET_MARK,
-    frame_as_spreadsheet_csv,
+    frame_as_spreadsheet_csv_bytes,
     read_spreadsheet_csv,
-    read_spreadsheet_csv_rows,
+    read_spreadsheet_csv_names_and_rows,
     spreadsheet_safe_text,
-    text_of_spreadsheet_cell,
+    text_restored_from_spreadsheet_cell,
 )
 
 TRIGGERS = "=+-@\t\r\n＝＋－＠"
@@ -46,7 +46,7 @@ def runs_in_a_spreadsheet(cell):
 def test_no_text_runs_and_every_text_comes_back(text):
     cell = spreadsheet_safe_text(text)
     assert not runs_in_a_spreadsheet(cell)
-    assert text_of_spreadsheet_cell(cell) == text
+    assert text_restored_from_spreadsheet_cell(cell) == text
     # What could not run stands as it was, but for apostrophes in front of a formula.
     if not runs_in_a_spreadsheet(text) and not text.startswith("'") and text.strip() == text:
         assert cell == text
@@ -69,7 +69,7 @@ def test_a_table_is_safe_and_read_back_as_it_was(rows, heading, marked):
          "a": [row[0] for row in rows], f"{heading}h": [row[1] or None for row in rows]},
         schema={"n": pl.Int64, "x": pl.Float64, "a": pl.String, f"{heading}h": pl.String},
     )  # fmt: skip
-    data = frame_as_spreadsheet_csv(frame, marked=marked)
+    data = frame_as_spreadsheet_csv_bytes(frame, marked=marked)
     assert data.startswith(SPREADSHEET_MARK) == marked
     cells = [*csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))]
     assert not any(runs_in_a_spreadsheet(cell) for row in cells for cell in row)
@@ -89,7 +89,7 @@ def test_a_heading_that_runs_is_safe_and_comes_back(tmp_path):
         "=1+1": [1, -2],
         "kind": ["@a", "b"],
     }
-    names, rows = read_spreadsheet_csv_rows(path)
+    names, rows = read_spreadsheet_csv_names_and_rows(path)
     assert (names, rows[0]) == (["=1+1", "kind"], {"=1+1": "1", "kind": "@a"})
 
 

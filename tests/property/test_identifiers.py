@@ -24,15 +24,15 @@ from commonwatt.core.identifiers import (
     SPELLINGS,
     IdentifierKind,
     can_be_identifier,
+    identifier_checked_valid,
     qualified_identifier,
-    valid_identifier,
 )
 from commonwatt.ledger import Key, Ledger, Person
 from commonwatt.operate.usecases.actions import submit_job_to_cluster
 from commonwatt.operate.usecases.home import make_controller_home, open_controller_store
 from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.domain.import_report import TableImportReport
-from commonwatt.sandbox.io.imports.dataset import publish_dataset
+from commonwatt.sandbox.io.imports.dataset import fill_and_publish_dataset_draft
 from commonwatt.sandbox.io.store.opt_outs import ConsentScope
 from commonwatt.sandbox.usecases.projects.project import Project, ProjectFacts
 from commonwatt.study.programme.reader import load_programme
@@ -122,7 +122,7 @@ class Doors:
     def import_dataset(self, name):
         self.count += 1
         store = self.folder / f"store-{self.count}"
-        return publish_dataset(store, name, "fhir", lambda _: [_REPORT]).name
+        return fill_and_publish_dataset_draft(store, name, "fhir", lambda _: [_REPORT]).name
 
     def record_institution(self, name):
         return self._record("deployment", f"d{len(self.writer.registry.records)}", name)
@@ -318,7 +318,7 @@ NARROWER_BEFORE = (
 @given(data=st.data(), kind=st.sampled_from(list(BEFORE)))
 def test_what_was_legal_in_a_wing_before_is_legal_still(data, kind):
     name = data.draw(st.from_regex(BEFORE[kind], fullmatch=True))
-    assert valid_identifier(kind, name, "test") == name
+    assert identifier_checked_valid(kind, name, "test") == name
 
 
 @settings(max_examples=300)

@@ -25,12 +25,12 @@ from commonwatt.core.log import (
     log_bug,
     log_context,
     log_event,
-    logging_to,
+    logging_to_destination,
 )
 from commonwatt.operate.usecases.home import make_controller_home
 from commonwatt.operate.usecases.run import run_controller
 from commonwatt.sandbox.io.imports.dataset import import_csv
-from commonwatt.sandbox.io.imports.plain import infer_table_schema
+from commonwatt.sandbox.io.imports.plain import infer_import_table_schema
 from tests.clinic_factories import HOUR, KEYS, NOW, with_live
 from tests.log_lines import lines_of
 from tests.sandbox_node import open_folder, proved_node
@@ -61,7 +61,7 @@ def test_what_a_field_is_for_is_taken(field, tmp_path):
         FieldKind.CODE: Code.WORD, FieldKind.SECONDS: 1.5,
         FieldKind.FRAMES: ["a.py:1 f"],
     }[LOG_FIELDS[field]]  # fmt: skip
-    with logging_to(str(tmp_path / "log")):
+    with logging_to_destination(str(tmp_path / "log")):
         log_event(LogEvent.COMMAND_STARTED, **{field: value})
     (line,) = lines_of(tmp_path / "log")
     assert line[field] == ("a-word" if value is Code.WORD else value)
@@ -77,7 +77,7 @@ def test_a_field_that_is_not_listed_is_refused(name):
 @settings(max_examples=60, deadline=None)
 @given(personal, st.sampled_from([ValueError, KeyError, OSError, InputError]))
 def test_a_traceback_is_kept_without_what_the_exception_says(text, kind):
-    with TemporaryDirectory() as folder, logging_to(f"{folder}/log"):
+    with TemporaryDirectory() as folder, logging_to_destination(f"{folder}/log"):
         try:
             try:
                 raise ValueError(f"age of {text}")
@@ -96,7 +96,7 @@ def test_a_traceback_is_kept_without_what_the_exception_says(text, kind):
 def _sandbox_import(folder, words):
     rows = "\n".join(f"{i},{word},{word} Road" for i, word in enumerate(words))
     (folder / "in.csv").write_text(f"patient_id,name,address\n{rows}\nbroken,row\n")
-    schema = infer_table_schema(folder / "in.csv")
+    schema = infer_import_table_schema(folder / "in.csv")
     import_csv(folder / "in.csv", schema, folder / "store", "people")
 
 
@@ -157,7 +157,7 @@ def test_no_planted_word_is_in_the_log_of_a_flow(flow, words):
     with TemporaryDirectory() as name:
         folder = Path(name)
         # To a file that the environment names, as for a program that is left running.
-        with logging_to(str(folder / "log")):
+        with logging_to_destination(str(folder / "log")):
             log_event(LogEvent.CONSOLE_STARTED)
             flow(folder, words)
         log_text = (folder / "log").read_text()
@@ -188,7 +188,7 @@ def test_a_full_disk_is_no_fault_of_ours(tmp_path, monkeypatch, capsys):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("commonwatt.runs.RunStore.list", fail)
-    with logging_to(str(tmp_path / "log")):
+    with logging_to_destination(str(tmp_path / "log")):
         code = run_main(root, ["runs", "list", "--store", str(tmp_path / "runs")])
     words = capsys.readouterr().err
     assert code == 12
@@ -201,7 +201,7 @@ def test_a_log_that_cannot_be_written_stops_nothing_and_says_so_later(
 ):
     log = tmp_path / "folder" / "log"
     log.parent.write_text("in the way")
-    with logging_to(str(log)):
+    with logging_to_destination(str(log)):
         log_event(LogEvent.CONSOLE_STARTED)
         assert json.loads(capsys.readouterr().err)["event"] == "console-started"
         log.parent.unlink()
@@ -231,7 +231,7 @@ def test_a_file_rotates_and_loses_no_line_of_any_thread(tmp_path):
 
 def test_a_line_says_when_and_by_which_process_in_an_order_that_stays(tmp_path):
     before = datetime.now(UTC)
-    with logging_to(str(tmp_path / "log")):
+    with logging_to_destination(str(tmp_path / "log")):
         log_event(LogEvent.COMMAND_ENDED, acts=3)
     text = (tmp_path / "log").read_text("utf-8")
     line = json.loads(text)

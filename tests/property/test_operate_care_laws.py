@@ -25,7 +25,7 @@ from commonwatt.operate.domain.cluster import NodeState
 from commonwatt.operate.engines.care.caretaker import Caretaker
 from commonwatt.operate.engines.care.detect.alarms import (
     AlarmBudget,
-    calibrate_node_alarm_thresholds,
+    alarm_threshold_by_node,
     node_alarm_episodes,
 )
 from commonwatt.operate.engines.care.detect.rules import (
@@ -134,7 +134,7 @@ def test_ordinary_days_never_hold_more_episodes_than_granted(seed, per_day):
     chance = np.random.default_rng(seed)
     scores = {name: chance.gamma(2.0, size=2000) for name in "ab"}
     budget = AlarmBudget(false_per_day=per_day, incidents_per_day=0.0, day=500, quiet=5)
-    cuts = calibrate_node_alarm_thresholds(scores, budget)
+    cuts = alarm_threshold_by_node(scores, budget)
     raised = sum(len(node_alarm_episodes(scores[n] > cuts[n], quiet=5)) for n in scores)
     assert raised <= per_day * 8
 

@@ -18,7 +18,7 @@ from commonwatt.operate.domain.cluster import ClusterObservation, JobPhase, Obse
 from commonwatt.operate.domain.settings import parse_controller_settings
 from commonwatt.operate.engines.snapshot import WaitReason, queue_snapshot
 from commonwatt.study.programme.reader import Programme, load_programme
-from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
+from commonwatt.study.stages.demand import fleet_inputs_of_programme, programme_scheduling_policies
 from commonwatt.study.stages.fleet import gpu_hours_beyond_programme_limits
 from tests.operate_cases import nodes, request
 from tests.small_programme import ALTERNATIVES, small_programme
@@ -46,7 +46,10 @@ def _programme(limit: str, rented: int = 0, more: dict[str, str] | None = None) 
 
 
 def _run(programme: Programme) -> FleetRun:
-    inputs, policy = programme_fleet_inputs(programme), programme_scheduling_policies(programme)[0]
+    inputs, policy = (
+        fleet_inputs_of_programme(programme),
+        programme_scheduling_policies(programme)[0],
+    )
     result = simulate_schedule(inputs.workload, inputs.fleet, policy, seed=3)
     check_simulation_identities(result, inputs.workload, inputs.fleet)
     figures = fleet_metrics(result, inputs.workload, inputs.fleet)

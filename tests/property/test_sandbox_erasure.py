@@ -23,10 +23,12 @@ def test_sets_differ_in_as_many_people_after_an_erasure_as_before(sets, number, 
             record = records.OutputRecord(
                 sha256="f" * 64, name="n", kind="csv", job="j", author="x", state=_RELEASED
             )
-            records.add_output(tx, project, record, {str(k): v for k, v in cells.items()})
-        changed = records.replace_person_in_sets(tx, "a", token)
-        after = records.output_cell_people(tx, "a", "f" * 64)
-        elsewhere = records.output_cell_people(tx, "b", "f" * 64)
+            records.add_project_output_row(
+                tx, project, record, {str(k): v for k, v in cells.items()}
+            )
+        changed = records.replace_person_in_sets_and_count(tx, "a", token)
+        after = records.output_people_tokens_by_cell(tx, "a", "f" * 64)
+        elsewhere = records.output_people_tokens_by_cell(tx, "b", "f" * 64)
     engine.dispose()
     event("the person is in a set" if changed else "the person is in none")
     assert changed == sum(token in people for people in sets)

@@ -10,7 +10,7 @@ import pytest
 
 from commonwatt.core.errors import CommonwattError, ProgrammeError
 from commonwatt.runs import RunStore
-from commonwatt.study.check import study_run_faults
+from commonwatt.study.check import study_run_fault_messages
 from commonwatt.study.usecases import run_study
 from tests.programme_kinds import (
     FAULTS,
@@ -154,7 +154,7 @@ def test_what_is_unusual_and_sound_runs_to_the_end_and_keeps_its_rules(
     assert broken_programme_rules(document, study.folder) == []
     # Every figure anew from the tables: as long again as the study, and so not of each.
     if PROOFS.full or chance.random() < 0.2:
-        assert study_run_faults(study.folder) == []
+        assert study_run_fault_messages(study.folder) == []
 
 
 def test_a_rule_that_a_table_breaks_is_named(tmp_path, store):

@@ -16,7 +16,7 @@ from commonwatt.core.shipped import DATA
 from commonwatt.runs import RunStore
 from commonwatt.study.programme.changes import WHOLE_NUMBER_KEYS
 from commonwatt.study.programme.reader import load_programme
-from commonwatt.study.run import study_recipe
+from commonwatt.study.run import study_run_recipe
 from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
 
@@ -48,7 +48,7 @@ def _copy(own, folder):
 
 
 def _run_id(path):
-    return study_recipe(load_programme(path), "en").run_id
+    return study_run_recipe(load_programme(path), "en").run_id
 
 
 def _files(own):

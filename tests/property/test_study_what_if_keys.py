@@ -18,7 +18,10 @@ from commonwatt.study.programme.quantities import (
     scaled_programme_quantity,
 )
 from commonwatt.study.programme.reader import Programme, load_programme
-from commonwatt.study.programme.schema import numeric_programme_keys, whole_number_programme_keys
+from commonwatt.study.programme.schema import (
+    programme_schema_numeric_keys,
+    whole_number_programme_key_names,
+)
 from commonwatt.study.usecases import run_study
 from tests.programme_oracle import toml_of
 from tests.small_programme import small_programme
@@ -74,7 +77,9 @@ def _places(node: Any, pattern: tuple[str, ...], place: Place = ()) -> list[Plac
 
 
 def _all_places(document: Any) -> dict[str, list[Place]]:
-    return {".".join(key.path): _places(document, key.path) for key in numeric_programme_keys()}
+    return {
+        ".".join(key.path): _places(document, key.path) for key in programme_schema_numeric_keys()
+    }
 
 
 def _at(document: Any, place: Place) -> Any:
@@ -101,7 +106,7 @@ def _times(written: Any, factor: float, key: str) -> Any:
     if isinstance(written, str):
         number, unit = written.split(" ", 1)
         return f"{float(number) * factor:.12g} {unit}"
-    if key in whole_number_programme_keys():
+    if key in whole_number_programme_key_names():
         return round(written * factor)
     return float(f"{written * factor:.12g}")
 
@@ -164,7 +169,7 @@ def test_the_programme_of_this_proof_states_every_number_of_the_schema(stated):
 def _cases() -> list[tuple[str, str]]:
     return [
         (".".join(key.path), kind)
-        for key in numeric_programme_keys()
+        for key in programme_schema_numeric_keys()
         for kind in ("value", "share", "times")
     ]
 

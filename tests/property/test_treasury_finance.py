@@ -93,7 +93,10 @@ def test_the_interest_of_building_solves_its_own_circle(centre):
         assert abs(draw.interest - solved) <= 1 + 1e-9 * solved
         opening = draw.balance
     fee = loan_and_equity_drawdown(centre)[0].fee
-    assert abs(fee - centre.loan.fee * opening) <= 2 * centre.building_periods + 1e-9 * opening
+    assert (
+        abs(fee - centre.loan.fee * opening)
+        <= 2 * centre.construction_period_count + 1e-9 * opening
+    )
 
 
 @settings(max_examples=150, deadline=None)

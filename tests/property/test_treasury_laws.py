@@ -13,7 +13,11 @@ from commonwatt.treasury.domain.accounts import (
     GeneralLedger,
     balance_bridge_steps,
 )
-from commonwatt.treasury.domain.bonds.ladder import Tranche, debt_redemption, outstanding_debt
+from commonwatt.treasury.domain.bonds.ladder import (
+    Tranche,
+    debt_redemption_bn_in_year,
+    outstanding_debt_bn_after_year,
+)
 from commonwatt.treasury.domain.bonds.terms import Amortisation, Bond
 from commonwatt.treasury.domain.debt import DebtYear, decompose_debt_change
 from commonwatt.treasury.engines.bonds.cash_flows import bond_cash_flows, bond_cash_in_minor_units
@@ -78,10 +82,10 @@ def tranches(draw):
 @given(st.lists(tranches(), max_size=40))
 def test_ladder_cash_is_conserved_over_thirty_years(ladder):
     issued = sum(tranche.amount for tranche in ladder if 2026 <= tranche.issued <= 2055)
-    repaid = sum(debt_redemption(ladder, year) for year in range(2026, 2056))
-    standing = outstanding_debt(ladder, 2025) + issued - repaid
-    assert abs(standing - outstanding_debt(ladder, 2055)) <= 1e-6
-    assert outstanding_debt(ladder, 2200) == 0.0
+    repaid = sum(debt_redemption_bn_in_year(ladder, year) for year in range(2026, 2056))
+    standing = outstanding_debt_bn_after_year(ladder, 2025) + issued - repaid
+    assert abs(standing - outstanding_debt_bn_after_year(ladder, 2055)) <= 1e-6
+    assert outstanding_debt_bn_after_year(ladder, 2200) == 0.0
 
 
 @settings(max_examples=150, deadline=None)

@@ -13,11 +13,14 @@ from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.evidence import (
     compare_clinician_and_model,
     evaluate_score_sketch,
-    model_net_benefit,
+    model_net_benefit_by_group,
     score_recalibration_of_group,
     sketch_model_scores,
 )
-from commonwatt.clinic.engines.evidence.metrics import auc_error_of_score_bins, auc_with_interval
+from commonwatt.clinic.engines.evidence.metrics import (
+    auc_and_interval_by_group,
+    auc_binning_error_bound_by_group,
+)
 from commonwatt.core.seeds import named_random_stream
 from tests.shared_data import shared_data
 
@@ -48,7 +51,7 @@ def test_every_metric_is_that_of_the_rows(seed):
         estimates = dict(frame.filter(group=name).select("metric", "estimate").iter_rows())
         assert (
             abs(estimates["auc"] - slow_auc(s, y))
-            <= auc_error_of_score_bins(made.counts)[g] + 1e-12
+            <= auc_binning_error_bound_by_group(made.counts)[g] + 1e-12
         )
         assert estimates["o_over_e"] == pytest.approx(y.sum() / s.sum(), rel=1e-7)
         up = s >= 0.3
@@ -56,7 +59,7 @@ def test_every_metric_is_that_of_the_rows(seed):
         assert estimates["specificity"] == pytest.approx((~up & (y == 0)).sum() / (1 - y).sum())
         assert estimates["advised_share"] == pytest.approx(up.mean())
         expected = ((up & (y == 1)).sum() - (up & (y == 0)).sum() * 3 / 7) / len(y)
-        assert model_net_benefit(made)[g] == pytest.approx(expected)
+        assert model_net_benefit_by_group(made)[g] == pytest.approx(expected)
 
 
 @settings(max_examples=30, deadline=None)
@@ -78,7 +81,7 @@ def test_intervals_of_the_auc_cover_the_truth_as_often_as_they_say():
     truth, hits = slow_auc(*drawn(1, 400_000)[:2]), 0
     for seed in range(400):
         score, label, _ = drawn(seed + 2)
-        _, low, high = auc_with_interval(sketch_model_scores(score, label).counts, 1.96)
+        _, low, high = auc_and_interval_by_group(sketch_model_scores(score, label).counts, 1.96)
         hits += low[0] <= truth <= high[0]
     assert 0.92 <= hits / 400 <= 0.98
 

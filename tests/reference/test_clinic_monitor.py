@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from commonwatt.clinic.domain.errors import MonitorError
 from commonwatt.clinic.engines.evidence import score_recalibration_of_group, sketch_model_scores
-from commonwatt.clinic.engines.evidence.metrics import auc_with_interval
+from commonwatt.clinic.engines.evidence.metrics import auc_and_interval_by_group
 from commonwatt.clinic.engines.evidence.sketch import BINS
 from commonwatt.clinic.engines.monitor import (
     ALTERNATIVES,
@@ -189,7 +189,7 @@ def test_covid_19_in_israel_raises_the_alarm_within_a_day_and_fools_what_needs_n
 
     reference = score_recalibration_of_group(between("2020-04-01", "2020-04-07"))
     september = between("2020-09-01", "2020-09-30")
-    realised = auc_with_interval(september.counts, 1.96)[0][0]
+    realised = auc_and_interval_by_group(september.counts, 1.96)[0][0]
     estimated_auc = label_free_auc(september.counts[0].sum(axis=0), reference)
     assert realised == pytest.approx(0.742, abs=0.003)
     shown = realised_and_label_free_model_auc(

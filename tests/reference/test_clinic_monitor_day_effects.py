@@ -12,8 +12,8 @@ from commonwatt.clinic.domain.errors import MonitorError
 from commonwatt.clinic.engines.evidence.sketch import (
     BINS,
     STEP,
+    model_score_bin_index,
     model_score_bin_middle_logits,
-    model_score_bins,
 )
 from commonwatt.clinic.engines.monitor import (
     DailyScoreCells,
@@ -21,8 +21,8 @@ from commonwatt.clinic.engines.monitor import (
     monitor_result_of_daily_cells,
 )
 from commonwatt.clinic.engines.monitor.day_effects import (
-    days_differ_more_than_allowed,
-    largest_plausible_day_effect_sd,
+    clinic_days_differ_more_than_allowed,
+    largest_plausible_monitor_day_effect_sd,
     learned_day_effect_sds,
 )
 from tests.proofs import PROOFS
@@ -144,7 +144,7 @@ def test_busy_days_and_seldom_events_are_integrated_well(rows, mean, alternative
     """Where the far tail of the day effect rules, and a rule laid about zero would miss it."""
     chance = np.random.default_rng(rows)
     x = mean + 1.2 * chance.standard_normal(rows)
-    bins, labels = model_score_bins(sigmoid(x)), (chance.random(rows) < sigmoid(x)).astype(int)
+    bins, labels = model_score_bin_index(sigmoid(x)), (chance.random(rows) < sigmoid(x)).astype(int)
     key, counts = np.unique(bins * 2 + labels, return_counts=True)
     cells = one_day(key // 2, key % 2)
     cells = DailyScoreCells(day=cells.day, stream=cells.stream, label=cells.label,
@@ -168,7 +168,7 @@ def test_scores_that_tell_nothing_add_their_row_and_no_ratio():
 
 def test_days_of_one_row_lose_nothing_to_an_allowance_for_day_effects():
     with_, without = (
-        ratio_of_day([model_score_bins(np.array([0.2]))[0]], [1], plan_of((1.0, 1.0), sd))
+        ratio_of_day([model_score_bin_index(np.array([0.2]))[0]], [1], plan_of((1.0, 1.0), sd))
         for sd in (0.3, 0.0)
     )
     assert with_ == pytest.approx(without, rel=0.03)
@@ -185,7 +185,8 @@ def drawn_days(sd, days, variance, seed):
 @pytest.mark.parametrize("variance", [1.0, 10.0, 100.0])
 def test_a_true_day_effect_is_ruled_out_no_more_often_than_its_error(sd, variance):
     ruled_out = sum(
-        largest_plausible_day_effect_sd(*drawn_days(sd, 120, variance, seed), 0.3, 0.02) < sd - 1e-9
+        largest_plausible_monitor_day_effect_sd(*drawn_days(sd, 120, variance, seed), 0.3, 0.02)
+        < sd - 1e-9
         for seed in range(300)
     )
     assert ruled_out / 300 <= 0.02 + 3 * math.sqrt(0.02 * 0.98 / 300)
@@ -233,8 +234,8 @@ def test_days_that_differ_more_than_allowed_are_seen_and_others_are_not():
         (1.0, 0.3, True),
     ):
         days = drawn_days(sd, 400, 20.0, 4)
-        assert days_differ_more_than_allowed(*days, band=0.05, sd=allowed) is broken
-    assert not days_differ_more_than_allowed(np.zeros(5), np.zeros(5), band=0.1, sd=0.3)
+        assert clinic_days_differ_more_than_allowed(*days, band=0.05, sd=allowed) is broken
+    assert not clinic_days_differ_more_than_allowed(np.zeros(5), np.zeros(5), band=0.1, sd=0.3)
 
 
 @pytest.mark.parametrize(("wrong", "right"), [(-0.01, 0.0), (1.01, 1.0), (math.nan, 0.3)])

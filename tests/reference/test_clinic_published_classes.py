@@ -8,10 +8,10 @@ import csv
 import sys
 from datetime import date
 
-from commonwatt.clinic.domain.rules import classify_product, load_rule_book
+from commonwatt.clinic.domain.rules import classify_product, load_regulatory_rule_book
 from tests.shared_data import shared_data
 
-BOOK = load_rule_book(site_folders=())
+BOOK = load_regulatory_rule_book(site_folders=())
 DAY = date(2026, 11, 30)
 AGREEMENT = 0.95  # share of the rows
 PLACES = {"IMDRF": "imdrf", "EU MDR": "eu", "NMPA": "cn", "HSA": "sg"}

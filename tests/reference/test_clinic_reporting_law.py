@@ -7,17 +7,17 @@ from datetime import UTC, date, datetime
 import pytest
 
 from commonwatt.clinic.domain.registry.records import SEVERITIES
-from commonwatt.clinic.domain.registry.rulings import product_classes_in_place
-from commonwatt.clinic.domain.registry.state import reporting_due_at
-from commonwatt.clinic.domain.rules import classify_product, load_rule_book
+from commonwatt.clinic.domain.registry.rulings import product_class_by_scheme_in_place
+from commonwatt.clinic.domain.registry.state import incident_report_due_at
+from commonwatt.clinic.domain.rules import classify_product, load_regulatory_rule_book
 from commonwatt.clinic.domain.rules.classify import (
-    periods_with_graver_events,
     reporting_period_of_rule,
+    shortest_reporting_periods_across_graver_events,
 )
 from commonwatt.clinic.domain.rules.predicate import rule_predicate_leaves
 from commonwatt.clinic.domain.rules.rule import GRAVEST_FIRST, OUTSIDE, UNDECIDED
 
-BOOK = load_rule_book(site_folders=())
+BOOK = load_regulatory_rule_book(site_folders=())
 DAY = date(2026, 11, 30)
 CLOCKS = [rule for rule in BOOK.rules if rule.clock]
 BASE = {
@@ -32,7 +32,7 @@ def ruled(place, **facts):
 
 
 def due(period):
-    return reporting_due_at(SINCE, period.days, working=period.working)
+    return incident_report_due_at(SINCE, period.days, working=period.working)
 
 
 def classes_of_place(place):
@@ -53,9 +53,9 @@ def test_a_graver_event_has_no_fewer_duties_and_no_later_date(place):
     ways = list(classes_of_place(place))
     assert ways
     for classes in ways:
-        running = [period for period in known if period.runs_under(classes)]
+        running = [period for period in known if period.runs_under_product_classes(classes)]
         by_event = {}
-        for period in periods_with_graver_events(running):
+        for period in shortest_reporting_periods_across_graver_events(running):
             by_event.setdefault(period.event, {})[period.reporter] = due(period)
         for graver, lesser in itertools.pairwise(GRAVEST_FIRST):
             for reporter, date_due in by_event.get(lesser, {}).items():
@@ -165,11 +165,13 @@ def test_who_reports_without_a_period_on_file_is_named(place, reporter, rule):
 
 
 def test_the_classes_of_a_product_are_told_for_any_place_with_its_gaps():
-    assert product_classes_in_place(BASE | {"ivd": "cancer"}, "uk", DAY) == {"device": UNDECIDED}
-    assert product_classes_in_place(BASE | {"ivd": "cancer"}, "eu", DAY) == {
+    assert product_class_by_scheme_in_place(BASE | {"ivd": "cancer"}, "uk", DAY) == {
+        "device": UNDECIDED
+    }
+    assert product_class_by_scheme_in_place(BASE | {"ivd": "cancer"}, "eu", DAY) == {
         "ivd": "C", "ai-act": "not-high-risk",
     }  # fmt: skip
-    assert product_classes_in_place(BASE, "hk", DAY) == {"device": "II"}
-    assert product_classes_in_place(BASE | {"offering": "service"}, "hk", DAY) == {}
+    assert product_class_by_scheme_in_place(BASE, "hk", DAY) == {"device": "II"}
+    assert product_class_by_scheme_in_place(BASE | {"offering": "service"}, "hk", DAY) == {}
     for facts, place in (({}, "hk"), (BASE, "zz"), (BASE | {"ivd": 3}, "hk")):
-        assert product_classes_in_place(facts, place, DAY) is None
+        assert product_class_by_scheme_in_place(facts, place, DAY) is None

@@ -6,10 +6,10 @@ from datetime import date
 import pytest
 
 from commonwatt.clinic.domain.registry.records import REPORTERS, SEVERITIES
-from commonwatt.clinic.domain.rules import classify_product, load_rule_book
+from commonwatt.clinic.domain.rules import classify_product, load_regulatory_rule_book
 from commonwatt.clinic.domain.rules.cases import outcome_turns_on_rule_case, rule_effect
 
-BOOK = load_rule_book(site_folders=())
+BOOK = load_regulatory_rule_book(site_folders=())
 RULES = {rule.rule_id: rule for rule in BOOK.rules}
 AI_ACT = "fundamental-rights"  # an event of the European AI Act alone
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from commonwatt.clinic.domain.errors import RulesError
-from commonwatt.clinic.domain.rules import classify_product, load_rule_book
+from commonwatt.clinic.domain.rules import classify_product, load_regulatory_rule_book
 from commonwatt.clinic.domain.rules.check import NO_CLASS, class_indices_and_rule_masks_of_place
 from commonwatt.clinic.domain.rules.parse import CASE_DAY
-from commonwatt.clinic.domain.rules.unread import is_fact_read
+from commonwatt.clinic.domain.rules.unread import is_fact_value_read_by_predicates
 
-BOOK = load_rule_book(site_folders=())
+BOOK = load_regulatory_rule_book(site_folders=())
 DAY = date(2026, 11, 30)
 FACTS = (*BOOK.axes, *BOOK.other_facts)
 CLASSED = [place for place in BOOK.places if BOOK.schemes[place]]
@@ -56,8 +56,8 @@ def test_each_value_of_each_fact_is_read_in_a_place_or_declared_with_the_reason(
         for value in fact.values:
             if value == fact.default:
                 continue
-            read = is_fact_read(fact, value, asked)
-            declared = any(each.names_fact(fact.name, value) for each in place.unread)
+            read = is_fact_value_read_by_predicates(fact, value, asked)
+            declared = any(each.covers_unread_fact_value(fact.name, value) for each in place.unread)
             # Exactly one of the two: a declaration that a rule has overtaken says what is not so.
             assert read != declared, f"{name}: {fact.name} = {value}, read {read}"
 
@@ -78,7 +78,10 @@ def test_whoever_states_a_fact_that_had_no_say_is_told(place):
             # On a day on which every rule of the books holds or has ended.
             ruling = ruled(place, on=CASE_DAY, **{fact.name: value})
             named = [(each.name, each.value) for each in ruling.unread]
-            declared = any(each.names_fact(fact.name, value) for each in BOOK.places[place].unread)
+            declared = any(
+                each.covers_unread_fact_value(fact.name, value)
+                for each in BOOK.places[place].unread
+            )
             assert named == [(fact.name, value)] * (stated and declared), (fact.name, value)
             assert all(each.declared for each in ruling.unread)
     assert ruled(place).unread == ()

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.rules import (
     classify_product,
-    load_rule_book,
+    load_regulatory_rule_book,
     product_class_cells_changed_by_rule_date,
     rule_book_findings,
 )
-from commonwatt.clinic.domain.rules.check import product_fact_grid
+from commonwatt.clinic.domain.rules.check import product_fact_combination_columns
 from commonwatt.clinic.domain.rules.predicate import parse_rule_predicate
 
-BOOK = load_rule_book(site_folders=())
+BOOK = load_regulatory_rule_book(site_folders=())
 JURISDICTIONS = BOOK.jurisdictions
 INSTITUTION = "house"
 DAYS = (date(2025, 1, 1), date(2026, 11, 22), date(2028, 8, 3))
@@ -57,7 +57,7 @@ def test_the_moved_date_of_the_ai_act_changes_the_cells_that_it_should_and_no_ot
     changed = product_class_cells_changed_by_rule_date(
         BOOK, "eu.aia.art6-1", date(2027, 8, 2), between
     )
-    columns = product_fact_grid(BOOK)
+    columns = product_fact_combination_columns(BOOK)
     product = (columns["offering"] == "product") & (columns["technique"] != "rules")
     for day in between[1:3]:
         here = changed.filter(on=day)

@@ -15,7 +15,7 @@ from commonwatt.core.errors import TraceError
 from commonwatt.fleet.domain.machines import uniform_fleet
 from commonwatt.fleet.domain.policies import ORDERS, PLACES, parse_scheduling_policy
 from commonwatt.fleet.domain.workload import workload_from_columns
-from commonwatt.fleet.engines.simulator import is_replay_small, simulate_schedule
+from commonwatt.fleet.engines.simulator import is_replay_faster_in_plain_python, simulate_schedule
 from tests.fleet_cases import fleets, workloads
 
 RUNS_PLAINLY = os.environ.get("NUMBA_DISABLE_JIT") == "1"
@@ -24,13 +24,13 @@ BACKFILLS, PREEMPTS = ("none", "easy"), ("none", "priority")
 MODULES = "import json, sys\n{}\nprint(json.dumps([digest, 'numba' in sys.modules]))"
 SMALL = """
 from contextlib import nullcontext
-from commonwatt.core.jit import kernels_for_small_work
+from commonwatt.core.jit import plain_python_kernels_if_small_work
 from commonwatt.fleet.domain.machines import uniform_fleet
 from commonwatt.fleet.domain.policies import parse_scheduling_policy
 from commonwatt.fleet.domain.workload import workload_from_columns
 from commonwatt.fleet.engines.simulator import simulate_schedule
 jobs = workload_from_columns(range(40), [30 + n % 7 for n in range(40)], [1 + n % 9 for n in range(40)])
-with kernels_for_small_work(is_small={}):
+with plain_python_kernels_if_small_work(is_small={}):
     digest = simulate_schedule(
         jobs, uniform_fleet(3, 8), parse_scheduling_policy(backfill="easy")
     ).schedule_sha256
@@ -114,7 +114,7 @@ def test_small_work_leaves_the_compiler_alone_and_large_work_loads_it():
 def test_work_that_finds_the_compiler_loaded_is_compiled():
     import numba  # noqa: F401
 
-    with jit.kernels_for_small_work(is_small=True):
+    with jit.plain_python_kernels_if_small_work(is_small=True):
         assert not jit._runs_plainly.get()
 
 
@@ -130,7 +130,7 @@ def test_work_that_finds_the_compiler_loaded_is_compiled():
 def test_a_replay_is_small_by_its_jobs_and_nodes(jobs, nodes, order, small):
     workload = workload_from_columns(range(jobs), [1] * jobs, [1] * jobs)
     policy = parse_scheduling_policy(order)
-    assert is_replay_small(workload, uniform_fleet(nodes, 1), policy) is small
+    assert is_replay_faster_in_plain_python(workload, uniform_fleet(nodes, 1), policy) is small
 
 
 @pytest.mark.parametrize("backfill", BACKFILLS)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from commonwatt.fleet.domain.policies import parse_scheduling_policy
 from commonwatt.fleet.domain.policies.order.qssf import predict_job_runtime_ms
 from commonwatt.fleet.engines.simulator.predicted import (
-    _user_group_pair_and_user_numbers,
+    _user_group_and_user_numbers_by_job,
     can_replay_predicted,
     predicted_job_runtimes_ms,
     replay_with_predicted_runtimes,
@@ -48,7 +48,7 @@ def test_rounds_of_the_kernel_settle_on_the_reference_s_schedule(backfill, jobs,
 def test_a_prediction_is_the_law_written_plainly(jobs, ends):
     work = with_length(jobs)
     end_ms = np.array([ends.choice([-1, ends.randrange(30) * 1000]) for _ in range(len(work))])
-    predicted = predicted_job_runtimes_ms(work, _user_group_pair_and_user_numbers(work), end_ms)
+    predicted = predicted_job_runtimes_ms(work, _user_group_and_user_numbers_by_job(work), end_ms)
     for job in range(len(work)):
         done = np.flatnonzero((end_ms >= 0) & (end_ms <= work.submit_ms[job]))
         assert predicted[job] == predict_job_runtime_ms(

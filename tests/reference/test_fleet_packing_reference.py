@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from commonwatt.fleet.domain.policies.place import (
     PLACES,
     PlacementRequest,
-    apply_request_to_node,
     choose_node_and_gpus,
+    take_or_release_request_on_node,
 )
 from commonwatt.fleet.engines.packing import protocol
 from commonwatt.fleet.engines.packing.kernel import PlacementTrail
@@ -101,4 +101,6 @@ def test_one_decision_at_a_time_gives_the_same_run(fleet, workload, policy):
         if choice is not None:
             first = int(trail.first_gpu[i])
             assert list(choice.gpus) == trail.gpu[first : first + request.gpus].tolist()
-            apply_request_to_node(request, nodes, choice.node, np.array(choice.gpus, np.int64), 1)
+            take_or_release_request_on_node(
+                request, nodes, choice.node, np.array(choice.gpus, np.int64), 1
+            )

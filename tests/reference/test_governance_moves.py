@@ -40,7 +40,11 @@ from commonwatt.sandbox.io.store import schema as rooms
 from commonwatt.web import schema as console
 from commonwatt.web.entry_writer import EntryWriter
 from commonwatt.web.tasks.lifecycle import MOST_ATTEMPTS, TASK_LIFECYCLE, TaskState
-from commonwatt.web.tasks.supervisor import find_console_task, move_task_to_state, start_task
+from commonwatt.web.tasks.supervisor import (
+    find_console_task,
+    move_task_to_state_unless_stale,
+    start_task,
+)
 from tests.clinic_factories import BODIES, NOW, put, with_deployment
 from tests.clinic_factories import KEYS as CLINIC_KEYS
 from tests.sandbox_node import open_folder
@@ -131,7 +135,7 @@ def test_a_dataset_is_signed_as_a_plain_rule_says(room):
         right = (state, role, digest, name) == ("de-identified", "data-custodian", "own", "open")
         key = KEYS[role]
         assert right is allowed(
-            room.project.sign_risk, "safe", digests[digest], by=key, at=room.now()
+            room.project.sign_dataset_risk_report, "safe", digests[digest], by=key, at=room.now()
         ), (state, role, digest, name)
         [after] = [d["state"] for d in room.project.status()["datasets"] if d["dataset"] == "safe"]
         assert after == ("signed" if right else state)
@@ -397,7 +401,7 @@ def test_a_console_run_moves_as_a_plain_rule_says(tmp_path):
             task = find_console_task(services, "0a1b2c3d4e5f")
             right = to in CONSOLE_MOVES.get(state, "").split() and role == "registrar"
             right &= not (to in {"running", "waiting"} and attempt == MOST_ATTEMPTS)
-            did = allowed(move_task_to_state, services, task, to, now=now)
+            did = allowed(move_task_to_state_unless_stale, services, task, to, now=now)
             assert did is right, (state, to, attempt, role)
             assert find_console_task(services, "0a1b2c3d4e5f").state == (to if right else state)
             made |= {(state, to)} if right else set()

@@ -32,7 +32,7 @@ from commonwatt.sandbox.domain.lifecycle import (
     ProjectRole,
     ProjectStanding,
     ProjectState,
-    working_project_refusal,
+    project_work_refusal_or_none,
 )
 from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.tasks.lifecycle import TASK_LIFECYCLE, TaskFacts
@@ -205,7 +205,7 @@ def test_asking_and_refusing_are_one_law(name):
 @pytest.mark.parametrize("opened", [True, False])
 @pytest.mark.parametrize("term", [True, False])
 def test_people_work_in_a_project_that_is_open_and_in_its_term(opened, term):
-    refusal = working_project_refusal(standing(opened, term))
+    refusal = project_work_refusal_or_none(standing(opened, term))
     words = {(False, True): "not open", (False, False): "not open", (True, False): "expired"}
     assert (refusal is None) is (opened and term)
     if refusal:

@@ -204,8 +204,8 @@ def test_a_complete_range_is_one_stored_node_and_any_other_is_joined_of_such():
 @pytest.mark.parametrize("count", [0, 3, 6])
 def test_only_a_power_of_two_is_a_complete_subtree(count):
     with pytest.raises((ValueError, IndexError)):
-        merkle.complete_subtree_root(leaves(count))
-    assert merkle.complete_subtree_root(leaves(4)) == mth(leaves(4))
+        merkle.complete_merkle_subtree_root(leaves(count))
+    assert merkle.complete_merkle_subtree_root(leaves(4)) == mth(leaves(4))
 
 
 def test_the_split_is_the_largest_power_of_two_below():

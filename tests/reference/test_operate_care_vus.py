@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.operate.engines.care.detect.vus import anomaly_intervals, node_anomaly_vus_pr
+from commonwatt.operate.engines.care.detect.vus import (
+    node_anomaly_first_and_last_steps,
+    node_anomaly_vus_pr,
+)
 from commonwatt.operate.engines.care.detect.vus_reference import (
-    anomaly_label_weights_with_buffers,
+    node_anomaly_label_weights_with_buffers,
     reference_node_anomaly_vus_pr,
 )
 
@@ -72,11 +75,11 @@ def test_a_random_score_stays_near_the_share_of_anomalies():
 
 
 def test_weights_of_neighbouring_buffers_add_up_to_one_at_most():
-    weights = anomaly_label_weights_with_buffers([0, 1, 0, 0, 1, 0], 4)
+    weights = node_anomaly_label_weights_with_buffers([0, 1, 0, 0, 1, 0], 4)
     assert max(weights) == 1.0
     assert weights[0] == pytest.approx(np.sqrt(1 - 1 / 4))
 
 
 def test_a_run_that_ends_the_series_is_an_interval():
-    starts, ends = anomaly_intervals(np.array([1, 1, 0, 0, 1]))
+    starts, ends = node_anomaly_first_and_last_steps(np.array([1, 1, 0, 0, 1]))
     assert (starts.tolist(), ends.tolist()) == ([0, 4], [1, 4])

@@ -10,8 +10,8 @@ from commonwatt.sandbox.engines.deidentify.tagger import (
     TAGS,
     TaggerWeights,
     best_identifier_tags,
-    hashed_token_features,
-    shipped_weights,
+    hashed_tagger_feature_rows,
+    shipped_deidentification_tagger_weights,
     tagger_feature_column_offsets,
 )
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
@@ -86,14 +86,16 @@ def slow_best(features, weights):
 @given(PIECES)
 def test_features_are_hashed_as_defined(text):
     atoms = tokenise(text).atoms
-    assert hashed_token_features(atoms, 1 << 20).tolist() == slow_features(atoms.tolist(), 1 << 20)
+    assert hashed_tagger_feature_rows(atoms, 1 << 20).tolist() == slow_features(
+        atoms.tolist(), 1 << 20
+    )
 
 
 @settings(max_examples=30, deadline=None)
 @given(PIECES)
 def test_no_sequence_of_tags_has_more_points(text):
-    weights = shipped_weights()
-    features = hashed_token_features(tokenise(text).atoms, len(weights.points))
+    weights = shipped_deidentification_tagger_weights()
+    features = hashed_tagger_feature_rows(tokenise(text).atoms, len(weights.points))
     tags = best_identifier_tags(features, weights)
     rows = features.tolist()
     assert slow_score(rows, tags, weights) == slow_best(rows, weights)

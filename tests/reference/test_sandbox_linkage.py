@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.engines.risk.attack import link_by_quasi_identifiers
+from commonwatt.sandbox.engines.risk.attack import linkage_attack_by_quasi_identifiers
 
 VALUE = st.sampled_from([None, "a", "b"])
 
@@ -37,7 +37,7 @@ def test_counting_by_value_is_comparing_every_pair(rows):
     known = [{"person": f"p{i}", "x": r[0], "y": r[1]} for i, r in enumerate(rows)]
     released = [{"record": f"r{i}", "x": r[2], "y": r[3]} for i, r in enumerate(rows)]
     truth = {f"p{i}": f"r{i}" for i in range(len(rows))}
-    attack = link_by_quasi_identifiers(
+    attack = linkage_attack_by_quasi_identifiers(
         pl.DataFrame(known, schema=kinds),
         pl.DataFrame(released, schema={"record": pl.String, "x": pl.String, "y": pl.String}),
         ["x", "y"],
@@ -52,7 +52,7 @@ def test_twenty_thousand_people_who_are_all_alike_are_attacked_in_a_moment():
     people = 20_000
     names = [f"{i:05d}" for i in range(people)]
     same = pl.DataFrame({"person": names, "x": ["a"] * people})
-    attack = link_by_quasi_identifiers(
+    attack = linkage_attack_by_quasi_identifiers(
         same, same.rename({"person": "record"}), ["x"], same.select("person", record="person")
     )
     assert attack.success_share == 0

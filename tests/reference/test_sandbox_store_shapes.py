@@ -8,9 +8,9 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.io.imports.checked import open_import_database
-from commonwatt.sandbox.io.imports.to_fhir import make_fhir_tables
-from commonwatt.sandbox.io.imports.to_omop import make_omop_tables
+from commonwatt.sandbox.io.imports.checked import open_dataset_import_database
+from commonwatt.sandbox.io.imports.to_fhir import make_fhir_tables_and_count_rows
+from commonwatt.sandbox.io.imports.to_omop import make_omop_tables_and_count_rows
 from commonwatt.sandbox.io.imports.to_omop_reference import (
     omop_conditions_reference,
     omop_measurements_reference,
@@ -87,7 +87,7 @@ def _made(rows, make):
         draft = Path(name)
         for table, schema in SCHEMAS.items():
             pl.DataFrame(rows[table], schema=schema).write_parquet(draft / f"{table}.parquet")
-        with open_import_database(draft) as base:
+        with open_dataset_import_database(draft) as base:
             make(base, draft)
         return {path.stem: pl.read_parquet(path) for path in draft.glob("*.parquet")}
 
@@ -95,7 +95,7 @@ def _made(rows, make):
 @settings(max_examples=25, deadline=None)
 @given(projects())
 def test_the_fast_mapping_is_the_slow_one(rows):
-    made = _made(rows, make_omop_tables)
+    made = _made(rows, make_omop_tables_and_count_rows)
     persons = omop_persons_reference(rows["Patient"])
     assert made["person"].select(list(persons[0])).to_dicts() == persons
     numbers = {person["patient_id"]: person["person_id"] for person in persons}
@@ -122,12 +122,12 @@ def test_what_omop_holds_comes_back_to_fhir(rows):
         draft = Path(name)
         for table, schema in SCHEMAS.items():
             pl.DataFrame(rows[table], schema=schema).write_parquet(draft / f"{table}.parquet")
-        with open_import_database(draft) as base:
-            make_omop_tables(base, draft)
+        with open_dataset_import_database(draft) as base:
+            make_omop_tables_and_count_rows(base, draft)
             people = pl.read_parquet(draft / "person.parquet")
             for table in SCHEMAS:
                 (draft / f"{table}.parquet").unlink()
-            made = make_fhir_tables(base, draft)
+            made = make_fhir_tables_and_count_rows(base, draft)
         back = pl.read_parquet(draft / "Observation.parquet")
     names = {str(row["person_id"]): row["patient_id"] for row in people.iter_rows(named=True)}
     wanted = sorted(

@@ -567,7 +567,7 @@ def test_every_hour_that_a_figure_rests_on_is_that_of_the_pieces(small):
 
 def test_a_run_as_it_was_written_has_no_fault(small, harbour):
     for run in (small, harbour):
-        assert [str(fault) for fault in check.study_run_faults(run.folder)] == []
+        assert [str(fault) for fault in check.study_run_fault_messages(run.folder)] == []
 
 
 def test_the_basis_of_the_shipped_study_is_small(harbour):
@@ -590,13 +590,13 @@ def test_no_change_of_a_figure_or_of_what_it_rests_on_goes_unnoticed(small, monk
         return known[key][0]
 
     monkeypatch.setattr(check, "study_figure_formula_value", evaluate_once)
-    assert check.study_content_faults(small.manifest, small.tables, small.page) == []
+    assert check.study_run_content_fault_messages(small.manifest, small.tables, small.page) == []
     missed, count = [], 0
     for manifest, tables, page, mutation in mutants(
         20, wanted, small.manifest, small.tables, small.page
     ):
         count += 1
-        if not check.study_content_faults(manifest, tables, page):
+        if not check.study_run_content_fault_messages(manifest, tables, page):
             missed.append(mutation)
     assert count == wanted
     assert missed == []
@@ -610,7 +610,9 @@ def test_a_changed_byte_of_any_table_or_of_the_page_is_noticed_by_its_digest(sma
         frame = bytearray(before)
         frame[len(frame) // 2] ^= 1
         path.write_bytes(bytes(frame))
-        faults = [str(fault) for fault in check._study_digest_faults(copy, small.manifest)]
+        faults = [
+            str(fault) for fault in check._study_run_digest_fault_messages(copy, small.manifest)
+        ]
         assert [path.stem in message for message in faults] == [True], path.name
         path.write_bytes(before)
 

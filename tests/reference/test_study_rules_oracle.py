@@ -14,9 +14,9 @@ import pytest
 from commonwatt.core.errors import InputError
 from commonwatt.runs import RunStore, StageStore
 from commonwatt.study.alternatives import compute_alternative_base_case
-from commonwatt.study.check import study_run_faults
+from commonwatt.study.check import study_run_fault_messages
 from commonwatt.study.programme.reader import load_programme
-from commonwatt.study.result import BaseCase, compute_base_case
+from commonwatt.study.result import BaseCase, compute_programme_base_case
 from commonwatt.study.usecases import run_study
 from tests.programme_oracle import (
     WRITTEN,
@@ -57,7 +57,7 @@ def _silent(_: object) -> None:
 def _base_cases(drawn: DrawnProgramme, folder: Path) -> Iterator[tuple[str, BaseCase]]:
     """Yield the programme's run and that of each alternative, as a study computes them."""
     programme, stages = load_programme(drawn.write(folder)), StageStore(folder)
-    yield WRITTEN, compute_base_case(programme, stages, _silent)
+    yield WRITTEN, compute_programme_base_case(programme, stages, _silent)
     for name in programme.file.alternatives:
         yield name, compute_alternative_base_case(programme, name, stages, _silent)
 
@@ -154,5 +154,5 @@ def test_a_whole_study_writes_rows_that_break_no_rule(tmp_path):
         _check_run_breaks_no_rule(drawn, WRITTEN, tables, beyond)
         assert study.run.headline["alternative_cheapest"]
         # A site or a window on which nothing ran is no fault of the run either.
-        assert [str(fault) for fault in study_run_faults(study.folder)] == []
+        assert [str(fault) for fault in study_run_fault_messages(study.folder)] == []
         written += 1

@@ -6,7 +6,7 @@ import pytest
 from commonwatt.treasury.domain.errors import CountryError
 from commonwatt.treasury.engines.fan.estimate import (
     economy_shock_model,
-    estimate_panel,
+    estimate_macro_panel,
     macro_history,
 )
 from commonwatt.treasury.engines.fan.shipped import (
@@ -45,7 +45,7 @@ def test_an_eighty_per_cent_band_holds_about_eighty_per_cent_of_outcomes(weo):
 def test_the_shipped_shocks_are_those_of_the_table(weo):
     markets = load_market_shocks("HKD", ("HKD", "CNY", "EUR", "USD"))
     table = load_weo_economies(weo, KEPT_OUT)
-    panel = estimate_panel({name: macro_history(e.until(2024)) for name, e in table.items()})
+    panel = estimate_macro_panel({name: macro_history(e.until(2024)) for name, e in table.items()})
     shipped = load_country_shock_model("HKG", markets)
     again = economy_shock_model(panel, "HKG", markets, shipped.source)
     assert macro_shock_model_file_values(again) == macro_shock_model_file_values(shipped)

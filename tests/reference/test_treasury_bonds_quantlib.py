@@ -17,10 +17,10 @@ from commonwatt.treasury.domain.bonds.terms import Bond
 from commonwatt.treasury.engines.bonds.cash_flows import bond_cash_flows
 from commonwatt.treasury.engines.bonds.pricing import (
     bond_claim_after,
+    bond_modified_duration_years,
     clean_price,
     convexity,
     dirty_price,
-    modified_duration,
     yield_from_clean_price,
 )
 from tests.proofs import PROOFS
@@ -88,7 +88,7 @@ def differences(bond, settle, yield_rate):
         dirty_price(ours, yield_rate) - clean - theirs.accruedAmount(ql_date(settle)),
         100 * ours.accrued - theirs.accruedAmount(ql_date(settle)),
         yield_from_clean_price(ours, clean) - yield_rate,
-        modified_duration(ours, yield_rate) - duration,
+        bond_modified_duration_years(ours, yield_rate) - duration,
         (convexity(ours, yield_rate) - ql.BondFunctions.convexity(theirs, rate, ql_date(settle)))
         / max(1.0, duration),
     )

@@ -6,7 +6,10 @@ import pytest
 from commonwatt.core.errors import ProgrammeError
 from commonwatt.siting.domain.cost_inputs import INPUTS
 from commonwatt.study.programme.reader import load_programme
-from commonwatt.study.stages.sites import programme_costed_sites, study_programme_site_cost_cells
+from commonwatt.study.stages.sites import (
+    programme_costed_sites_or_none,
+    programme_site_cost_cells_with_measured,
+)
 from tests.small_programme import small_programme
 
 STATED = ("tariff_usd_per_kwh", "pue_ratio", "utilisation_share")
@@ -42,7 +45,7 @@ def test_a_factor_leaves_every_input_inside_its_bounds_and_its_median_inside_its
             continue
         accepted += 1
         site = programme.file.sites[1]
-        value = study_programme_site_cost_cells(site, MEASURED)[spec.name].value
+        value = programme_site_cost_cells_with_measured(site, MEASURED)[spec.name].value
         ends = value.cost_input_quantiles(np.array([0.05, 0.5, 0.95]))
         assert spec.low <= ends[0] <= ends[1] <= ends[2] <= spec.high
     assert accepted
@@ -60,7 +63,7 @@ def test_a_factor_on_a_measured_draw_is_held_to_its_bounds_once_it_is_measured(
 ):
     programme = load_programme(_with_cell(tmp_path, name, cell))
     with pytest.raises(ProgrammeError, match=rf"small\.toml, sites\.1\.cells\.{name}: found idle"):
-        programme_costed_sites(programme, [MEASURED, MEASURED])
+        programme_costed_sites_or_none(programme, [MEASURED, MEASURED])
 
 
 @pytest.mark.parametrize(
@@ -71,5 +74,5 @@ def test_a_factor_on_a_measured_draw_is_held_to_its_bounds_once_it_is_measured(
 )  # fmt: skip
 def test_a_cell_that_can_be_is_taken(tmp_path, name, cell):
     programme = load_programme(_with_cell(tmp_path, name, cell))
-    sites = programme_costed_sites(programme, [MEASURED, MEASURED])
+    sites = programme_costed_sites_or_none(programme, [MEASURED, MEASURED])
     assert all(np.isfinite(site.gpu_hour_usd()) for site in sites)

@@ -190,5 +190,5 @@ def test_a_good_programme_becomes_a_fleet(tmp_path):
     fleet = programme.fleet()
     assert fleet.node_id == ("home-0", "home-1")
     assert fleet.gpu_capacity_milli == 16_000
-    assert programme.tenant_quotas_gpus(["b", "a"]) == {"a": 8.0}
-    assert programme.tenant_site_masks(["b", "a"]) == [0, 1]
+    assert programme.quota_gpus_by_tenant_or_none(["b", "a"]) == {"a": 8.0}
+    assert programme.tenant_allowed_site_bit_masks(["b", "a"]) == [0, 1]

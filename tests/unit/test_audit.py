@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from commonwatt.audit.domain.intervals import ClaimInterval
 from commonwatt.audit.domain.periods import PeriodKind, parse_claim_period
-from commonwatt.audit.engines.formula import evaluate_claim_expression
+from commonwatt.audit.engines.formula import claim_expression_interval
 from commonwatt.audit.usecases import (
     FindingKind,
     audit,
@@ -241,9 +241,9 @@ def test_interval_arithmetic_holds_every_value(a, b, c, d, p, q):
 
 def test_formulas_follow_precedence():
     values = {"A1": ClaimInterval(2, 2), "B2": ClaimInterval(3, 3)}
-    assert evaluate_claim_expression("A1 + B2 * (A1 - 1) / 3", values).low == 3.0
+    assert claim_expression_interval("A1 + B2 * (A1 - 1) / 3", values).low == 3.0
     with pytest.raises(ClaimsError):
-        evaluate_claim_expression("A1 +", values)
+        claim_expression_interval("A1 +", values)
 
 
 @pytest.mark.parametrize(

@@ -89,11 +89,14 @@ def test_headings_and_facts_take_label_unit_and_form():
     shown = console_column_headings_of(
         ALTERNATIVES, "mean_queue_delay_h", "borrowing_bn", currency="HKD"
     )
-    assert [(heading.column, heading.shown_unit("en")) for heading in shown] == [
+    assert [(heading.column, heading.heading_unit_text_or_blank("en")) for heading in shown] == [
         ("mean_queue_delay_h", "h"),
         ("borrowing_bn", "HKD bn"),
     ]
     assert shown[0].label == QUEUE_DELAY_MEAN.label
     fact = page_headline_fact_of_figure(GPU_HOUR_COST, 2.345, "en", subject="East")
     assert (str(fact.label), fact.value) == ("Cost of a GPU-hour: East", "2.35 USD/GPU-hour")
-    assert console_column_heading_of(TableColumn.of(UTILISATION)).shown_unit("zh-Hant") == "%"
+    assert (
+        console_column_heading_of(TableColumn.of(UTILISATION)).heading_unit_text_or_blank("zh-Hant")
+        == "%"
+    )

@@ -42,7 +42,9 @@ def measure(name: str, form: Form, unit: str = "", label: str = "Label") -> Meas
 WAIT = measure("wait", HOURS, "s", "Queue delay, mean")
 USE = measure("use", SHARE, "share", "Utilisation")
 COST = measure("cost", MONEY, "USD/GPU-hour", "Cost")
-DEBT = measure("debt", SHARE.with_digits(2).with_shown_unit("% of GDP"), "share of GDP", "Debt")
+DEBT = measure(
+    "debt", SHARE.with_digits(2).measure_form_with_shown_unit("% of GDP"), "share of GDP", "Debt"
+)
 NEED = measure("need", MONEY, "{currency} bn", "Need")
 
 
@@ -116,9 +118,15 @@ TABLE = TableSchema(
 
 def test_a_table_like_its_declaration_is_kept():
     frame = pl.DataFrame({"tenant": ["a"], "wait_s": [3600]})
-    assert TABLE.checked_frame(frame).schema == {"tenant": pl.String, "wait_s": pl.Float64}
+    assert TABLE.frame_checked_against_schema(frame).schema == {
+        "tenant": pl.String,
+        "wait_s": pl.Float64,
+    }
     empty = pl.DataFrame({"tenant": [None], "wait_s": [None]})
-    assert TABLE.checked_frame(empty).schema == {"tenant": pl.String, "wait_s": pl.Float64}
+    assert TABLE.frame_checked_against_schema(empty).schema == {
+        "tenant": pl.String,
+        "wait_s": pl.Float64,
+    }
 
 
 @pytest.mark.parametrize(
@@ -133,7 +141,7 @@ def test_a_table_like_its_declaration_is_kept():
 )
 def test_a_table_unlike_its_declaration_is_refused(columns):
     with pytest.raises(CatalogueError, match="waits"):
-        TABLE.checked_frame(pl.DataFrame(columns))
+        TABLE.frame_checked_against_schema(pl.DataFrame(columns))
 
 
 def test_rows_make_a_table_only_where_each_holds_every_column():
@@ -144,7 +152,9 @@ def test_rows_make_a_table_only_where_each_holds_every_column():
 
 
 def test_a_table_can_be_named_anew_with_more_columns():
-    more = TABLE.under_name("waits_by_site", TableColumn.of(USE, "utilisation_share"))
+    more = TABLE.schema_under_name_with_more_columns(
+        "waits_by_site", TableColumn.of(USE, "utilisation_share")
+    )
     assert [column.name for column in more.columns] == ["tenant", "wait_s", "utilisation_share"]
     with pytest.raises(CatalogueError):
         TABLE.column("utilisation_share")
@@ -174,7 +184,7 @@ def test_a_report_takes_labels_units_and_form_from_the_catalogue():
         ([measure("a", NUMBER, "furlongs")], UnitError),
         ([measure("a", HOURS, "USD")], UnitError),
         ([TableSchema("t", "t", (TableColumn.of(WAIT, "wait_kwh", unit="kWh"),))], UnitError),
-        ([TABLE, TABLE.under_name("waits")], CatalogueError),
+        ([TABLE, TABLE.schema_under_name_with_more_columns("waits")], CatalogueError),
     ],
     ids=["id twice", "no label", "unknown unit", "form of another kind", "column", "table twice"],
 )
@@ -242,7 +252,7 @@ def test_no_figure_of_the_catalogue_is_off_by_the_scale_of_its_heading(language)
 
 
 def test_a_heading_in_another_scale_than_its_values_is_caught(monkeypatch):
-    monkeypatch.setattr(measures, "value_in_scale", lambda value, *_: value)
+    monkeypatch.setattr(measures, "unit_value_in_other_scale", lambda value, *_: value)
     money = next(each for each in NUMBERS if " bn" in each.unit)
     with pytest.raises(AssertionError):
         check_heading_and_cell(money, 1234.5, "zh-Hant")

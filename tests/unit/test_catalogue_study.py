@@ -19,12 +19,12 @@ from commonwatt.study.measures import (
     FUNDING_YEARS,
     TABLES,
     WHAT_IF,
-    checked_study_table,
+    study_frame_checked_against_schema,
 )
 from commonwatt.study.what_if import (
     study_what_if_section,
+    study_what_if_table_by_name,
     what_if_figure_rows_before_and_after,
-    what_if_tables,
 )
 
 ROWS = what_if_figure_rows_before_and_after(
@@ -33,14 +33,16 @@ ROWS = what_if_figure_rows_before_and_after(
 
 
 def test_a_table_as_declared_is_written():
-    frame = what_if_tables(ROWS)["what_if"]
-    assert checked_study_table("what_if", frame).equals(frame)
+    frame = study_what_if_table_by_name(ROWS)["what_if"]
+    assert study_frame_checked_against_schema("what_if", frame).equals(frame)
 
 
 @pytest.mark.parametrize("name", ["what_if", "unheard_of"])
 def test_a_table_that_differs_or_that_nobody_declared_is_not_written(name):
     with pytest.raises(CatalogueError, match=name):
-        checked_study_table(name, what_if_tables(ROWS)["what_if"].drop("changed"))
+        study_frame_checked_against_schema(
+            name, study_what_if_table_by_name(ROWS)["what_if"].drop("changed")
+        )
 
 
 def test_every_table_of_a_study_is_declared():
@@ -51,9 +53,9 @@ def test_a_table_in_a_country_s_money_is_checked_with_its_currency():
     names = [column.name for column in FUNDING_YEARS.in_currency("HKD").columns]
     assert "need_hkd_bn" in names
     frame = pl.DataFrame({name: ["2030-31"] if name == "fiscal_year" else [1.0] for name in names})
-    assert checked_study_table("funding_years", frame, "HKD").columns == names
+    assert study_frame_checked_against_schema("funding_years", frame, "HKD").columns == names
     with pytest.raises(CatalogueError):
-        checked_study_table("funding_years", frame, "EUR")
+        study_frame_checked_against_schema("funding_years", frame, "EUR")
 
 
 def test_the_section_of_a_what_if_shows_what_moved():

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from commonwatt.fleet.usecases.charts import queue_chart
+from commonwatt.fleet.usecases.charts import fleet_queue_over_time_chart
 from commonwatt.siting.usecases.charts import gpu_hour_cost_stack_chart
 
 COLUMNS = ("site", "part", "usd_per_gpu_hour")
@@ -41,5 +41,5 @@ def test_the_largest_part_does_not_hang_on_how_dear_another_site_is():
 
 def test_the_busiest_interval_of_a_queue_is_told_as_the_mean_that_the_table_has():
     rows = {"day": [0.0, 4.2], "waiting_jobs": [1.0, 8.7], "waiting_gpus": [8.0, 70.0]}
-    finding = queue_chart().finding(pl.DataFrame(rows), "en")
+    finding = fleet_queue_over_time_chart().finding(pl.DataFrame(rows), "en")
     assert str(finding) == "In the busiest interval 8.7 jobs wait on average, on day 4.2"

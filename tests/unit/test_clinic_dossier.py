@@ -9,9 +9,13 @@ import pytest
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import EvidenceError, StatusMoveError
-from commonwatt.clinic.io.dossier import dossier_field_label, dossier_html
-from commonwatt.clinic.io.fhir import FhirRelease, fhir_bundle, fhir_faults
-from commonwatt.clinic.io.pdf import dossier_pdf
+from commonwatt.clinic.io.dossier import clinic_dossier_field_label, dossier_html
+from commonwatt.clinic.io.fhir import (
+    FhirRelease,
+    clinic_fhir_bundle_faults,
+    clinic_version_fhir_bundle,
+)
+from commonwatt.clinic.io.pdf import clinic_dossier_pdf_bytes
 from commonwatt.clinic.io.registry import FIELDS
 from commonwatt.core.errors import MissingExtraError
 from commonwatt.ledger import actor_id_of
@@ -57,28 +61,35 @@ def test_a_version_without_records_says_so(made):
 
 
 def test_the_bundle_names_device_definition_and_incident(made):
-    bundle = fhir_bundle(made, "version/v1", on=NOW.date())
+    bundle = clinic_version_fhir_bundle(made, "version/v1", on=NOW.date())
     kinds = [entry["resource"]["resourceType"] for entry in bundle["entry"]]
     assert kinds == ["DeviceDefinition", "Device", "Group", "AdverseEvent"]
     assert "/" not in bundle["entry"][1]["resource"]["id"]
-    assert fhir_faults(json.loads(json.dumps(bundle))) == []
+    assert clinic_fhir_bundle_faults(json.loads(json.dumps(bundle))) == []
 
 
 @pytest.mark.parametrize("release", list(FhirRelease))
 def test_each_release_is_valid_to_the_library_of_fhir_and_to_our_own_check(made, release):
-    bundle = json.loads(json.dumps(fhir_bundle(made, "version/v1", release, on=NOW.date())))
+    bundle = json.loads(
+        json.dumps(clinic_version_fhir_bundle(made, "version/v1", release, on=NOW.date()))
+    )
     models = {FhirRelease.R4B: fhir.resources.R4B, FhirRelease.R5: fhir.resources}[release]
     models.get_fhir_model_class("Bundle").model_validate(bundle)
     other = {FhirRelease.R4B: fhir.resources, FhirRelease.R5: fhir.resources.R4B}[release]
     # The other release refuses it, so that the one that takes it does look.
     with pytest.raises(ValueError, match="validation error"):
         other.get_fhir_model_class("Bundle").model_validate(bundle)
-    assert fhir_faults(bundle, release) == []
-    assert fhir_faults(bundle, next(each for each in FhirRelease if each is not release))
+    assert clinic_fhir_bundle_faults(bundle, release) == []
+    assert clinic_fhir_bundle_faults(
+        bundle, next(each for each in FhirRelease if each is not release)
+    )
 
 
 def test_both_releases_name_the_same_resources(made):
-    bundles = [fhir_bundle(made, "version/v1", release, on=NOW.date()) for release in FhirRelease]
+    bundles = [
+        clinic_version_fhir_bundle(made, "version/v1", release, on=NOW.date())
+        for release in FhirRelease
+    ]
     names = [[entry["fullUrl"] for entry in bundle["entry"]] for bundle in bundles]
     assert names[0] == names[1]
     assert len(names[0]) == 4
@@ -108,7 +119,7 @@ NEEDED = {"resourceType", "type", "status", "actuality", "subject", "membership"
 
 @pytest.mark.parametrize("release", list(FhirRelease))
 def test_a_bundle_that_lacks_what_its_release_requires_is_found_out(made, release):
-    bundle = fhir_bundle(made, "version/v1", release, on=NOW.date())
+    bundle = clinic_version_fhir_bundle(made, "version/v1", release, on=NOW.date())
     faulty = 0
     for path in list(walk(bundle)):
         broken = json.loads(json.dumps(bundle))
@@ -117,7 +128,7 @@ def test_a_bundle_that_lacks_what_its_release_requires_is_found_out(made, releas
             place = place[step]
         place[path[-1]] = "\u0000?" if path[-1] in NEEDED else None
         if path[-1] in NEEDED and path[-2:] != ("entry", "fullUrl"):
-            changed = fhir_faults(broken, release)
+            changed = clinic_fhir_bundle_faults(broken, release)
             faulty += bool(changed)
             if path[-1] != "fullUrl":
                 assert changed, path
@@ -132,7 +143,7 @@ BARE = {"resourceType": "Bundle", "type": "collection"}
     [None, [], {}, {"resourceType": "Bundle"}, "x", BARE | {"entry": [1]}, BARE | {"entry": 1}],
 )
 def test_what_is_no_bundle_is_said_so(given_):
-    assert fhir_faults(given_)
+    assert clinic_fhir_bundle_faults(given_)
 
 
 def test_every_field_that_a_dossier_shows_has_a_chinese_label():
@@ -150,7 +161,7 @@ def test_every_field_that_a_dossier_shows_has_a_chinese_label():
     assert {
         name
         for name in names
-        if dossier_field_label(name, "zh-Hant") == dossier_field_label(name, "en")
+        if clinic_dossier_field_label(name, "zh-Hant") == clinic_dossier_field_label(name, "en")
     } == set()
 
 
@@ -158,15 +169,15 @@ def test_every_field_that_a_dossier_shows_has_a_chinese_label():
 def test_a_dossier_is_a_pdf_too_the_same_bytes_each_time(made, language):
     pytest.importorskip("weasyprint")
     page = dossier_html(made, "version/v1", language=language, people=PEOPLE, on=NOW.date())
-    first = dossier_pdf(page)
+    first = clinic_dossier_pdf_bytes(page)
     assert first.startswith(b"%PDF")
-    assert dossier_pdf(page) == first
+    assert clinic_dossier_pdf_bytes(page) == first
 
 
 def test_a_letter_without_a_font_is_refused_rather_than_left_as_a_box():
     pytest.importorskip("weasyprint")
     with pytest.raises(EvidenceError, match=r"no font for 1 .* U\+F0000"):
-        dossier_pdf("<p>裁定 \U000f0000</p>")
+        clinic_dossier_pdf_bytes("<p>裁定 \U000f0000</p>")
 
 
 def test_a_missing_part_names_the_extra_that_installs_it(monkeypatch):
@@ -175,7 +186,7 @@ def test_a_missing_part_names_the_extra_that_installs_it(monkeypatch):
 
     monkeypatch.setattr("commonwatt.core.extras.import_module", gone)
     with pytest.raises(MissingExtraError, match=r"commonwatt\[pdf\]"):
-        dossier_pdf("<p>")
+        clinic_dossier_pdf_bytes("<p>")
 
 
 def test_what_stands_first_is_where_it_is_who_approved_it_and_what_is_owed(tmp_path, monkeypatch):
@@ -191,9 +202,9 @@ def test_what_stands_first_is_where_it_is_who_approved_it_and_what_is_owed(tmp_p
     for phrase in ("現況", "cn.ae.death", "運作中", "批准人", "成品 SHA-256"):
         assert phrase in page
     assert (tmp_path / "d.pdf").read_bytes().startswith(b"%PDF")
-    assert fhir_faults(json.loads((tmp_path / "d" / "fhir.json").read_text())) == []
+    assert clinic_fhir_bundle_faults(json.loads((tmp_path / "d" / "fhir.json").read_text())) == []
     r4b = json.loads((tmp_path / "d" / "fhir-r4b.json").read_text())
-    assert fhir_faults(r4b, FhirRelease.R4B) == []
+    assert clinic_fhir_bundle_faults(r4b, FhirRelease.R4B) == []
 
 
 def test_an_unknown_version_is_refused(made):

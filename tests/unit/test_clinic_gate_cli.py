@@ -18,7 +18,7 @@ import commonwatt.ledger.people as people
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.engines.gateway.institution import (
-    encounter_salt,
+    encounter_pseudonym_salt,
     load_or_make_clinic_institution_secret,
 )
 from commonwatt.clinic.engines.gateway.service import EXTENSION
@@ -38,7 +38,7 @@ def run(*words: str) -> int:
 def opaque(secret, encounter):
     import hashlib
 
-    return hashlib.sha256(encounter_salt(secret) + encounter.encode()).hexdigest()[:20]
+    return hashlib.sha256(encounter_pseudonym_salt(secret) + encounter.encode()).hexdigest()[:20]
 
 
 def disclose(folder, *encounters):
@@ -77,7 +77,7 @@ def test_a_pathway_for_a_role_that_an_older_chain_holds_opens(folder):
     assert run(*ask) == 20
     person = Person(name="Ng", role="radiographer", organisation="HA", device="d")
     ledger = Ledger.open(folder / "ledger.db")
-    with mock.patch.object(people, "check_known_role"), ledger.transaction() as tx:
+    with mock.patch.object(people, "check_known_ledger_role"), ledger.transaction() as tx:
         key = Key.generate().public_key
         ledger.enrol(tx, person, key, by=KEYS["registrar"], at=datetime.now(UTC))
     ledger.engine.dispose()

@@ -8,23 +8,23 @@ from dataclasses import replace
 import pytest
 
 from commonwatt.clinic.domain.errors import AdviceRefusedError
-from commonwatt.clinic.domain.guides import judge_encounter_facts, product_indications
+from commonwatt.clinic.domain.guides import judge_encounter_facts, parse_product_indications
 from commonwatt.clinic.domain.registry.lifecycle import DEPLOYMENT_LIFECYCLE, DeploymentStatus
 from commonwatt.clinic.domain.registry.preconditions import (
     PROHIBITED,
     regulatory_product_routes_by_place,
 )
-from commonwatt.clinic.domain.rules import load_rule_book
+from commonwatt.clinic.domain.rules import load_regulatory_rule_book
 from commonwatt.clinic.engines.gateway import AdviceGate
 from commonwatt.clinic.engines.gateway.gate import (
     ALLOWED,
     REFUSAL,
     AdviceRequest,
     GateVerdict,
-    shown_score_and_threshold,
+    shown_score_and_threshold_texts,
 )
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
-from commonwatt.clinic.io.guides import GuideLibrary, shipped_guide_library
+from commonwatt.clinic.io.guides import GuideLibrary, shipped_clinic_guide_library
 from commonwatt.ledger import ActorError, EntryDraft, actor_id_of
 from commonwatt.ledger.entries import LONGEST_NAME
 from tests.clinic_factories import BODIES, GOOD, KEYS, NOW, desk, put, with_deployment, with_live
@@ -57,7 +57,7 @@ def _gate(writer=None, model=lambda _: 0.4, lot=None, tell=True):
 
 
 def _ask(gate, facts=GOOD, deployment="deployment/x", **options):
-    return gate.request_advice(deployment, "e", facts, at=NOW, **options)
+    return gate.record_and_answer_advice_request(deployment, "e", facts, at=NOW, **options)
 
 
 def _last(gate):
@@ -99,9 +99,9 @@ def test_below_the_approved_threshold_there_is_no_finding_and_the_record_says_wh
         assert (body["threshold"], body["finding"]) == (0.3, finding)
 
 
-@pytest.mark.parametrize("name", sorted(shipped_guide_library().guides))
+@pytest.mark.parametrize("name", sorted(shipped_clinic_guide_library().guides))
 def test_every_shipped_guide_has_words_for_both_answers_and_asks_what_a_department_asks(name):
-    guide = shipped_guide_library().guide(name)
+    guide = shipped_clinic_guide_library().guide(name)
     assert len(guide.facts) >= 5
     assert len(guide.contraindications) >= 5
     for words in (guide.finding, guide.no_finding):
@@ -168,8 +168,8 @@ def test_a_fact_that_ought_to_be_a_number_and_is_none_is_refused_by_name(age, ru
 
 
 def test_what_is_missing_is_named_all_at_once_and_in_order():
-    guide = shipped_guide_library().guide("imaging")
-    product = product_indications(["modality in ct, xray"], guide, "here")
+    guide = shipped_clinic_guide_library().guide("imaging")
+    product = parse_product_indications(["modality in ct, xray"], guide, "here")
     missing = judge_encounter_facts(guide, product, {"colour": "red"})
     assert (missing.rule, missing.detail) == (
         "gate.missing-fact",
@@ -190,7 +190,7 @@ def test_a_patient_who_was_not_told_is_refused_in_words_and_never_scored():
     gate = _gate(model=lambda facts: scored.append(facts) or 0.4, tell=False)
     verdict = _ask(gate)
     assert verdict.rule == "gate.not-disclosed"
-    assert verdict.words == shipped_guide_library().guide("imaging").notice
+    assert verdict.words == shipped_clinic_guide_library().guide("imaging").notice
     assert scored == []
 
 
@@ -281,7 +281,7 @@ def test_what_is_noted_stands_under_the_signature_of_the_answer():
     for facts, rule in ((GOOD, ALLOWED), ({}, "gate.missing-fact")):
         prepared = gate.prepare_advice(replace(question, facts=facts))
         with gate.writer.transaction() as tx:
-            verdict = gate.record_prepared_advice_on(tx, prepared, at=NOW, note=note)
+            verdict = gate.record_prepared_advice_in_transaction(tx, prepared, at=NOW, note=note)
         assert verdict.rule == rule
         assert (_last(gate).kind, _last(gate).body) == ("demo.note", {"rule": rule})
 
@@ -305,7 +305,7 @@ def test_no_place_permits_what_it_prohibits_or_what_has_no_route():
     assert all(not {"", PROHIBITED} & permitted for permitted in routes.values())
     assert routes["hk"] == {"approval", "exempt"}
     assert routes["imdrf"] == frozenset()
-    assert set(routes) == set(load_rule_book().places)
+    assert set(routes) == set(load_regulatory_rule_book().places)
 
 
 def test_to_approve_and_to_go_live_rest_on_the_basis_and_to_stop_rests_on_nothing():
@@ -324,7 +324,7 @@ def test_a_mode_that_asks_for_a_signed_decision_says_so(mode, wanted):
 def test_a_patient_is_told_through_the_gate_in_a_transaction_of_its_own_or_of_the_caller():
     gate = _gate(tell=False)
     by = KEYS["clinician"]
-    receipt = gate.record_disclosure("deployment/x", "e", "zh-Hant", by=by, at=NOW)
+    receipt = gate.record_patient_disclosure("deployment/x", "e", "zh-Hant", by=by, at=NOW)
     assert receipt.deployment == "deployment/x"
     assert receipt.notice == gate.guide_of_own_deployment_or_none("deployment/x").notice["zh-Hant"]
     body = gate.writer.registry.records[receipt.disclosure].body
@@ -333,22 +333,25 @@ def test_a_patient_is_told_through_the_gate_in_a_transaction_of_its_own_or_of_th
     told = "deployment/x", "f", "en"
     size = gate.writer.ledger.head().size
     with suppress(KeyboardInterrupt), gate.writer.transaction() as tx:
-        gate.record_disclosure_on(tx, *told, by=by, at=NOW)
+        gate.record_patient_disclosure_in_transaction(tx, *told, by=by, at=NOW)
         raise KeyboardInterrupt
     assert gate.writer.ledger.head().size == size
-    assert gate.request_advice("deployment/x", "f", GOOD, at=NOW).rule == "gate.not-disclosed"
+    assert (
+        gate.record_and_answer_advice_request("deployment/x", "f", GOOD, at=NOW).rule
+        == "gate.not-disclosed"
+    )
     with gate.writer.transaction() as tx:
-        gate.record_disclosure_on(tx, *told, by=by, at=NOW)
-    assert gate.request_advice("deployment/x", "f", GOOD, at=NOW).rule == ALLOWED
+        gate.record_patient_disclosure_in_transaction(tx, *told, by=by, at=NOW)
+    assert gate.record_and_answer_advice_request("deployment/x", "f", GOOD, at=NOW).rule == ALLOWED
     gate.institution = "elsewhere"
     with pytest.raises(AdviceRefusedError, match=r"gate\.wrong-institution"):
-        gate.record_disclosure(*told, by=by, at=NOW)
+        gate.record_patient_disclosure(*told, by=by, at=NOW)
 
 
 def test_a_keyed_digest_is_that_of_the_institutions_secret():
     gate = _gate()
     expected = hmac.new(b"s", b"message", "sha256").hexdigest()
-    assert gate.keyed_digest(b"message") == expected
+    assert gate.keyed_digest_hex(b"message") == expected
 
 
 def test_what_is_wanted_of_an_encounter_is_what_guide_and_product_ask_for():
@@ -379,13 +382,13 @@ def test_a_guide_is_told_of_the_deployments_of_this_institution_only():
 
 def _with_guides(gate, **guides):
     gate.writer.guides = GuideLibrary(
-        guides={**shipped_guide_library().guides, **guides}, faults={}
+        guides={**shipped_clinic_guide_library().guides, **guides}, faults={}
     )
     return gate
 
 
 def test_a_guide_that_is_gone_or_another_refuses_by_its_own_rule():
-    approved = shipped_guide_library().guides["imaging"]
+    approved = shipped_clinic_guide_library().guides["imaging"]
     gate = _with_guides(_gate(), imaging=replace(approved, sha256="0" * 64))
     changed = _ask(gate)
     assert (changed.rule, changed.detail) == ("gate.guide-changed", "imaging")
@@ -432,8 +435,11 @@ def test_who_was_shown_an_advice_stands_in_it_and_of_a_shadow_nobody_does():
 
 
 def test_two_figures_that_no_decimals_tell_apart_are_shown_as_they_are():
-    assert shown_score_and_threshold(1e-300, 2e-300) == {"score": "1e-300", "threshold": "2e-300"}
-    assert shown_score_and_threshold(0.3, 0.3) == {"score": "0.30", "threshold": "0.30"}
+    assert shown_score_and_threshold_texts(1e-300, 2e-300) == {
+        "score": "1e-300",
+        "threshold": "2e-300",
+    }
+    assert shown_score_and_threshold_texts(0.3, 0.3) == {"score": "0.30", "threshold": "0.30"}
 
 
 def test_a_gateway_that_may_write_no_more_refuses_each_of_its_group_by_the_ledgers_error():
@@ -457,7 +463,9 @@ def test_what_one_note_may_not_say_is_refused_with_its_answer():
     size = gate.writer.ledger.head().size
     wrong = EntryDraft(kind="sandbox.release", subject="release/1", body={})
     with gate.writer.transaction() as tx:
-        refused = gate.record_prepared_advice_on(tx, prepared, at=NOW, note=lambda _: [wrong])
+        refused = gate.record_prepared_advice_in_transaction(
+            tx, prepared, at=NOW, note=lambda _: [wrong]
+        )
         assert isinstance(refused, ActorError)
-        assert gate.record_prepared_advice_on(tx, prepared, at=NOW).rule == ALLOWED
+        assert gate.record_prepared_advice_in_transaction(tx, prepared, at=NOW).rule == ALLOWED
     assert gate.writer.ledger.head().size == size + 1

@@ -97,7 +97,7 @@ def test_a_single_question_that_cannot_be_recorded_is_raised_to_whoever_asked(es
     request_made = question(0, estimate)
 
     def request():
-        return gate.request_advice(
+        return gate.record_and_answer_advice_request(
             request_made.deployment,
             request_made.encounter_id,
             request_made.facts,
@@ -139,7 +139,7 @@ def broken(_):
 @pytest.mark.parametrize("model", [broken, lambda _: float("nan"), lambda _: 2, lambda _: None])
 def test_a_model_that_fails_refuses_by_a_rule_and_its_words_reach_no_record(model):
     gate = gate_with(model)
-    verdict = gate.request_advice("deployment/x", "e1", GOOD, at=NOW)
+    verdict = gate.record_and_answer_advice_request("deployment/x", "e1", GOOD, at=NOW)
     assert verdict.rule == "gate.model-failed"
     assert "patient" not in list(gate.writer.ledger.entries())[-1].text
     with pytest.raises(AdviceRefusedError, match=r"gate\.model-failed"):
@@ -166,11 +166,14 @@ def test_a_model_behind_a_server_is_asked_and_one_that_is_gone_refuses(tmp_path)
     loaded = load_medical_model({"url": url}, tmp_path, "here")
     assert (loaded.remote, loaded.has_artefact_digest) == (True, False)
     gate = gate_with(loaded.model)
-    assert gate.request_advice("deployment/x", "e1", GOOD, at=NOW).score == 0.5
+    assert gate.record_and_answer_advice_request("deployment/x", "e1", GOOD, at=NOW).score == 0.5
     server.shutdown()
     server.server_close()
     gone = gate_with(HttpModel(url=url, timeout_s=0.5))
-    assert gone.request_advice("deployment/x", "e1", GOOD, at=NOW).detail == "URLError"
+    assert (
+        gone.record_and_answer_advice_request("deployment/x", "e1", GOOD, at=NOW).detail
+        == "URLError"
+    )
 
 
 def test_an_honest_gate_passes_the_audit_and_the_lot_cannot_be_chosen_afterwards():
@@ -180,7 +183,9 @@ def test_an_honest_gate_passes_the_audit_and_the_lot_cannot_be_chosen_afterwards
         gate.writer, "qmh", LOT, by=KEYS["gateway"], at=NOW
     )  # in force already
     for i in range(20):
-        gate.request_advice("deployment/x", f"e{i}", GOOD, at=NOW, own_estimate=0.1)
+        gate.record_and_answer_advice_request(
+            "deployment/x", f"e{i}", GOOD, at=NOW, own_estimate=0.1
+        )
     entries = list(gate.writer.ledger.entries())
     assert sum(entry.kind == "gate.sample" for entry in entries) == 1
     audit = audit_encounter_lottery(entries, "qmh", [LOT.secret])
@@ -219,8 +224,13 @@ def test_a_gate_that_spares_a_doctor_or_marks_falsely_is_found_out():
 
 def test_an_agents_question_draws_no_lot_because_nobody_is_shown_it():
     gate = gate_with(lot=EncounterLottery(secret=b"s" * 32, share=1.0))
-    assert gate.request_advice("deployment/x", "e1", GOOD, at=NOW, asker="agent").allows_advice
-    assert gate.request_advice("deployment/x", "e1", GOOD, at=NOW).rule == "gate.own-estimate-first"
+    assert gate.record_and_answer_advice_request(
+        "deployment/x", "e1", GOOD, at=NOW, asker="agent"
+    ).allows_advice
+    assert (
+        gate.record_and_answer_advice_request("deployment/x", "e1", GOOD, at=NOW).rule
+        == "gate.own-estimate-first"
+    )
 
 
 def test_a_replay_of_patients_through_gate_and_registry_shows_what_both_voices_knew():

@@ -18,7 +18,11 @@ from commonwatt.clinic.engines.gateway import AdviceGate
 from commonwatt.clinic.engines.gateway.gate import ALLOWED
 from commonwatt.clinic.engines.gateway.institution import load_clinic_institution
 from commonwatt.clinic.engines.gateway.service import EXTENSION, CdsHooksService
-from commonwatt.clinic.io.guides import FOLDER, load_guide_library, shipped_guide_library
+from commonwatt.clinic.io.guides import (
+    FOLDER,
+    load_clinic_guide_library,
+    shipped_clinic_guide_library,
+)
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.core.errors import CommonwattError, InputError
 from tests.clinic_factories import BODIES, GOOD, KEYS, NOW, move, put, with_live
@@ -165,9 +169,11 @@ def folder(tmp_path, monkeypatch):
 def test_guides_of_ones_own_stand_beside_the_shipped_or_in_their_place(folder):
     (folder / "stroke.yaml").write_text(fact(), encoding="utf-8")
     (folder / "oncology.yaml").write_text(spelled(), encoding="utf-8")
-    library = load_guide_library([folder])
-    assert set(library.guides) == {*shipped_guide_library().guides, "stroke"}
-    assert library.guide("oncology").sha256 == shipped_guide_library().guide("imaging").sha256
+    library = load_clinic_guide_library([folder])
+    assert set(library.guides) == {*shipped_clinic_guide_library().guides, "stroke"}
+    assert (
+        library.guide("oncology").sha256 == shipped_clinic_guide_library().guide("imaging").sha256
+    )
     assert library.faults == {}
 
 
@@ -178,9 +184,9 @@ def test_one_bad_file_is_named_and_takes_no_other_down_nor_falls_back(folder):
     (folder / "bytes.yaml").write_bytes(b"\xff\xfe")
     (folder / "folder.yaml").mkdir()
     (folder / "notes.txt").write_text("no guide, and none that anybody would take for one")
-    library = load_guide_library([folder])
+    library = load_clinic_guide_library([folder])
     assert set(library.faults) == {"stroke", "imaging", "Big Name", "bytes", "folder"}
-    assert set(library.guides) == set(shipped_guide_library().guides) - {"imaging"}
+    assert set(library.guides) == set(shipped_clinic_guide_library().guides) - {"imaging"}
     with pytest.raises(RulesError, match="bananas"):
         library.guide("imaging")
     assert library.guide("oncology").guide_id == "oncology"
@@ -191,9 +197,9 @@ def test_one_name_in_two_folders_is_neither(folder, tmp_path):
     other.mkdir()
     for place in (folder, other):
         (place / "stroke.yaml").write_text(spelled(), encoding="utf-8")
-    assert set(load_guide_library([folder, other]).faults) == {"stroke"}
+    assert set(load_clinic_guide_library([folder, other]).faults) == {"stroke"}
     with pytest.raises(InputError, match="a folder of guides"):
-        load_guide_library([tmp_path / "none"])
+        load_clinic_guide_library([tmp_path / "none"])
 
 
 def own_guides(made: Path, *lines: str) -> None:
@@ -207,7 +213,7 @@ def gate_of(tmp_path, guides):
         writer, "qmh", {f"deployment/{n}": lambda _: 0.4 for n in "xy"}, by=KEYS["gateway"],
         salt=b"s",
     )  # fmt: skip
-    gate.record_disclosure("deployment/x", "e", "en", by=KEYS["clinician"], at=NOW)
+    gate.record_patient_disclosure("deployment/x", "e", "en", by=KEYS["clinician"], at=NOW)
     return gate
 
 
@@ -222,7 +228,7 @@ def test_a_deployment_under_a_bad_guide_is_unavailable_by_discovery_and_others_a
     folder, tmp_path
 ):
     (folder / "stroke.yaml").write_text(spelled(), encoding="utf-8")
-    gate = gate_of(tmp_path, load_guide_library([folder]))
+    gate = gate_of(tmp_path, load_clinic_guide_library([folder]))
     use = {"guide": "stroke"}
     put(gate.writer, "intended-use", "s", BODIES["intended-use"] | use)
     put(gate.writer, "ruling", "s", BODIES["ruling"] | {"intended_use": "intended-use/s"})
@@ -242,28 +248,31 @@ def test_a_deployment_under_a_bad_guide_is_unavailable_by_discovery_and_others_a
     assert [each["id"] for each in discovered(gate)["services"]] == ["x", "y"]
     assert "extension" not in discovered(gate)
     (folder / "stroke.yaml").write_text("a: [")
-    gate.writer.guides = load_guide_library([folder])
+    gate.writer.guides = load_clinic_guide_library([folder])
     listed = discovered(gate)
     assert [each["id"] for each in listed["services"]] == ["x"]
     extension = listed["extension"][EXTENSION]
     assert [each["rule"] for each in extension["unavailable"]] == ["gate.guide-unavailable"]
     assert extension["guides"] == [{"guide": "stroke", "rule": "gate.guide-unavailable"}]
-    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).rule == ALLOWED
-    refused = gate.request_advice("deployment/y", "e", GOOD, at=NOW)
+    assert gate.record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW).rule == ALLOWED
+    refused = gate.record_and_answer_advice_request("deployment/y", "e", GOOD, at=NOW)
     assert (refused.rule, refused.detail) == ("gate.guide-unavailable", "stroke")
 
 
 def test_another_content_of_the_approved_guide_is_another_guide(folder, tmp_path):
-    gate = gate_of(tmp_path, shipped_guide_library())
-    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).rule == ALLOWED
+    gate = gate_of(tmp_path, shipped_clinic_guide_library())
+    assert gate.record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW).rule == ALLOWED
     (folder / "imaging.yaml").write_text("# a comment\n" + TEXT, encoding="utf-8")
-    gate.writer.guides = load_guide_library([folder])
-    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).rule == ALLOWED
+    gate.writer.guides = load_clinic_guide_library([folder])
+    assert gate.record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW).rule == ALLOWED
     milder = TEXT.replace("age_years < 18", "age_years < 2")
     (folder / "imaging.yaml").write_text(milder, encoding="utf-8")
-    gate.writer.guides = load_guide_library([folder])
+    gate.writer.guides = load_clinic_guide_library([folder])
     child = GOOD | {"age_years": "8"}
-    assert gate.request_advice("deployment/x", "e", child, at=NOW).rule == "gate.guide-changed"
+    assert (
+        gate.record_and_answer_advice_request("deployment/x", "e", child, at=NOW).rule
+        == "gate.guide-changed"
+    )
     assert [each["rule"] for each in discovered(gate)["extension"][EXTENSION]["unavailable"]] == [
         "gate.guide-changed"
     ]
@@ -309,7 +318,7 @@ def test_an_older_intended_use_without_indications_answers_nobody():
             write(writer, step)
         gate = gate_of(writer)
         tell(writer, gate)
-        return gate.request_advice("deployment/x", "e", GOOD, at=NOW).rule
+        return gate.record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW).rule
 
     old = [
         (kind, name, {k: v for k, v in body.items() if k != "indications"})

@@ -24,14 +24,14 @@ from commonwatt.clinic.domain.guides import parse_department_guide
 from commonwatt.clinic.engines.gateway.gate import ALLOWED, GateVerdict
 from commonwatt.clinic.engines.gateway.hooks import cards, fhir_facts, outbound, requests
 from commonwatt.clinic.engines.gateway.hooks.settings import parse_cds_hooks_settings
-from commonwatt.clinic.io.guides import FOLDER, shipped_guide_library
+from commonwatt.clinic.io.guides import FOLDER, shipped_clinic_guide_library
 from commonwatt.clinic.usecases.gateway import HooksAddress
 from commonwatt.core.errors import InputError, UsageError
 from tests import ehr_simulator as sim
 from tests.clinic_institution import hospital
 
 AT = datetime.datetime(2026, 11, 30, 12, tzinfo=datetime.UTC)
-IMAGING = shipped_guide_library().guides["imaging"]
+IMAGING = shipped_clinic_guide_library().guides["imaging"]
 TEXT = (FOLDER / "imaging.yaml").read_text("utf-8")
 
 
@@ -247,7 +247,7 @@ def test_that_nothing_is_there_is_said_only_of_a_whole_answer():
     assert facts_of("surgery", bundle(remark)) == {"postoperative": "no"}
 
 
-CARDIO = shipped_guide_library().guides["cardiovascular"]
+CARDIO = shipped_clinic_guide_library().guides["cardiovascular"]
 
 
 def pressure(value, unit="mm[Hg]", at=RECENT, status="final", panel=False, **more):
@@ -282,7 +282,7 @@ def test_a_figure_is_the_latest_final_one_in_a_listed_unit(documents, figure):
 
 
 def test_a_unit_of_the_record_system_becomes_that_of_the_guide():
-    guide = shipped_guide_library().guides["pathology"]
+    guide = shipped_clinic_guide_library().guides["pathology"]
     reading = sim.checked({
         "resourceType": "Observation", "status": "final", "effectiveDateTime": NOW,
         "subject": {"reference": "Patient/p"},
@@ -323,7 +323,7 @@ def call(**changes):
     ],
 )
 def test_a_template_is_filled_from_the_call_or_not_at_all(template, filled):
-    assert outbound.filled_template_or_empty(template, call()) == filled
+    assert outbound.filled_prefetch_template_or_empty(template, call()) == filled
 
 
 def test_a_scope_opens_its_own_type_only():
@@ -350,7 +350,7 @@ VERDICT = GateVerdict(rule=ALLOWED, deployment="deployment/x", score=0.5, thresh
 
 @given(st.text(min_size=1))
 def test_a_summary_is_shorter_than_the_standard_allows_whatever_the_words(words):
-    [card] = cards.cards_of_verdict(replace(VERDICT, words={"en": words}), IMAGING, "en")
+    [card] = cards.cds_cards_of_verdict(replace(VERDICT, words={"en": words}), IMAGING, "en")
     assert 0 < len(card["summary"]) < 140
 
 

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from commonwatt.clinic.domain.errors import EvidenceError
-from commonwatt.clinic.domain.rules import classify_product, load_rule_book
+from commonwatt.clinic.domain.rules import classify_product, load_regulatory_rule_book
 from commonwatt.clinic.io.imports import (
     load_device_adverse_events,
     load_fda_devices,
@@ -16,7 +16,7 @@ from commonwatt.clinic.io.imports import (
 )
 from tests.shared_data import shared_data
 
-BOOK = load_rule_book()
+BOOK = load_regulatory_rule_book()
 
 
 def category(card):

@@ -9,17 +9,17 @@ from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.registry.records import REPORTERS, SEVERITIES
-from commonwatt.clinic.domain.registry.rulings import product_classes_in_place
-from commonwatt.clinic.domain.rules import load_rule_book
+from commonwatt.clinic.domain.registry.rulings import product_class_by_scheme_in_place
+from commonwatt.clinic.domain.rules import load_regulatory_rule_book
 from commonwatt.clinic.usecases.queries import (
     open_reporting_duties,
-    reporting_periods,
-    untimed_reporting_rules,
+    reporting_periods_by_place_and_event,
+    untimed_reporting_rules_by_place,
 )
 from tests.clinic_commands import enrol_by_commands, register_by_commands
 from tests.clinic_factories import BODIES, FACTS, NAMES, NOW, desk, put, ruling, with_live
 
-PLACES = tuple(load_rule_book(site_folders=()).places)
+PLACES = tuple(load_regulatory_rule_book(site_folders=()).places)
 INCIDENT = {"deployment": "deployment/x", "type": "incident", "code": "missed-finding",
             "aware_at": NOW.isoformat()}  # fmt: skip
 
@@ -30,7 +30,9 @@ def incident(made, name, severity, place, **more):
 
 def look_up(made):
     return made.registry.untimed_reporting_duties(
-        reporting_periods(), untimed_reporting_rules(), classes_of=product_classes_in_place
+        reporting_periods_by_place_and_event(),
+        untimed_reporting_rules_by_place(),
+        classes_of=product_class_by_scheme_in_place,
     )
 
 

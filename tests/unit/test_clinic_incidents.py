@@ -12,7 +12,7 @@ from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.narrative import personal_data_in_narrative
 from commonwatt.clinic.domain.registry.records import check_registry_record
-from commonwatt.clinic.domain.registry.state import reporting_due_at
+from commonwatt.clinic.domain.registry.state import incident_report_due_at
 from commonwatt.clinic.domain.rules import ReportingPeriod
 from commonwatt.ledger import ActorError
 from tests.clinic_commands import enrol_by_commands, register_by_commands
@@ -63,11 +63,11 @@ def test_working_days_are_counted_where_the_rule_says_so():
 @settings(max_examples=80, deadline=None)
 @given(st.datetimes(datetime(2026, 1, 1), datetime(2030, 1, 1)), st.integers(1, 40))
 def test_a_period_of_working_days_holds_as_many_of_them(since, days):
-    due = reporting_due_at(since, days, working=True)
+    due = incident_report_due_at(since, days, working=True)
     steps = [since + timedelta(days=n + 1) for n in range((due - since).days)]
     assert sum(day.weekday() < 5 for day in steps) == days
     assert due.weekday() < 5
-    assert due >= reporting_due_at(since, days, working=False)
+    assert due >= incident_report_due_at(since, days, working=False)
 
 
 def test_a_report_closes_its_duty_once_and_the_record_keeps_both():

@@ -213,11 +213,11 @@ def test_notes_that_are_no_collection_are_refused(tmp_path, text):
     "text", ["", "{}", '{"model": "m"}\n{"prompt_sha256": "a", "answer": "b"}']
 )
 def test_recorded_answers_without_provenance_are_refused(tmp_path, text):
-    from commonwatt.clinic.engines.language.models import load_recorded_model
+    from commonwatt.clinic.engines.language.models import load_recorded_language_model
 
     (tmp_path / "a.jsonl").write_text(text)
     with pytest.raises(EvidenceError):
-        load_recorded_model(tmp_path / "a.jsonl")
+        load_recorded_language_model(tmp_path / "a.jsonl")
 
 
 @pytest.mark.shared_data

@@ -27,7 +27,7 @@ CALL = AgentCall("deployment/x", "e", GOOD)
 def made():
     desk = with_live()
     gate = AdviceGate(desk, "qmh", {"deployment/x": lambda _: 0.42}, by=KEYS["gateway"], salt=b"s")
-    gate.record_disclosure("deployment/x", "e", "en", by=KEYS["clinician"], at=NOW)
+    gate.record_patient_disclosure("deployment/x", "e", "en", by=KEYS["clinician"], at=NOW)
     pathway = Pathway(
         name="p",
         deployments=frozenset({"deployment/x"}),

@@ -5,15 +5,19 @@ import json
 import numpy as np
 import pytest
 
-from commonwatt.clinic.engines.language.meaning import shipped_fidelity_meter
+from commonwatt.clinic.engines.language.meaning import shipped_clinic_note_fidelity_meter
 from commonwatt.clinic.engines.language.meaning.lexicon import load_clinical_lexicon
-from commonwatt.clinic.engines.language.meaning.measured import auroc, roc_points, shipped_roc
+from commonwatt.clinic.engines.language.meaning.measured import (
+    auroc,
+    clinic_note_fidelity_roc_points,
+    shipped_clinic_note_fidelity_roc,
+)
 from commonwatt.clinic.engines.language.meaning.reading import Mention, read_clinical_sentence
 from commonwatt.clinic.engines.language.meaning.teaching import (
     WEIGHTS,
-    learnt_weights_json,
-    load_text_frames,
-    make_text_pairs,
+    learnt_clinic_note_fidelity_weights_json,
+    load_clinic_note_fidelity_frames,
+    make_clinic_note_fidelity_pairs,
 )
 from tests.shared_data import shared_data
 
@@ -56,26 +60,28 @@ CHINESE = [
 
 @pytest.mark.parametrize(("form", "right", "wrong"), TWINS)
 def test_a_synonym_is_clear_and_its_twin_with_one_thing_swapped_is_flagged(form, right, wrong):
-    meter = shipped_fidelity_meter()
+    meter = shipped_clinic_note_fidelity_meter()
     assert not meter.contradicts(meter(form.format(right), NOTE))
     assert meter.contradicts(meter(form.format(wrong), NOTE))
 
 
 @pytest.mark.parametrize(("source", "form", "right", "wrong"), CHINESE)
 def test_chinese_and_mixed_notes_are_told_apart_as_english_ones_are(source, form, right, wrong):
-    meter = shipped_fidelity_meter()
+    meter = shipped_clinic_note_fidelity_meter()
     assert not meter.contradicts(meter(form.format(right), source))
     assert meter.contradicts(meter(form.format(wrong), source))
 
 
 @pytest.mark.parametrize("sentence", NOTE.split(". "))
 def test_what_stands_in_the_note_as_it_is_is_entailed_whatever_else_is_there(sentence):
-    meter = shipped_fidelity_meter()
+    meter = shipped_clinic_note_fidelity_meter()
     assert meter(sentence, NOTE).entailed == 1.0
 
 
 def test_a_plausible_sentence_that_the_note_does_not_say_is_new_and_not_contradicted():
-    verdict = shipped_fidelity_meter()("Colonoscopy showed two polyps in the sigmoid.", NOTE)
+    verdict = shipped_clinic_note_fidelity_meter()(
+        "Colonoscopy showed two polyps in the sigmoid.", NOTE
+    )
     assert verdict.not_in_source > 0.5
     assert sum(verdict) == pytest.approx(1.0)
 
@@ -100,24 +106,24 @@ def test_a_denial_reaches_as_far_as_it_does_in_the_sentence(text, concept, denie
 
 def test_the_lexicon_is_broad_and_in_both_languages():
     assert load_clinical_lexicon().terms > 6000
-    languages = {frame.language for frame in load_text_frames()}
+    languages = {frame.language for frame in load_clinic_note_fidelity_frames()}
     assert languages == {"en", "zh-Hant", "mixed"}
 
 
 @pytest.mark.slow
 def test_the_weights_that_ship_are_those_that_the_script_makes_byte_for_byte():
-    assert learnt_weights_json() == WEIGHTS.read_text(encoding="utf-8")
+    assert learnt_clinic_note_fidelity_weights_json() == WEIGHTS.read_text(encoding="utf-8")
 
 
 def test_pairs_of_a_seed_are_the_same_and_of_another_are_not():
-    assert make_text_pairs(3) == make_text_pairs(3)
-    assert make_text_pairs(3) != make_text_pairs(4)
+    assert make_clinic_note_fidelity_pairs(3) == make_clinic_note_fidelity_pairs(3)
+    assert make_clinic_note_fidelity_pairs(3) != make_clinic_note_fidelity_pairs(4)
 
 
 def test_a_curve_flags_no_more_of_the_faithful_than_it_says():
     chance = np.random.default_rng(1)
     entailed, contradicted = chance.random(200), chance.random(200) ** 0.3
-    points = roc_points("all", contradicted, entailed, 0.9)
+    points = clinic_note_fidelity_roc_points("all", contradicted, entailed, 0.9)
     assert all(point.flagged <= point.flagged_share for point in points if point.flagged_share >= 0)
     assert points[-1].limit == 0.9
     assert auroc(contradicted, entailed) == pytest.approx(points[0].auroc, abs=0.001)
@@ -128,14 +134,14 @@ def test_the_curve_that_ships_is_what_frames_left_out_give():
     lines = shared_data("health", "contradictions", "pairs.jsonl").read_text().splitlines()
     pairs = [json.loads(line) for line in lines]
     left_out = set(list(dict.fromkeys(pair["frame"] for pair in pairs))[1::2])
-    meter = shipped_fidelity_meter()
+    meter = shipped_clinic_note_fidelity_meter()
     scores = {"contradicted": [], "entailed": [], "not in source": []}
     for pair in pairs:
         if pair["frame"] in left_out:
             verdict = meter(pair["summary"], pair["source"])
             scores[pair["label"]].append(verdict.contradiction_score)
     area = auroc(np.array(scores["contradicted"]), np.array(scores["entailed"]))
-    shipped = {p.part: p for p in shipped_roc() if p.flagged_share == 0.02}
+    shipped = {p.part: p for p in shipped_clinic_note_fidelity_roc() if p.flagged_share == 0.02}
     assert shipped["all"].auroc == pytest.approx(area, abs=0.001)
     assert all(shipped[part].auroc >= 0.9 for part in ("all", "en", "zh-Hant", "mixed"))
     assert all(shipped[part].recall >= 0.6 for part in ("all", "en", "zh-Hant", "mixed"))

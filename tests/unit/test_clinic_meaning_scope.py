@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from commonwatt.clinic.engines.language.meaning import shipped_fidelity_meter
-from commonwatt.clinic.engines.language.meaning.comparing import compared_features
-from commonwatt.clinic.engines.language.meaning.quantities import quantity_end_and_quantity
+from commonwatt.clinic.engines.language.meaning import shipped_clinic_note_fidelity_meter
+from commonwatt.clinic.engines.language.meaning.comparing import summary_against_source_features
+from commonwatt.clinic.engines.language.meaning.quantities import clinical_quantity_end_and_quantity
 from commonwatt.clinic.engines.language.meaning.reading import read_clinical_sentence
 from commonwatt.clinic.engines.language.support import (
     is_contradicted_by_clinic_note,
@@ -108,7 +108,7 @@ def made_up_pairs():
 
 def rates(*, read, english):
     """Return the shares of faithful sentences flagged and of contradictions detected."""
-    meter = shipped_fidelity_meter()
+    meter = shipped_clinic_note_fidelity_meter()
     rows = [
         row
         for row, was_read in made_up_pairs()
@@ -134,15 +134,15 @@ def test_what_says_the_same_is_supported_and_its_opposite_is_contradicted(note, 
 
 @pytest.mark.parametrize(("tokens", "celsius"), TEMPERATURES)
 def test_a_temperature_is_read_in_celsius_on_either_scale(tokens, celsius):
-    end, quantity = quantity_end_and_quantity(tokens, 0)
+    end, quantity = clinical_quantity_end_and_quantity(tokens, 0)
     assert (end, quantity.dimension) == (len(tokens), "degrees")
     assert quantity.amount == pytest.approx(celsius)
 
 
 def test_the_side_of_one_finding_is_not_that_of_another_in_the_same_sentence():
     source = "Fracture of the right wrist, no swelling of the left."
-    right = compared_features("The right wrist is fractured.", source)
-    left = compared_features("The left wrist is fractured.", source)
+    right = summary_against_source_features("The right wrist is fractured.", source)
+    left = summary_against_source_features("The left wrist is fractured.", source)
     assert (right != left).any()
 
 

@@ -26,10 +26,10 @@ from commonwatt.clinic.engines.gateway.lottery import (
     record_lottery_commitment,
 )
 from commonwatt.clinic.io.registry import RegistryWriter
-from commonwatt.clinic.usecases.overview import deployment_rows
-from commonwatt.clinic.usecases.registry import version_dossier_and_fhir
+from commonwatt.clinic.usecases.overview import clinic_deployment_rows
+from commonwatt.clinic.usecases.registry import version_dossier_html_and_fhir_bundles
 from commonwatt.core.errors import IdentifierError, InputError
-from commonwatt.core.notices import notices_to
+from commonwatt.core.notices import notices_sent_to_sink
 from commonwatt.ledger import EntryDraft, Ledger
 from tests.clinic_factories import BODIES, KEYS, put
 from tests.clinic_institution import EARLY, FACTS, disclose, hospital, put_in_old_words
@@ -62,13 +62,13 @@ def test_an_old_chain_verifies_keeps_its_bytes_and_shows_institutions(old_home, 
     assert entry.body["site"] == "qmh"
     registry = RegistryWriter(ledger).registry
     assert registry.records["deployment/x"].body["institution"] == "qmh"
-    [row] = deployment_rows(registry, EARLY)
+    [row] = clinic_deployment_rows(registry, EARLY)
     assert row["institution"] == "qmh"
     capsys.readouterr()
     assert run("model", "live", "qmh", "--json") == 0
     [live] = json.loads(capsys.readouterr().out)["live"]
     assert live["deployment"] == "deployment/x"
-    page, _ = version_dossier_and_fhir(
+    page, _ = version_dossier_html_and_fhir_bundles(
         str(old_home / "ledger.db"), "version/v1", "en", on=EARLY.date()
     )
     assert "qmh" in page
@@ -101,7 +101,7 @@ def test_a_gate_of_today_says_nothing_of_old_words(tmp_path, monkeypatch, capsys
 def test_a_pledge_under_the_old_word_is_in_force_and_is_audited(tmp_path):
     writer = hospital(tmp_path, old_words=True)
     lot = EncounterLottery(secret=b"s" * 32, share=1.0)
-    body = {"commitment": lot.lottery_commitment(), "share": lot.share}
+    body = {"commitment": lot.lottery_commitment_sha256(), "share": lot.share}
     pledge = EntryDraft(kind="gate.sample", subject="site/qmh", body=body)
     with writer.ledger.transaction() as tx:
         writer.ledger.append(tx, [pledge], by=KEYS["gateway"], at=EARLY)
@@ -111,7 +111,7 @@ def test_a_pledge_under_the_old_word_is_in_force_and_is_audited(tmp_path):
     scores = {"deployment/x": lambda _: 0.4}
     gate = AdviceGate(writer, "qmh", scores, by=KEYS["gateway"], salt=b"s", sample=lot)
     disclose(writer, gate, "e1")
-    gate.request_advice("deployment/x", "e1", FACTS, at=EARLY, own_estimate=0.3)
+    gate.record_and_answer_advice_request("deployment/x", "e1", FACTS, at=EARLY, own_estimate=0.3)
     audit = audit_encounter_lottery(writer.ledger.entries(), "qmh", [lot.secret])
     assert (audit.lots, audit.drawn, audit.marked_wrongly) == (1, 1, ())
     other = audit_encounter_lottery(writer.ledger.entries(), "pmh", [lot.secret])
@@ -169,7 +169,7 @@ def test_an_institution_on_record_goes_on_under_a_name_that_is_not_given_any_mor
     put(writer, "deployment", "z", named, EARLY)
     assert writer.registry.at_institution["HA/瑪麗醫院"] == ["deployment/y", "deployment/z"]
     notices = []
-    with notices_to(notices.append), pytest.raises(IdentifierError, match="short code"):
+    with notices_sent_to_sink(notices.append), pytest.raises(IdentifierError, match="short code"):
         put(writer, "deployment", "w", named | {"institution": "HA/其他"}, EARLY)
     assert notices == []
 

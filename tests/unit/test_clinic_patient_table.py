@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from commonwatt.clinic.domain.errors import EvidenceError, MonitorError
 from commonwatt.clinic.engines.evidence import evaluate_score_sketch, sketch_model_scores
-from commonwatt.clinic.engines.evidence.sketch import model_score_bins
+from commonwatt.clinic.engines.evidence.sketch import model_score_bin_index
 from commonwatt.clinic.engines.monitor.maturity import mature_rows
 from commonwatt.clinic.io.patient_table import (
     MISSING_GROUP_WORDS,
@@ -190,7 +190,7 @@ def test_a_later_look_changes_nothing_that_an_earlier_one_counted():
 def test_scores_fall_into_the_bins_of_the_sketch():
     scores = np.concatenate([[0, 1, 1e-12, 1 - 1e-12, 0.5], np.random.default_rng(1).random(5_000)])
     sketch = sketch_model_scores(scores, np.zeros(len(scores), np.int8))
-    assert np.bincount(model_score_bins(scores), minlength=2048).tolist() == (
+    assert np.bincount(model_score_bin_index(scores), minlength=2048).tolist() == (
         sketch.counts[0, 0].tolist()
     )
 

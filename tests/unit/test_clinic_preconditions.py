@@ -13,7 +13,7 @@ from commonwatt.clinic.domain.registry import preconditions
 from commonwatt.clinic.domain.registry.preconditions import (
     PreconditionFault,
     advice_move_refusal,
-    check_advice_preconditions,
+    check_no_broken_advice_precondition,
     fault_of_approval,
     fault_of_deployment,
 )
@@ -327,7 +327,7 @@ LEGAL_ONES = {
 def asked(made):
     gate = gate_of(made)
     tell(made, gate)
-    return gate.request_advice("deployment/x", "e", GOOD, at=NOW)
+    return gate.record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW)
 
 
 @pytest.mark.parametrize("name", ILLEGAL)
@@ -421,7 +421,7 @@ def test_the_question_after_a_withdrawal_is_refused_and_the_one_before_it_was_no
     made = with_live()
     gate = gate_of(made)
     tell(made, gate)
-    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allows_advice
+    assert gate.record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW).allows_advice
     ready = gate.prepare_advice(
         AdviceRequest(deployment="deployment/x", encounter_id="e", facts=GOOD)
     )
@@ -440,9 +440,12 @@ def test_a_withdrawal_that_another_program_wrote_counts_at_the_next_question(tmp
         assert ask_desk(made, entry)
     gate = gate_of(made)
     tell(made, gate)
-    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allows_advice
+    assert gate.record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW).allows_advice
     write(RegistryWriter(Ledger.open(f"sqlite:///{tmp_path}/ledger.db")), WITHDRAWAL)
-    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).rule == "gate.approval-withdrawn"
+    assert (
+        gate.record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW).rule
+        == "gate.approval-withdrawn"
+    )
 
 
 @pytest.mark.parametrize("status", ["paused", "retired"])
@@ -459,7 +462,10 @@ def test_what_is_only_approved_or_proposed_may_not_advise():
         assert ask_desk(made, entry)
     assert asked(made).rule == "gate.not-live"
     assert ask_desk(made, START[0])
-    assert gate_of(made).request_advice("deployment/x", "e", GOOD, at=NOW).rule == "gate.not-live"
+    assert (
+        gate_of(made).record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW).rule
+        == "gate.not-live"
+    )
 
 
 @pytest.mark.parametrize("withdrawn", [True, False])
@@ -519,7 +525,7 @@ def test_a_broken_precondition_is_told_alike_at_a_step_and_at_a_move(why):
         "determination/w", why or "", fault.wanted, fault.sentence)  # fmt: skip
     particular = " a kind that is not planned: input," if why else ""
     with pytest.raises(StatusMoveError) as caught:
-        check_advice_preconditions(fault)
+        check_no_broken_advice_precondition(fault)
     assert str(caught.value).replace(" found", "") == (
         f"determination/w:{particular} wanted an approval in force. The approval was withdrawn."
     )
@@ -527,7 +533,7 @@ def test_a_broken_precondition_is_told_alike_at_a_step_and_at_a_move(why):
 
 def test_where_no_precondition_is_broken_nothing_is_refused():
     assert advice_move_refusal(None) is None
-    check_advice_preconditions(None)
+    check_no_broken_advice_precondition(None)
 
 
 def calls_made(question: Callable[[], object]) -> int:
@@ -555,7 +561,7 @@ def test_a_question_asks_every_precondition_and_does_not_slow_down_as_the_record
 
     def ask() -> None:
         encounter = gate.encounter_pseudonym("e")
-        assert gate.advice_verdict("deployment/x", encounter, GOOD).allows_advice
+        assert gate.advice_verdict_without_record("deployment/x", encounter, GOOD).allows_advice
         # The gate goes through the rows where something they read has changed; here they are
         # gone through in any case.
         assert fault_of_deployment(made.registry, deployment, NOW.date()) is None
@@ -585,14 +591,16 @@ def test_the_rows_are_gone_through_once_for_all_questions_between_which_nothing_
 
     monkeypatch.setattr(preconditions, "_first_broken_precondition", counted)
     for _ in range(3):
-        assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allows_advice
-        assert gate.request_advice("deployment/x", "untold", GOOD, at=NOW).rule == (
-            "gate.not-disclosed"
-        )
+        assert gate.record_and_answer_advice_request(
+            "deployment/x", "e", GOOD, at=NOW
+        ).allows_advice
+        assert gate.record_and_answer_advice_request(
+            "deployment/x", "untold", GOOD, at=NOW
+        ).rule == ("gate.not-disclosed")
     # For six questions, each judged before the lock by this day and after it by the entry's.
     assert len(gone_through) <= 2
     write(made, step("evidence", "later"))
-    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allows_advice
+    assert gate.record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW).allows_advice
     assert len(gone_through) <= 4
 
 
@@ -633,14 +641,14 @@ def test_whatever_is_written_counts_at_the_very_next_question(name):
         write(made, entry)
     gate = gate_of(made)
     tell(made, gate)
-    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allows_advice
+    assert gate.record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW).allows_advice
     ready = gate.prepare_advice(
         AdviceRequest(deployment="deployment/x", encounter_id="e", facts=GOOD)
     )
     write(made, change)
     [settled] = gate.record_prepared_advice([ready], at=NOW)
     assert settled.rule == rule
-    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).rule == rule
+    assert gate.record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW).rule == rule
 
 
 UNEXAMINED = run(threshold=0.9)
@@ -667,9 +675,9 @@ def test_what_mends_a_precondition_counts_at_the_very_next_question_too(name):
     gate = gate_of(made)
     tell(made, gate)
     for _ in range(2):
-        assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).rule == rule
+        assert gate.record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW).rule == rule
     write(made, mend)
-    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allows_advice
+    assert gate.record_and_answer_advice_request("deployment/x", "e", GOOD, at=NOW).allows_advice
 
 
 def test_what_was_judged_by_entries_that_were_taken_back_is_judged_again():
@@ -683,7 +691,7 @@ def test_what_was_judged_by_entries_that_were_taken_back_is_judged_again():
 
     def rule():
         encounter = gate.encounter_pseudonym("e")
-        return gate.advice_verdict("deployment/x", encounter, GOOD).rule
+        return gate.advice_verdict_without_record("deployment/x", encounter, GOOD).rule
 
     with suppress(KeyboardInterrupt), made.transaction() as tx:
         made.write_registry_record(tx, *EXAMINED, by=KEYS["evaluator"], at=NOW)

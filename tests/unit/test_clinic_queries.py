@@ -7,8 +7,8 @@ import pytest
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.clinic.domain.registry.rulings import computed_ruling_body
-from commonwatt.clinic.domain.rules.book import load_rule_book
+from commonwatt.clinic.domain.registry.rulings import computed_ruling_record_body
+from commonwatt.clinic.domain.rules.book import load_regulatory_rule_book
 from commonwatt.clinic.engines.gateway import AdviceGate
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from tests.clinic_factories import BODIES, KEYS, move, put
@@ -35,14 +35,16 @@ def folder(tmp_path, monkeypatch):
     for i in range(40):
         facts = FACTS | {"age_years": str(20 + i * 2 % 60)}
         own = 0.2 + (i * 7 % 60) / 100
-        verdict = gate.request_advice(
+        verdict = gate.record_and_answer_advice_request(
             "deployment/x", f"e{i}", facts, at=EARLY + HOUR, own_estimate=own
         )
         put(made, "outcome", f"o{i}", {"advice": verdict.advice, "label": i % 3 == 0}, EARLY + HOUR)
         decided = {"advice": verdict.advice, "asked_before": True, "own_estimate": own}
         decided["outcome"] = "overridden" if i % 2 else "accepted"
         put(made, "decision", f"c{i}", decided, EARLY + HOUR)
-    gate.request_advice("deployment/x", "untold", FACTS, at=EARLY + HOUR, own_estimate=0.1)
+    gate.record_and_answer_advice_request(
+        "deployment/x", "untold", FACTS, at=EARLY + HOUR, own_estimate=0.1
+    )
     event = {"deployment": "deployment/x", "type": "incident", "severity": "death"}
     put(made, "event", "i1", event | {"jurisdiction": "cn", "code": "missed"}, EARLY + 2 * HOUR)
     move(made, "paused", "safety-officer", EARLY + 3 * HOUR)
@@ -73,7 +75,7 @@ def test_which_rule_set_gave_the_class_is_named_by_its_digest(folder, capsys):
     [ruling] = asked(capsys, "rules", "rulings", "product/p", "--place", "hk")["rulings"]
     assert (ruling["classes"], ruling["rule_set_sha256"]) == (
         {"device": "II"},
-        load_rule_book().digests_by_place["hk"],
+        load_regulatory_rule_book().digests_by_place["hk"],
     )
     assert asked(capsys, "rules", "rulings", "product/p", "--place", "eu")["rulings"] == []
 
@@ -90,12 +92,12 @@ def test_advice_of_a_high_class_waits_for_a_signed_decision(tmp_path, monkeypatc
     made = hospital(tmp_path)
     gate = AdviceGate(made, "qmh", {"deployment/x": lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
     disclose(made, gate, "e")
-    assert not gate.request_advice(
+    assert not gate.record_and_answer_advice_request(
         "deployment/x", "e", FACTS, at=EARLY
     ).sign_off  # class II, advisory
     critical = BODIES["intended-use"] | {"facts": PRODUCT_FACTS | {"condition": "critical"}}
     put(made, "intended-use", "high", critical, EARLY)
-    body = computed_ruling_body("intended-use/high", critical["facts"], "hk", EARLY.date())
+    body = computed_ruling_record_body("intended-use/high", critical["facts"], "hk", EARLY.date())
     put(made, "ruling", "high", body, EARLY)
     body = made.registry.records["determination/d"].body | {"ruling": "ruling/high"}
     put(made, "determination", "high", dict(body), EARLY)
@@ -110,7 +112,7 @@ def test_advice_of_a_high_class_waits_for_a_signed_decision(tmp_path, monkeypatc
     }
     put(made, "disclosure", "high", disclosure, EARLY)
     gate.models = {"deployment/high": lambda _: 0.4}
-    verdict = gate.request_advice("deployment/high", "e", FACTS, at=EARLY)
+    verdict = gate.record_and_answer_advice_request("deployment/high", "e", FACTS, at=EARLY)
     assert verdict.sign_off
     assert asked(capsys, "gate", "unsigned", "deployment/high")["unsigned"] == [
         {"advice": verdict.advice}

@@ -7,7 +7,7 @@ import pytest
 
 from commonwatt.clinic.domain.errors import RulesError, StatusMoveError
 from commonwatt.clinic.domain.rules import ReportingPeriod
-from commonwatt.clinic.domain.rules.book import load_rule_book
+from commonwatt.clinic.domain.rules.book import load_regulatory_rule_book
 from commonwatt.clinic.io.registry import (
     FIELDS,
     RECORD_ROLES,
@@ -78,7 +78,7 @@ def test_who_approved_the_threshold_and_which_rule_set_gave_the_class():
     roles = {a.actor_id: a.person.role for a in made.ledger.actors()}
     assert roles[entry.actor_id] == "committee-chair"
     [ruling] = made.registry.product_rulings("product/p", "hk")
-    assert ruling.body["rule_set_sha256"] == load_rule_book().digests_by_place["hk"]
+    assert ruling.body["rule_set_sha256"] == load_regulatory_rule_book().digests_by_place["hk"]
 
 
 def test_whether_the_doctor_saw_the_advice_first():

@@ -19,9 +19,13 @@ from commonwatt.clinic.domain.registry.preconditions import (
     fault_of_deployment,
     regulatory_product_routes_by_place,
 )
-from commonwatt.clinic.domain.registry.rulings import site_rule_book
-from commonwatt.clinic.domain.rules import classify_product, load_rule_book
-from commonwatt.clinic.domain.rules.book import FOLDER, RULES_VARIABLE, site_rule_folders
+from commonwatt.clinic.domain.registry.rulings import rule_book_of_this_process
+from commonwatt.clinic.domain.rules import classify_product, load_regulatory_rule_book
+from commonwatt.clinic.domain.rules.book import (
+    FOLDER,
+    RULES_VARIABLE,
+    clinic_rule_folders_of_environment,
+)
 from commonwatt.clinic.domain.rules.cases import outcome_turns_on_rule_case
 from tests.clinic_factories import BODIES, BY, KEYS, NAMES, desk, put
 from tests.clinic_institution import EARLY
@@ -57,10 +61,10 @@ def ruled(book, jurisdiction):
 
 
 def test_a_file_dropped_in_a_folder_is_a_place_and_no_other_place_changes(tmp_path):
-    shipped = load_rule_book(site_folders=())
+    shipped = load_regulatory_rule_book(site_folders=())
     (tmp_path / "zz.yaml").write_text(place())
     (tmp_path / "notes.txt").write_text("no rules")
-    book = load_rule_book(site_folders=[tmp_path])
+    book = load_regulatory_rule_book(site_folders=[tmp_path])
     assert set(book.places) - set(shipped.places) == {"zz"}
     assert (book.faults, "zz" in book.jurisdictions) == ({}, True)
     assert [(v.scheme, v.klass) for v in ruled(book, "zz").verdicts] == [("risk", "high")]
@@ -74,27 +78,27 @@ def test_a_file_dropped_in_a_folder_is_a_place_and_no_other_place_changes(tmp_pa
 
 def test_a_folder_named_by_the_environment_is_read_where_none_is_given(tmp_path, monkeypatch):
     (tmp_path / "zz.yaml").write_text(place())
-    assert "zz" not in load_rule_book().places
+    assert "zz" not in load_regulatory_rule_book().places
     monkeypatch.setenv(RULES_VARIABLE, str(tmp_path))
-    assert "zz" in load_rule_book().places
+    assert "zz" in load_regulatory_rule_book().places
     two = os.pathsep.join(["a", "", "b"])
-    assert site_rule_folders({RULES_VARIABLE: two}) == (Path("a"), Path("b"))
+    assert clinic_rule_folders_of_environment({RULES_VARIABLE: two}) == (Path("a"), Path("b"))
 
 
 def test_an_institution_s_own_rules_are_such_a_file_that_says_what_it_replaces(tmp_path):
     own = place("house") + "kind: institution\n"
     (tmp_path / "house.yaml").write_text(own)
-    silent = load_rule_book(site_folders=[tmp_path])
+    silent = load_regulatory_rule_book(site_folders=[tmp_path])
     with pytest.raises(RulesError, match=r"second file of house.*`replaces: true`"):
         ruled(silent, "house")
     (tmp_path / "house.yaml").write_text(own + "replaces: true\n")
-    book = load_rule_book(site_folders=[tmp_path])
+    book = load_regulatory_rule_book(site_folders=[tmp_path])
     assert (book.faults, ruled(book, "house").route) == ({}, "filing")
-    assert book.jurisdictions == load_rule_book(site_folders=()).jurisdictions
+    assert book.jurisdictions == load_regulatory_rule_book(site_folders=()).jurisdictions
     # One that would replace and is at fault leaves neither: the shipped rules are set aside.
     (tmp_path / "house.yaml").write_text(own + "replaces: true\nrules2: []\n")
     with pytest.raises(RulesError, match="rules2"):
-        ruled(load_rule_book(site_folders=[tmp_path]), "house")
+        ruled(load_regulatory_rule_book(site_folders=[tmp_path]), "house")
 
 
 FAULTS = {
@@ -122,7 +126,7 @@ def test_a_faulty_file_is_named_with_its_line_and_remedy_and_takes_no_other_with
     old, new, line = FAULTS[fault]
     (tmp_path / "zz.yaml").write_text(place(fault=(old, new)))
     (tmp_path / "yy.yaml").write_text(place("yy"))
-    book = load_rule_book(site_folders=[tmp_path])
+    book = load_regulatory_rule_book(site_folders=[tmp_path])
     assert list(book.faults) == ["zz"]
     with pytest.raises(RulesError) as refused:
         ruled(book, "zz")
@@ -133,20 +137,20 @@ def test_a_faulty_file_is_named_with_its_line_and_remedy_and_takes_no_other_with
     assert "Mend the line, or take the file out of the folder." in str(refused.value)
     # Its sound twin, and every shipped place, still answer.
     assert ruled(book, "yy").route == "filing"
-    assert {*load_rule_book(site_folders=()).places, "yy"} == set(book.places)
+    assert {*load_regulatory_rule_book(site_folders=()).places, "yy"} == set(book.places)
 
 
 def test_a_folder_that_is_not_there_and_bytes_that_are_no_text_are_refused(tmp_path):
     with pytest.raises(RulesError, match="a folder of rule files"):
-        load_rule_book(site_folders=[tmp_path / "none"])
+        load_regulatory_rule_book(site_folders=[tmp_path / "none"])
     (tmp_path / "zz.yaml").write_bytes(b"\xff\xfe\x00name")
-    assert "zz.yaml" in str(load_rule_book(site_folders=[tmp_path]).faults["zz"])
+    assert "zz.yaml" in str(load_regulatory_rule_book(site_folders=[tmp_path]).faults["zz"])
 
 
 def test_two_files_may_not_share_the_name_of_a_rule_or_of_a_fact(tmp_path):
     (tmp_path / "zz.yaml").write_text(place())
     (tmp_path / "zzz.yaml").write_text(place())
-    fault = load_rule_book(site_folders=[tmp_path]).faults["zzz"]
+    fault = load_regulatory_rule_book(site_folders=[tmp_path]).faults["zzz"]
     assert "another file has: zz.high" in str(fault)
 
 
@@ -157,19 +161,21 @@ facts:
 """
     changes = {"when": ("when: significance = diagnose", "when: zz_licensed = yes")}
     (tmp_path / "zz.yaml").write_text(place(**changes) + facts)
-    book = load_rule_book(site_folders=[tmp_path])
+    book = load_regulatory_rule_book(site_folders=[tmp_path])
     assert ruled(book, "zz").assumed == ("zz_licensed",)
     licensed = classify_product(book, AXES | {"zz_licensed": "yes"}, jurisdiction="zz", on=DAY)
     assert licensed.route == "filing"
     taken = facts.replace("zz_licensed", "input")
     (tmp_path / "zz.yaml").write_text(place() + taken)
-    assert "a fact of every place" in str(load_rule_book(site_folders=[tmp_path]).faults["zz"])
+    assert "a fact of every place" in str(
+        load_regulatory_rule_book(site_folders=[tmp_path]).faults["zz"]
+    )
 
 
 def test_the_class_in_the_united_states_is_that_of_the_product_code(tmp_path):
     def given_code(code, book=None, **more):
         return classify_product(
-            book or load_rule_book(site_folders=()),
+            book or load_regulatory_rule_book(site_folders=()),
             AXES | {"product_code": code} | more, jurisdiction="us", on=DAY,
         )  # fmt: skip
 
@@ -183,14 +189,14 @@ def test_the_class_in_the_united_states_is_that_of_the_product_code(tmp_path):
     # A site adds what FDA has classified since, in a file of the same name.
     rows = "product_code,device_class,regulation_number\nZZZ,III,\nMYN,III,892.2070\n"
     (tmp_path / "fda_product_codes.csv").write_text(rows)
-    book = load_rule_book(site_folders=[tmp_path])
+    book = load_regulatory_rule_book(site_folders=[tmp_path])
     assert [given_code(code, book).verdicts[0].klass for code in ("ZZZ", "MYN", "LLZ")] == [
         "III", "III", "II",
     ]  # fmt: skip
-    assert book.digest != load_rule_book(site_folders=()).digest
+    assert book.digest != load_regulatory_rule_book(site_folders=()).digest
     # One that cannot be read is a fault, and no code is answered by the rows it was to replace.
     (tmp_path / "fda_product_codes.csv").write_text("code\nZZZ\n")
-    faulty = load_rule_book(site_folders=[tmp_path])
+    faulty = load_regulatory_rule_book(site_folders=[tmp_path])
     assert list(faulty.faults) == ["fda_product_codes.csv"]
     with pytest.raises(RulesError, match="the columns"):
         given_code("LLZ", faulty)
@@ -208,7 +214,7 @@ def test_a_line_spoilt_anywhere_is_a_fault_or_a_sound_book_and_never_a_crash(
     folder = tmp_path_factory.mktemp("rules")
     spoilt_lines = [*LINES[:number], spoilt, *LINES[number + 1 :], "replaces: true"]
     (folder / "sg.yaml").write_text("\n".join(spoilt_lines), "utf-8")
-    book = load_rule_book(site_folders=[folder])
+    book = load_regulatory_rule_book(site_folders=[folder])
     assert ruled(book, "hk").route == "approval"
     if "sg" in book.faults:
         assert re.search(r"sg\.yaml, line \d+", str(book.faults["sg"]))
@@ -222,14 +228,14 @@ def test_a_file_that_unfolds_by_references_is_refused_before_it_unfolds(tmp_path
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
     lines += [f"{b}: &{b} [{', '.join(['*' + a] * 9)}]" for a, b in pairwise("abcdefghi")]
     (tmp_path / "zz.yaml").write_text("\n".join(lines))
-    fault = load_rule_book(site_folders=[tmp_path]).faults["zz"]
+    fault = load_regulatory_rule_book(site_folders=[tmp_path]).faults["zz"]
     assert "a part that another one refers to" in str(fault)
 
 
 def test_facts_of_every_place_are_not_the_site_s_to_change(tmp_path):
     (tmp_path / "facts.yaml").write_text("others: {}")
     (tmp_path / "zz.yaml").write_text(place())
-    book = load_rule_book(site_folders=[tmp_path])
+    book = load_regulatory_rule_book(site_folders=[tmp_path])
     assert "under `facts` in its own file" in str(book.faults["facts.yaml"])
     assert ruled(book, "zz").route == "filing"
 
@@ -243,10 +249,10 @@ def test_a_case_that_does_not_turn_on_its_rule_is_named(tmp_path):
     for flip, holds in flips.items():
         changes = {"case": ("route: filing}", f"route: filing, case: {{flip: {{{flip}}}}}}}")}
         (tmp_path / "zz.yaml").write_text(base + place(**changes))
-        book = load_rule_book(site_folders=[tmp_path])
+        book = load_regulatory_rule_book(site_folders=[tmp_path])
         assert outcome_turns_on_rule_case(book, book.rule("zz.high")) is holds
     (tmp_path / "zz.yaml").write_text(base + place())
-    book = load_rule_book(site_folders=[tmp_path])
+    book = load_regulatory_rule_book(site_folders=[tmp_path])
     assert not outcome_turns_on_rule_case(book, book.rule("zz.high"))
 
 
@@ -282,7 +288,11 @@ def clinic(tmp_path, monkeypatch):
 @pytest.fixture
 def forgotten():
     """Let a test change the rules of this process."""
-    caches = (site_rule_book, rulings._product_ruling, regulatory_product_routes_by_place)
+    caches = (
+        rule_book_of_this_process,
+        rulings._product_ruling,
+        regulatory_product_routes_by_place,
+    )
 
     def forget():
         for cache in caches:
@@ -296,8 +306,8 @@ def test_a_ruling_by_rules_given_by_hand_carries_their_digest_and_no_gate_withou
     clinic, tmp_path, monkeypatch, capsys, forgotten
 ):
     own = own_hong_kong(tmp_path / "own")
-    digest = load_rule_book(site_folders=[own]).digests_by_place["hk"]
-    assert digest != load_rule_book().digests_by_place["hk"]
+    digest = load_regulatory_rule_book(site_folders=[own]).digests_by_place["hk"]
+    assert digest != load_regulatory_rule_book().digests_by_place["hk"]
     assert record_ruling(tmp_path, "--rules", str(own)) == 0
     body = clinic.refresh_registry().records["ruling/r"].body
     assert body["rule_set_sha256"] == digest
@@ -332,4 +342,7 @@ def test_a_ruling_by_a_folder_of_the_site_carries_the_same_digest(
     forgotten()
     assert record_ruling(tmp_path) == 0
     body = clinic.refresh_registry().records["ruling/r"].body
-    assert body["rule_set_sha256"] == load_rule_book(site_folders=[own]).digests_by_place["hk"]
+    assert (
+        body["rule_set_sha256"]
+        == load_regulatory_rule_book(site_folders=[own]).digests_by_place["hk"]
+    )

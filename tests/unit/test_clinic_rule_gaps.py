@@ -9,7 +9,11 @@ import pytest
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import RulesError
-from commonwatt.clinic.domain.rules import classify_product, load_rule_book, rule_book_findings
+from commonwatt.clinic.domain.rules import (
+    classify_product,
+    load_regulatory_rule_book,
+    rule_book_findings,
+)
 
 AXES = {
     "significance": "diagnose", "condition": "serious", "autonomy": "informs", "change": "locked",
@@ -43,7 +47,7 @@ def book(folder, *changes):
         assert text.count(old) == 1, old
         text = text.replace(old, new)
     (folder / "zz.yaml").write_text(text, "utf-8")
-    return load_rule_book(site_folders=[folder])
+    return load_regulatory_rule_book(site_folders=[folder])
 
 
 def ruled(made, **facts):
@@ -144,7 +148,7 @@ def test_the_command_names_the_gap_and_what_had_no_say(tmp_path, capsys):
 
 def test_a_place_that_has_a_gap_for_a_product_has_law_of_its_own():
     with pytest.raises(RulesError):
-        load_rule_book(site_folders=()).place("zz")
+        load_regulatory_rule_book(site_folders=()).place("zz")
     from commonwatt.clinic.domain.registry.rulings import place_law_gives_product_route
     from commonwatt.clinic.domain.registry.state import RegistryRecord
     from tests.clinic_factories import NOW

@@ -8,8 +8,11 @@ import pytest
 import yaml
 
 from commonwatt.clinic.domain.errors import RulesError
-from commonwatt.clinic.domain.rules import classify_product, load_rule_book
-from commonwatt.clinic.domain.rules.check import product_fact_grid, rule_book_findings
+from commonwatt.clinic.domain.rules import classify_product, load_regulatory_rule_book
+from commonwatt.clinic.domain.rules.check import (
+    product_fact_combination_columns,
+    rule_book_findings,
+)
 from commonwatt.clinic.domain.rules.parse import RECORDED_ON
 from commonwatt.clinic.domain.rules.predicate import parse_rule_predicate, rule_predicate_leaves
 
@@ -61,7 +64,7 @@ def book(folder, **changes):
     texts = {"hk": place, "facts": changes.get("facts", FACTS)}
     for name, text in texts.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(text), "utf-8")
-    return load_rule_book(folder, ())
+    return load_regulatory_rule_book(folder, ())
 
 
 def sound(folder, **changes):
@@ -274,12 +277,12 @@ def test_what_nobody_stated_is_named_where_a_rule_turns_on_it(tmp_path):
 
 def test_the_check_of_every_combination_finds_gaps_clashes_and_unruled_services(tmp_path):
     made = book(tmp_path, rules=[each for each in HK["rules"] if each["id"] != "rest"])
-    grid = product_fact_grid(made)
+    grid = product_fact_combination_columns(made)
     assert list(zip(grid["offering"].tolist(), grid["risk"].tolist(), strict=True)) == [
         (offering, risk) for offering in ("product", "service") for risk in ("low", "mid", "high")
     ]  # fmt: skip
     assert set(grid["age"].tolist()) == {"30"}
-    assert set(product_fact_grid(made, {"age": "10"})["age"].tolist()) == {"10"}
+    assert set(product_fact_combination_columns(made, {"age": "10"})["age"].tolist()) == {"10"}
     findings = rule_book_findings(made, [DAY], jurisdictions=["hk"])
     device = findings.cells.filter(scheme="device")
     assert device["class"].to_list() == ["A", "B", "silent", "outside", "outside", "outside"]

@@ -17,14 +17,14 @@ from commonwatt.clinic.engines.evidence.sealed import (
     SealedCase,
     SealTerms,
     check_report_belongs_to_seal,
-    examine_on_sealed_cases,
+    examine_model_on_sealed_cases,
     is_revealed_case_in_sealed_set,
     load_sealed_cases,
     load_signed_model_evidence_statement,
     reveal_sealed_case,
     seal_evidence_cases,
-    sealed_cases_sketch,
-    sketches_share_most_items,
+    sealed_set_marks_share_most_items,
+    sealed_set_similarity_marks,
 )
 from commonwatt.clinic.engines.gateway.models import LogisticModel
 from commonwatt.clinic.io.registry import RegistryWriter
@@ -54,7 +54,7 @@ SEALED = seal_evidence_cases(ITEMS, SECRET, TERMS, by=EVALUATOR)
 
 
 def report(items=ITEMS, sealed=SEALED, earlier=(), by=EVALUATOR, secret=SECRET):
-    return examine_on_sealed_cases(
+    return examine_model_on_sealed_cases(
         items, secret, sealed, MODEL, artefact_sha256="cd" * 32, earlier=earlier, on=ON, by=by
     )
 
@@ -164,11 +164,11 @@ DISTINCT = [
 @settings(max_examples=60, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(30, len(DISTINCT)))
 def test_items_are_known_again_in_another_order_and_with_some_left_out(chance, kept):
-    sketch = sealed_cases_sketch(DISTINCT, EVALUATOR)
+    sketch = sealed_set_similarity_marks(DISTINCT, EVALUATOR)
     drawn = chance.sample(DISTINCT, kept)
-    again = sealed_cases_sketch([replace(item, group="other") for item in drawn], EVALUATOR)
-    assert sketches_share_most_items(sketch, again)
-    assert sketches_share_most_items(again, sketch)
+    again = sealed_set_similarity_marks([replace(item, group="other") for item in drawn], EVALUATOR)
+    assert sealed_set_marks_share_most_items(sketch, again)
+    assert sealed_set_marks_share_most_items(again, sketch)
 
 
 @settings(max_examples=60, deadline=None)
@@ -180,17 +180,21 @@ def test_a_fresh_set_is_a_fresh_set_though_it_shares_a_few_items(size, other_siz
     common = int(shared * min(size, other_size))
     first = [item(n) for n in range(size)]
     other = [item(n) for n in range(size - common, size - common + other_size)]
-    assert not sketches_share_most_items(
-        sealed_cases_sketch(first, EVALUATOR), sealed_cases_sketch(other, EVALUATOR)
+    assert not sealed_set_marks_share_most_items(
+        sealed_set_similarity_marks(first, EVALUATOR), sealed_set_similarity_marks(other, EVALUATOR)
     )
 
 
 def test_sets_of_few_facts_are_the_same_only_as_a_whole():
     few = [replace(ITEMS[0], facts={"sex": "f" if n % 2 else "m"}) for n in range(40)]
-    sketch = sealed_cases_sketch(few, EVALUATOR)
-    assert sketches_share_most_items(sketch, sealed_cases_sketch(few[::-1], EVALUATOR))
-    assert not sketches_share_most_items(sketch, sealed_cases_sketch(few[:-2], EVALUATOR))
-    assert sealed_cases_sketch(few, KEYS["manufacturer"]) != sketch
+    sketch = sealed_set_similarity_marks(few, EVALUATOR)
+    assert sealed_set_marks_share_most_items(
+        sketch, sealed_set_similarity_marks(few[::-1], EVALUATOR)
+    )
+    assert not sealed_set_marks_share_most_items(
+        sketch, sealed_set_similarity_marks(few[:-2], EVALUATOR)
+    )
+    assert sealed_set_similarity_marks(few, KEYS["manufacturer"]) != sketch
 
 
 def run(*words):

@@ -18,9 +18,9 @@ from commonwatt.clinic.io.patient_table import PatientColumns
 from commonwatt.clinic.usecases.monitor import MonitorOptions
 from commonwatt.clinic.usecases.surveillance import (
     MonitoredDeployment,
-    _day_of_run,
-    _without_days_to_come,
-    run_deployment_monitor,
+    _checked_day_of_monitor_run,
+    _monitor_state_without_future_days,
+    run_and_record_deployment_monitor,
 )
 from commonwatt.ledger import EntryDraft, Key, Ledger
 from tests.clinic_commands import enrol_by_commands, register_by_commands
@@ -393,7 +393,7 @@ def run_at(folder, path, now, as_of=None, **plan):
         ledger_location=str(folder / "ledger.db"),
         key_file=folder / "monitor.pem",
     )
-    return run_deployment_monitor(
+    return run_and_record_deployment_monitor(
         Path(path), MonitorOptions(columns=columns, as_of=as_of, **plan), of, now=now
     )
 
@@ -413,9 +413,13 @@ def test_a_day_that_has_not_come_is_not_counted_and_the_clock_may_differ_by_minu
 def test_todays_day_is_that_of_the_zone_of_the_plan():
     plan = surveillance_plan_of_deployment({"zone": "Asia/Hong_Kong"}, "x")
     there = NIGHT.date() + timedelta(days=1)
-    assert _day_of_run(None, plan, NIGHT) == _day_of_run(there, plan, NIGHT) == there
+    assert (
+        _checked_day_of_monitor_run(None, plan, NIGHT)
+        == _checked_day_of_monitor_run(there, plan, NIGHT)
+        == there
+    )
     with pytest.raises(MonitorError, match="a day that has come"):
-        _day_of_run(there + timedelta(days=1), plan, NIGHT)
+        _checked_day_of_monitor_run(there + timedelta(days=1), plan, NIGHT)
 
 
 def test_what_an_older_run_counted_through_a_day_to_come_shuts_out_nothing():
@@ -423,7 +427,7 @@ def test_what_an_older_run_counted_through_a_day_to_come_shuts_out_nothing():
     at = datetime(2026, 1, 10, 8, tzinfo=UTC)
     for through, counted in ((date(2027, 1, 1), date(2026, 1, 9)), (at.date(), at.date())):
         state = MonitorState(plan_sha256="p", through=through, cells=cells)
-        assert _without_days_to_come(state, at).through == counted
+        assert _monitor_state_without_future_days(state, at).through == counted
 
 
 def without(rows, *days):

@@ -10,13 +10,13 @@ from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.domain.registry.preconditions import PRECONDITIONS, fault_of_deployment
-from commonwatt.clinic.domain.registry.waiting import WaitingKind, waiting_rows
+from commonwatt.clinic.domain.registry.waiting import WaitingKind, registry_waiting_rows
 from commonwatt.clinic.usecases.committee import (
     PRODUCT_TABLES,
-    product_file,
-    waiting_row_dicts,
+    clinic_waiting_row_dicts,
+    committee_product_file,
 )
-from commonwatt.clinic.usecases.queries import reporting_periods
+from commonwatt.clinic.usecases.queries import reporting_periods_by_place_and_event
 from commonwatt.ledger import ActorError, EntryDraft
 from tests.clinic_factories import (
     BODIES,
@@ -48,7 +48,9 @@ RUN = {"deployment": "deployment/x", "type": "action", "severity": "other", "cod
 
 
 def rows(writer, on=TODAY, product=""):
-    return waiting_rows(writer.registry, on, reporting_periods(), product=product)
+    return registry_waiting_rows(
+        writer.registry, on, reporting_periods_by_place_and_event(), product=product
+    )
 
 
 def record(writer, kind, name, body, role, at=NOW):
@@ -325,13 +327,13 @@ def test_the_file_of_a_product_shows_all_that_it_rests_on_and_the_same_rows():
     put(writer, "version", "v2", BODIES["version"] | {"previous": "version/v1"}, NOW + HOUR)
     weak = {"version": "version/v2", "estimates": estimates(events=20)}
     put(writer, "evidence", "e2", BODIES["evidence"] | weak, NOW + HOUR)
-    made = product_file(writer.registry, "product/p", TODAY)
+    made = committee_product_file(writer.registry, "product/p", TODAY)
     tables = made.tables()
     assert list(tables) == list(PRODUCT_TABLES)
     for name, (_, table) in PRODUCT_TABLES.items():
         assert tables[name], name
         assert {column.name for column in table.columns} <= set(tables[name][0])
-    assert made.waiting == waiting_row_dicts(writer.registry, TODAY)
+    assert made.waiting == clinic_waiting_row_dicts(writer.registry, TODAY)
     [law] = made.rulings
     assert (law["classes"], law["route"], law["today"]) == ("device: II", "approval", "in force")
     assert law["article"]
@@ -342,7 +344,7 @@ def test_the_file_of_a_product_shows_all_that_it_rests_on_and_the_same_rows():
     assert made.incidents[0]["reporter"]
     assert [row["record"] for row in made.changes][:2] == ["evidence/e2", "version/v2"]
     with pytest.raises(StatusMoveError, match="a product on record"):
-        product_file(writer.registry, "product/none", TODAY)
+        committee_product_file(writer.registry, "product/none", TODAY)
 
 
 def test_products_are_told_apart_and_all_are_shown_together():
@@ -388,11 +390,11 @@ def test_the_commands_show_the_rows_of_the_use_case_and_an_answer_ends_the_waiti
     day = ("--on", TODAY.isoformat())
     assert run("committee", "waiting", *day, "--json") == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer["waiting"] == waiting_row_dicts(folder.registry, TODAY)
+    assert answer["waiting"] == clinic_waiting_row_dicts(folder.registry, TODAY)
     assert run("committee", "product", "product/p", *day, "--json", "--out", "o") == 0
     shown = json.loads(capsys.readouterr().out)
     assert {name: shown[name] for name in PRODUCT_TABLES} == json.loads(
-        json.dumps(product_file(folder.registry, "product/p", TODAY).tables())
+        json.dumps(committee_product_file(folder.registry, "product/p", TODAY).tables())
     )
     assert run("committee", "waiting", *day, "--lang", "zh-Hant") == 0
     out = capsys.readouterr().out
@@ -424,7 +426,7 @@ def test_the_committee_is_shown_the_last_run_of_the_monitor_and_of_nobody_else(r
         later = NOW + timedelta(days=3)
         entries = writer.ledger.append(tx, [draft], by=KEYS[role], at=later)
         writer.registry.apply_ledger_entries(entries)
-    [plan] = product_file(writer.registry, "product/p", TODAY).plans
+    [plan] = committee_product_file(writer.registry, "product/p", TODAY).plans
     shown = ("alarm", later) if role == "monitor" else ("quiet", NOW + HOUR)
     assert (plan["verdict"], plan["last_run"]) == (
         shown[0], shown[1].isoformat(timespec="minutes"))  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from commonwatt.audit.io.claims import load_claims
 from commonwatt.clinic.io.patient_table import PatientColumns, read_scored_patients
 from commonwatt.core.errors import TableError
-from commonwatt.core.spreadsheets import frame_as_spreadsheet_csv
+from commonwatt.core.spreadsheets import frame_as_spreadsheet_csv_bytes
 from commonwatt.fleet.io.traces.read import read_trace
 from commonwatt.fleet.usecases.inputs import load_tenant_quotas
 from commonwatt.operate.engines.care.lemons import LemonRule
@@ -32,7 +32,7 @@ def _trace_frame():
 
 def _quotas(path):
     jobs = path.with_name("jobs.csv")
-    jobs.write_bytes(frame_as_spreadsheet_csv(_trace_frame()))
+    jobs.write_bytes(frame_as_spreadsheet_csv_bytes(_trace_frame()))
     return load_tenant_quotas(path, read_trace(jobs).workload)
 
 
@@ -87,7 +87,7 @@ CASES = {
 def test_a_table_that_we_wrote_is_read_back_as_it_was(tmp_path, case, marked):
     frame, read, wanted = CASES[case]
     path = tmp_path / "table.csv"
-    path.write_bytes(frame_as_spreadsheet_csv(frame, marked=marked))
+    path.write_bytes(frame_as_spreadsheet_csv_bytes(frame, marked=marked))
     assert read(path) == wanted
     # The same table, of a writer that leaves formulas as they are.
     path.write_bytes(frame.write_csv().encode())
@@ -97,7 +97,7 @@ def test_a_table_that_we_wrote_is_read_back_as_it_was(tmp_path, case, marked):
 def test_a_tenant_with_two_quotas_is_refused_and_one_with_one_is_not(tmp_path):
     path = tmp_path / "quotas.csv"
     frame = pl.DataFrame({"tenant": NAMES[4:6], "gpus": [2.0, 3.0]})
-    path.write_bytes(frame_as_spreadsheet_csv(frame))
+    path.write_bytes(frame_as_spreadsheet_csv_bytes(frame))
     assert _quotas(path) == {NAMES[4]: 2.0, NAMES[5]: 3.0}
     pl.DataFrame({"tenant": [NAMES[4]] * 2, "gpus": [2.0, 3.0]}).write_csv(path)
     with pytest.raises(TableError, match="row 3, column tenant: .* twice"):

@@ -35,8 +35,8 @@ from commonwatt.fleet.engines.simulator.nodesets import (
 from commonwatt.fleet.engines.simulator.releases import (
     add_piece_to_release,
     drop_piece_from_release,
-    earliest_time_of_group_with_free_gpus,
-    earliest_time_of_place_with_free_gpus,
+    earliest_ms_of_group_with_free_gpus,
+    earliest_ms_of_place_with_free_gpus,
     first_place_released_by,
     free_gpus_of_place_at,
     idle_fleet_releases,
@@ -151,9 +151,9 @@ def test_releases_are_those_of_plain_lists_of_ends(sizes, moves):
             expected = free + sum(g for e, g in pieces[place] if e <= time)
             assert free_gpus_of_place_at(sets, releases, place, time) == expected
         for level in range(1, 5):
-            assert earliest_time_of_place_with_free_gpus(
-                sets, releases, place, level
-            ) == plain_time(pieces[place], free, level)
+            assert earliest_ms_of_place_with_free_gpus(sets, releases, place, level) == plain_time(
+                pieces[place], free, level
+            )
             check_groups(sets, releases, nodes, pieces, level, end)
 
 
@@ -165,7 +165,7 @@ def check_groups(sets, releases, nodes, pieces, level, end):
             for p in nodes if sets.group[p] == g
         }  # fmt: skip
         earliest = min(times.values())
-        assert earliest_time_of_group_with_free_gpus(releases, g, level) == earliest
+        assert earliest_ms_of_group_with_free_gpus(releases, g, level) == earliest
         for time in {earliest, max(earliest, end)}:
             first = min(p for p, at in times.items() if at <= time)
             assert first_place_released_by(sets, releases, g, level, time) == first

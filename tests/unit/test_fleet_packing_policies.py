@@ -6,13 +6,13 @@ import pytest
 from commonwatt.fleet.domain.policies.place import (
     PLACES,
     PlacementRequest,
-    apply_request_to_node,
     choose_node_and_gpus,
     fragmented_weight_milli_gpu_of_node,
     idle_fleet_capacity,
     node_eligibility_by_job_class,
     nodes_with_room,
     placement_request_of_job,
+    take_or_release_request_on_node,
     typical_gpu_demand,
 )
 from tests.packing_scenes import fleet, jobs
@@ -33,7 +33,7 @@ def state(*nodes: list[int], cpu: list[int] | None = None):
         for gpu, left in enumerate(free):
             if left < 1000:
                 used = PlacementRequest(0, 0, 1, 1000 - left, 0)
-                apply_request_to_node(used, nodes_now, node, np.array([gpu], np.int64), 1)
+                take_or_release_request_on_node(used, nodes_now, node, np.array([gpu], np.int64), 1)
     usual = typical_gpu_demand(jobs((1, 400), (1, 1000), (1, 1000), (2, 1000)), machines)
     return nodes_now, usual
 
@@ -71,8 +71,8 @@ def test_gpu_packing_prefers_a_shared_gpu_then_a_used_node_then_a_free_one():
 
 def test_gpu_clustering_joins_jobs_of_the_same_kind():
     nodes_now, usual = state([1000] * 4, [1000] * 4, [1000] * 4)
-    apply_request_to_node(ONE, nodes_now, 1, np.array([0], np.int64), 1)
-    apply_request_to_node(TWO, nodes_now, 2, np.array([0, 1], np.int64), 1)
+    take_or_release_request_on_node(ONE, nodes_now, 1, np.array([0], np.int64), 1)
+    take_or_release_request_on_node(TWO, nodes_now, 2, np.array([0, 1], np.int64), 1)
     assert choose_node_and_gpus(PLACES["gpu-clustering"], TWO, nodes_now, usual) == (2, (2, 3))
     assert choose_node_and_gpus(PLACES["gpu-clustering"], ONE, nodes_now, usual) == (1, (1,))
     assert choose_node_and_gpus(PLACES["gpu-clustering"], SHARE, nodes_now, usual) == (0, (0,))
@@ -106,8 +106,8 @@ def test_giving_back_what_was_taken_restores_the_state(policy):
     for request in (SHARE, TWO, CPU):
         choice = choose_node_and_gpus(PLACES[policy], request, nodes_now, usual)
         picked = np.array(choice.gpus, np.int64)
-        apply_request_to_node(request, nodes_now, choice.node, picked, 1)
-        apply_request_to_node(request, nodes_now, choice.node, picked, -1)
+        take_or_release_request_on_node(request, nodes_now, choice.node, picked, 1)
+        take_or_release_request_on_node(request, nodes_now, choice.node, picked, -1)
         assert all((a == b).all() for a, b in zip(before, nodes_now, strict=True))
 
 

@@ -14,8 +14,8 @@ from commonwatt.governance.lifecycle import (
     LifecycleTableError,
     MovePrecondition,
     MoveRefusal,
-    lifecycle_diagram,
-    reachable_states,
+    lifecycle_diagram_mermaid,
+    reachable_lifecycle_states,
 )
 from commonwatt.governance.moves import MoveRequest, make_governed_move
 from commonwatt.ledger import EntryDraft, Key, Ledger, Person
@@ -96,7 +96,7 @@ def test_a_refusal_says_what_stands_in_the_way_and_what_to_do():
 
 
 def test_the_diagram_has_every_state_and_every_move():
-    assert lifecycle_diagram(DOOR) == (
+    assert lifecycle_diagram_mermaid(DOOR) == (
         "stateDiagram-v2\n    [*] --> shut: make\n    shut --> wide_open: open\n"
         "    wide_open --> gone: break\n    gone --> [*]\n"
     )
@@ -104,9 +104,12 @@ def test_the_diagram_has_every_state_and_every_move():
 
 def test_a_thing_at_rest_needs_no_beginning_and_its_diagram_begins_there():
     resting = door(OPEN, BREAK, at_rest=Door.SHUT)
-    assert reachable_states(resting) == set(Door)
-    assert lifecycle_diagram(resting).splitlines()[:2] == ["stateDiagram-v2", "    [*] --> shut"]
-    assert "[*] --> wide_open" not in lifecycle_diagram(resting)
+    assert reachable_lifecycle_states(resting) == set(Door)
+    assert lifecycle_diagram_mermaid(resting).splitlines()[:2] == [
+        "stateDiagram-v2",
+        "    [*] --> shut",
+    ]
+    assert "[*] --> wide_open" not in lifecycle_diagram_mermaid(resting)
     with pytest.raises(LifecycleTableError, match=r"leads to \[.*SHUT"):
         door(OPEN, BREAK, at_rest=Door.OPEN)
 
@@ -118,7 +121,7 @@ def test_a_move_is_named_by_its_states_and_only_the_last_state_is_final():
             assert DOOR.has_move(origin, to) is ((origin, to) in moves)
             roles = DOOR.roles_of_move(origin, to, "open")
             assert roles == (CLERK if (origin, to) == (Door.SHUT, Door.OPEN) else frozenset())
-    assert [DOOR.is_final(state) for state in Door] == [False, False, True]
+    assert [DOOR.is_final_lifecycle_state(state) for state in Door] == [False, False, True]
 
 
 def test_the_first_precondition_that_does_not_hold_is_named_to_a_role_that_may_move():

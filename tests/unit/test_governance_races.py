@@ -79,7 +79,7 @@ def pair(request):
 
 def waiting_output(sandbox, state="waiting"):
     """Put an output on the project's shelf."""
-    output = sandbox.project._store_output(f"n\n{state}\n".encode())
+    output = sandbox.project._store_output_bytes_and_return_sha256(f"n\n{state}\n".encode())
     with sandbox.ledger.transaction() as tx:
         tx.execute(sa.insert(rooms.outputs).values(
             room="harbour", output=output, job="j", name="n.csv", kind="csv",

@@ -23,15 +23,15 @@ from commonwatt.ledger.actors import (
 )
 from commonwatt.ledger.checkpoints import (
     is_checkpoint_signed_by,
-    parse_checkpoint_note,
+    parse_ledger_checkpoint_note,
     sign_ledger_checkpoint,
 )
 from commonwatt.ledger.entries import (
     LONGEST_NAME,
-    checked_entry_body,
-    genesis_link,
+    checked_ledger_entry_body_json,
     ledger_entry_line,
     ledger_entry_line_prefix,
+    ledger_genesis_link,
     ledger_instant_text,
     parse_ledger_entry,
 )
@@ -39,10 +39,10 @@ from commonwatt.ledger.errors import ActorError, EntryError, LedgerError
 from commonwatt.ledger.keys import (
     actor_id_of,
     actor_signature_holds,
-    entry_batch_message,
-    load_public_key,
+    entry_batch_message_to_sign,
+    load_actor_public_key,
     public_key_pem,
-    read_key_password,
+    read_signing_key_password_or_none,
 )
 
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -114,7 +114,9 @@ def test_a_file_that_holds_no_such_key_is_refused(tmp_path):
 
 
 def test_a_batch_is_signed_under_its_ledger_its_ends_and_its_link():
-    assert entry_batch_message("o", 3, 5, b"\x0a\xff") == (b"commonwatt ledger v1\no\n3\n5\n0aff\n")
+    assert entry_batch_message_to_sign("o", 3, 5, b"\x0a\xff") == (
+        b"commonwatt ledger v1\no\n3\n5\n0aff\n"
+    )
 
 
 def test_an_enrolled_person_is_found_as_enrolled_and_revoked_where_the_entry_says():
@@ -191,17 +193,17 @@ def test_a_key_revoked_in_the_first_entry_of_all_is_revoked_too():
 def test_an_entry_is_plain_json_under_plain_names(kind, subject, body, field):
     draft = EntryDraft(kind=kind, subject=subject, body=body)
     if not field:
-        assert isinstance(checked_entry_body(draft), str)
+        assert isinstance(checked_ledger_entry_body_json(draft), str)
         return
     with pytest.raises(EntryError, match=field):
-        checked_entry_body(draft)
+        checked_ledger_entry_body_json(draft)
 
 
 def test_a_refused_name_is_shown_no_longer_than_a_name_may_be():
     assert LONGEST_NAME == 200
     draft = EntryDraft(kind="k" * 900, subject="x", body={})
     with pytest.raises(EntryError) as caught:
-        checked_entry_body(draft)
+        checked_ledger_entry_body_json(draft)
     assert "k" * 200 in str(caught.value)
     assert "k" * 201 not in str(caught.value)
 
@@ -209,7 +211,7 @@ def test_a_refused_name_is_shown_no_longer_than_a_name_may_be():
 def test_a_body_is_canonical_whatever_the_order_it_was_written_in():
     for body in ({"b": 1, "a": ["字", None]}, {"a": ["字", None], "b": 1}):
         draft = EntryDraft(kind="demo", subject="x", body=body)
-        assert checked_entry_body(draft) == '{"a":["字",null],"b":1}'
+        assert checked_ledger_entry_body_json(draft) == '{"a":["字",null],"b":1}'
 
 
 def test_a_line_is_read_back_as_it_was_written():
@@ -237,7 +239,7 @@ def test_an_instant_is_told_in_utc_and_needs_a_zone():
 
 
 def test_the_first_entry_follows_the_name_of_its_ledger():
-    assert genesis_link("o") == hashlib.sha256(b"commonwatt ledger v1\no\n").digest()
+    assert ledger_genesis_link("o") == hashlib.sha256(b"commonwatt ledger v1\no\n").digest()
 
 
 # C2SP signed-note: base64(SHA-256(name || 0x0A || 0x01 || key)[:4] || signature).
@@ -251,7 +253,7 @@ def test_a_checkpoint_is_a_signed_note():
     key_id = hashlib.sha256(b"log.example/x\n\x01" + CLERK.public_key).digest()[:4]
     assert signature[:4] == key_id
     assert actor_signature_holds(CLERK.public_key, signature[4:], body.encode())
-    read = parse_checkpoint_note(made.note)
+    read = parse_ledger_checkpoint_note(made.note)
     assert read == made
     assert is_checkpoint_signed_by(read, CLERK.public_key) is True
     assert is_checkpoint_signed_by(read, ROOT.public_key) is False
@@ -262,25 +264,25 @@ def test_one_signature_among_several_is_enough_and_a_changed_text_has_none():
     other = sign_ledger_checkpoint("o", 7, b"r" * 32, ROOT)
     both = made.note + other.note.partition("\n\n")[2] + "\u2014 o not*base64\n"
     for key in (CLERK, ROOT):
-        assert is_checkpoint_signed_by(parse_checkpoint_note(both), key.public_key)
-    changed = parse_checkpoint_note(made.note.replace("o\n7\n", "o\n8\n"))
+        assert is_checkpoint_signed_by(parse_ledger_checkpoint_note(both), key.public_key)
+    changed = parse_ledger_checkpoint_note(made.note.replace("o\n7\n", "o\n8\n"))
     assert changed.size == 8
     assert not is_checkpoint_signed_by(changed, CLERK.public_key)
     # The signature decides, under the id of its own key only.
     relabelled = made.note.replace("\n\u2014 o ", "\n\u2014 p ").replace("o\n7", "p\n7")
-    assert not is_checkpoint_signed_by(parse_checkpoint_note(relabelled), CLERK.public_key)
+    assert not is_checkpoint_signed_by(parse_ledger_checkpoint_note(relabelled), CLERK.public_key)
     [line] = made.note.partition("\n\n")[2].splitlines()
     signature = base64.b64decode(line.split(" ")[2])
     forged = base64.b64encode(b"0000" + signature[4:]).decode()
     note = made.note.replace(line.split(" ")[2], forged)
-    assert not is_checkpoint_signed_by(parse_checkpoint_note(note), CLERK.public_key)
+    assert not is_checkpoint_signed_by(parse_ledger_checkpoint_note(note), CLERK.public_key)
 
 
 @pytest.mark.parametrize("note", ["", "o\n7\n\nx", "o\nseven\ncg==\n\nx", "o\n7\nc*g==\n\nx"])
 def test_what_is_not_a_checkpoint_is_refused(note):
     with pytest.raises(LedgerError, match="three lines"):
-        parse_checkpoint_note(note)
-    assert parse_checkpoint_note("o\n7\ncg==\n\nx").root == b"r"
+        parse_ledger_checkpoint_note(note)
+    assert parse_ledger_checkpoint_note("o\n7\ncg==\n\nx").root == b"r"
 
 
 @pytest.mark.parametrize("form", ["pem", "digits", "private", "junk", "short", "none"])
@@ -295,10 +297,10 @@ def test_a_public_key_is_read_in_two_forms_and_nothing_else_is_one(tmp_path, for
     if form != "none":
         path.write_bytes(forms[form])
     if form in ("pem", "digits"):
-        assert load_public_key(path) == CLERK.public_key
+        assert load_actor_public_key(path) == CLERK.public_key
         return
     with pytest.raises(ActorError, match=r"key.pub.* an Ed25519 public key"):
-        load_public_key(path)
+        load_actor_public_key(path)
 
 
 @pytest.mark.parametrize("typed", [["a", "a"], ["a", "b"]])
@@ -306,14 +308,14 @@ def test_a_person_in_a_terminal_is_asked_and_for_a_new_key_twice(tmp_path, monke
     for name in ("COMMONWATT_KEY_PASSWORD", "COMMONWATT_KEY_PASSWORD_FILE"):
         monkeypatch.delenv(name, raising=False)
     path, answers = tmp_path / "key.pem", iter(typed)
-    assert read_key_password(path) is None  # nobody to ask
+    assert read_signing_key_password_or_none(path) is None  # nobody to ask
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setattr(getpass, "getpass", lambda _: next(answers))
     if typed[0] != typed[1]:
         with pytest.raises(ActorError, match="differ"):
-            read_key_password(path, twice=True)
+            read_signing_key_password_or_none(path, twice=True)
         return
-    CLERK.save(path, read_key_password(path, twice=True))
+    CLERK.save(path, read_signing_key_password_or_none(path, twice=True))
     monkeypatch.setattr(getpass, "getpass", lambda _: "a")
     assert Key.load(path).public_key == CLERK.public_key
 

@@ -17,9 +17,13 @@ from hypothesis import strategies as st
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.ledger import EntryDraft, Key, Ledger, Person, parse_checkpoint_note
-from commonwatt.ledger.backups.home import back_up_home, restore_home
-from commonwatt.ledger.backups.listing import BackupRecord, backups_of_home, record_backup
+from commonwatt.ledger import EntryDraft, Key, Ledger, Person, parse_ledger_checkpoint_note
+from commonwatt.ledger.backups.home import back_up_home, restore_home_with_verified_ledgers
+from commonwatt.ledger.backups.listing import (
+    BackupRecord,
+    ledger_backup_records_of_home,
+    record_ledger_home_backup,
+)
 from commonwatt.ledger.errors import BackupError, TamperedError
 from commonwatt.ledger.verify import verify_ledger
 from commonwatt.sandbox.engines.privacy import account
@@ -95,7 +99,9 @@ def test_what_was_damaged_is_restored_and_verifies(tmp_path):
     back_up_home(home, tmp_path / "b.tar", keys=tmp_path / "k.tar", at=NOW)
     (home / "ledger.db").write_bytes(b"damaged")
     (home / "rooms" / "heart" / "datasets" / "raw" / "Patient.parquet").unlink()
-    done = restore_home(tmp_path / "b.tar", tmp_path / "new", keys=tmp_path / "k.tar")
+    done = restore_home_with_verified_ledgers(
+        tmp_path / "b.tar", tmp_path / "new", keys=tmp_path / "k.tar"
+    )
     assert _contents(tmp_path / "new") == before
     assert done["keys_missing"] == []
     assert (tmp_path / "new" / "rooms" / "heart").stat().st_mode & 0o777 == 0o700
@@ -104,7 +110,7 @@ def test_what_was_damaged_is_restored_and_verifies(tmp_path):
     assert verify_ledger(restored).entries == done["ledgers"][0]["entries"] == 4
     _append(restored)  # and it goes on
     restored.engine.dispose()
-    assert backups_of_home(tmp_path / "new") == backups_of_home(home)
+    assert ledger_backup_records_of_home(tmp_path / "new") == ledger_backup_records_of_home(home)
 
 
 def test_no_key_is_in_the_archive_and_each_is_named(tmp_path):
@@ -116,7 +122,7 @@ def test_no_key_is_in_the_archive_and_each_is_named(tmp_path):
     assert b"5e" * 32 not in data
     names = ["registrar.pem", "rooms/heart/room.key", "site.txt", "under-another-name.txt"]
     assert sorted(done.keys) == names
-    restored = restore_home(tmp_path / "b.tar", tmp_path / "new")
+    restored = restore_home_with_verified_ledgers(tmp_path / "b.tar", tmp_path / "new")
     assert sorted(restored["keys_missing"]) == names
     assert _contents(tmp_path / "new") == _without_keys(_contents(home))
 
@@ -149,7 +155,7 @@ def test_a_ledger_that_is_written_meanwhile_is_backed_up_as_of_one_moment(tmp_pa
     finally:
         stop.set()
         writer.join()
-    restored = restore_home(tmp_path / "b.tar", tmp_path / "new")
+    restored = restore_home_with_verified_ledgers(tmp_path / "b.tar", tmp_path / "new")
     # a batch is there whole or not at all: the first registrar, three, and fives
     assert (done.ledgers[0].entries - 4) % 5 == 0
     assert restored["ledgers"][0]["root"] == done.ledgers[0].root
@@ -185,7 +191,7 @@ def test_no_changed_or_missing_byte_is_restored(
         data[place] ^= flip
     (folder / "c.tar").write_bytes(data)
     with pytest.raises((BackupError, TamperedError)):
-        restore_home(folder / "c.tar", folder / "new")
+        restore_home_with_verified_ledgers(folder / "c.tar", folder / "new")
     assert [path.name for path in folder.iterdir()] == ["c.tar"]
 
 
@@ -199,7 +205,7 @@ def test_a_member_that_no_backup_writes_is_refused(name, tmp_path):
         for member in old.getmembers():
             new.addfile(member, old.extractfile(member))
     with pytest.raises(BackupError):
-        restore_home(tmp_path / "c.tar", tmp_path / "new")
+        restore_home_with_verified_ledgers(tmp_path / "c.tar", tmp_path / "new")
     assert not (tmp_path / "new").exists()
     assert not (tmp_path / "out").exists()
 
@@ -223,9 +229,11 @@ def test_a_rollback_is_seen_against_a_checkpoint_kept_elsewhere(tmp_path):
     late = ledger.checkpoint(by=KEY)
     ledger.engine.dispose()
     with pytest.raises(BackupError, match="4 entries, where the checkpoint knows of 6"):
-        restore_home(tmp_path / "b.tar", tmp_path / "new", checkpoints=[late])
+        restore_home_with_verified_ledgers(tmp_path / "b.tar", tmp_path / "new", checkpoints=[late])
     assert not (tmp_path / "new").exists()
-    done = restore_home(tmp_path / "b.tar", tmp_path / "new", checkpoints=[early])
+    done = restore_home_with_verified_ledgers(
+        tmp_path / "b.tar", tmp_path / "new", checkpoints=[early]
+    )
     assert done["ledgers"][0]["entries"] == early.size
 
 
@@ -234,10 +242,10 @@ def test_a_checkpoint_of_another_ledger_holds_for_nothing(tmp_path):
     back_up_home(home, tmp_path / "b.tar", at=NOW)
     other = Ledger.open(tmp_path / "other.db", origin="elsewhere")
     other.enrol_first_registrar(KEY, _person(), at=NOW)
-    note = parse_checkpoint_note(other.checkpoint(by=KEY).note)
+    note = parse_ledger_checkpoint_note(other.checkpoint(by=KEY).note)
     other.engine.dispose()
     with pytest.raises(BackupError, match="no ledger of this checkpoint"):
-        restore_home(tmp_path / "b.tar", tmp_path / "new", checkpoints=[note])
+        restore_home_with_verified_ledgers(tmp_path / "b.tar", tmp_path / "new", checkpoints=[note])
 
 
 def test_nothing_is_written_over(tmp_path):
@@ -253,10 +261,12 @@ def test_nothing_is_written_over(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("x")
     with pytest.raises(BackupError):
-        restore_home(tmp_path / "b.tar", tmp_path / "full")
+        restore_home_with_verified_ledgers(tmp_path / "b.tar", tmp_path / "full")
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine"]
     (tmp_path / "bare").mkdir()
-    restore_home(tmp_path / "b.tar", tmp_path / "bare")  # an empty folder is none
+    restore_home_with_verified_ledgers(
+        tmp_path / "b.tar", tmp_path / "bare"
+    )  # an empty folder is none
 
 
 def test_a_place_in_the_home_is_refused(tmp_path):
@@ -266,7 +276,7 @@ def test_a_place_in_the_home_is_refused(tmp_path):
             back_up_home(home, archive, keys=keys, at=NOW)
     with pytest.raises(BackupError, match="another file"):
         back_up_home(home, tmp_path / "b.tar", keys=tmp_path / "b.tar", at=NOW)
-    assert backups_of_home(home) == []
+    assert ledger_backup_records_of_home(home) == []
 
 
 def test_keys_of_another_backup_are_refused(tmp_path):
@@ -274,8 +284,12 @@ def test_keys_of_another_backup_are_refused(tmp_path):
     back_up_home(home, tmp_path / "b.tar", keys=tmp_path / "k.tar", at=NOW)
     back_up_home(home, tmp_path / "c.tar", keys=tmp_path / "l.tar", at=NOW)
     with pytest.raises(BackupError, match="keys of another backup"):
-        restore_home(tmp_path / "b.tar", tmp_path / "new", keys=tmp_path / "l.tar")
-    restore_home(tmp_path / "c.tar", tmp_path / "new", keys=tmp_path / "l.tar")
+        restore_home_with_verified_ledgers(
+            tmp_path / "b.tar", tmp_path / "new", keys=tmp_path / "l.tar"
+        )
+    restore_home_with_verified_ledgers(
+        tmp_path / "c.tar", tmp_path / "new", keys=tmp_path / "l.tar"
+    )
 
 
 def test_what_cannot_be_copied_is_named(tmp_path):
@@ -289,17 +303,20 @@ def test_what_cannot_be_copied_is_named(tmp_path):
         "pipe": "socket or pipe", "runs/latest": "link", "runs/.draft-x": "draft",
         "runs/.run.draft": "draft",
     }  # fmt: skip
-    assert restore_home(tmp_path / "b.tar", tmp_path / "new")["left_out"] == done.left_out
+    assert (
+        restore_home_with_verified_ledgers(tmp_path / "b.tar", tmp_path / "new")["left_out"]
+        == done.left_out
+    )
 
 
 def test_a_list_with_a_cut_line_still_names_the_others(tmp_path):
     first = BackupRecord(backup_id="a", at="2026-01-01", archive="/a", keys="")
-    record_backup(tmp_path, first)
+    record_ledger_home_backup(tmp_path, first)
     with (tmp_path / "backups.jsonl").open("a") as file:
         file.write('\n{"backup_id": "b", "at": "20')
     second = BackupRecord(backup_id="c", at="2026-01-02", archive="/c", keys="/k")
-    record_backup(tmp_path, second)
-    assert backups_of_home(tmp_path) == [first, second]
+    record_ledger_home_backup(tmp_path, second)
+    assert ledger_backup_records_of_home(tmp_path) == [first, second]
 
 
 def test_the_commands_back_up_restore_and_refuse(tmp_path, capsys):
@@ -344,7 +361,7 @@ here = Path(sys.argv[1])
 if sys.argv[2] == "backup":
     home.back_up_home(here / "home", here / "b.tar", keys=here / "k.tar", at=datetime.now(UTC))
 else:
-    home.restore_home(here / "b.tar", here / "new")
+    home.restore_home_with_verified_ledgers(here / "b.tar", here / "new")
 """
 
 
@@ -366,7 +383,7 @@ def test_a_kill_leaves_a_whole_backup_or_none(what, tmp_path):
         elif (tmp_path / "new").exists():
             break
     if what == "backup":
-        restore_home(tmp_path / "b.tar", tmp_path / "new")
+        restore_home_with_verified_ledgers(tmp_path / "b.tar", tmp_path / "new")
     assert _contents(tmp_path / "new") == _without_keys(_contents(home))
 
 
@@ -378,7 +395,7 @@ def _write_project_rows(url):
     prepare_project_tables(ledger)
     with ledger.transaction() as tx:
         add_opt_out_or_withdrawal_row(tx, "heart", "token", ConsentScope.ALL, out=True)
-        account.set_privacy_budget_limit(tx, "heart", 1.0)
+        account.set_privacy_budget_epsilon_limit(tx, "heart", 1.0)
     ledger.engine.dispose()
 
 
@@ -389,12 +406,14 @@ def test_a_home_on_postgresql_is_restored_to_an_empty_one(tmp_path):
         back_up_home(home, tmp_path / "b.tar", database=url, at=NOW)
         engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
         with pytest.raises(BackupError, match="tables already"):
-            restore_home(tmp_path / "b.tar", tmp_path / "new", database=url)
+            restore_home_with_verified_ledgers(tmp_path / "b.tar", tmp_path / "new", database=url)
         assert not (tmp_path / "new").exists()
         empty(url)
         with pytest.raises(BackupError, match="--database"):
-            restore_home(tmp_path / "b.tar", tmp_path / "new")
-        done = restore_home(tmp_path / "b.tar", tmp_path / "new", database=url)
+            restore_home_with_verified_ledgers(tmp_path / "b.tar", tmp_path / "new")
+        done = restore_home_with_verified_ledgers(
+            tmp_path / "b.tar", tmp_path / "new", database=url
+        )
         ledger = Ledger.open(url, create=False)
         assert verify_ledger(ledger).root.hex() == done["ledgers"][0]["root"]
         _append(ledger)

@@ -32,8 +32,8 @@ from commonwatt.ledger.clock import utc_now
 from commonwatt.ledger.permissions import (
     ROLES_OF_KIND,
     WritePermissions,
-    parse_permissions,
-    shipped_permissions,
+    parse_ledger_write_permissions,
+    shipped_ledger_write_permissions,
 )
 from commonwatt.ledger.store import permissions_draft
 from commonwatt.ledger.usecases import enrol_ledger_actor
@@ -116,7 +116,7 @@ def by_hand(ledger: Ledger, statement: str) -> None:
 
 
 def test_the_shipped_table_says_what_the_tables_of_the_wings_say():
-    table = shipped_permissions()
+    table = shipped_ledger_write_permissions()
     for kind, roles in RECORD_ROLES.items():
         assert table.roles_that_may_write(f"clinic.{kind}", {}) == roles, kind
     by_state: dict[str, set[str]] = {}
@@ -179,9 +179,11 @@ def test_the_registrar_changes_the_table_and_nobody_else(ledger: Ledger):
 
 @pytest.mark.parametrize("body", [{}, {"roles": {"a": "b"}, "committee": []}, {"roles": []}])
 def test_a_table_that_is_none_is_refused(body):
-    assert parse_permissions({"roles": {"a": ["b"]}, "committee": ["c"]}).committee == {"c"}
+    assert parse_ledger_write_permissions(
+        {"roles": {"a": ["b"]}, "committee": ["c"]}
+    ).committee == {"c"}
     with pytest.raises((KeyError, ValueError, AttributeError)):
-        parse_permissions(body)
+        parse_ledger_write_permissions(body)
 
 
 # Two of the committee.
@@ -197,36 +199,36 @@ def test_two_of_the_committee_may_enrol_and_one_may_not(ledger: Ledger):
     draft = enrolment()
     chair, officer = KEYS["committee-chair"], KEYS["safety-officer"]
     with pytest.raises(ActorError, match="committee-chair"), ledger.transaction() as tx:
-        ledger.append_own(tx, [draft], by=chair, at=NOW)
+        ledger.append_own_entries(tx, [draft], by=chair, at=NOW)
     with ledger.transaction() as tx:
         ledger.consent(tx, draft, by=chair, at=NOW)
     # The same person twice is one.
     with pytest.raises(ActorError, match="committee-chair"), ledger.transaction() as tx:
-        ledger.append_own(tx, [draft], by=chair, at=NOW)
+        ledger.append_own_entries(tx, [draft], by=chair, at=NOW)
     # What was agreed on is this person in this role, and no other.
     with pytest.raises(ActorError), ledger.transaction() as tx:
-        ledger.append_own(tx, [enrolment("committee-chair")], by=officer, at=NOW)
+        ledger.append_own_entries(tx, [enrolment("committee-chair")], by=officer, at=NOW)
     with pytest.raises(ActorError), ledger.transaction() as tx:
         ledger.consent(tx, draft, by=KEYS["manufacturer"], at=NOW)
     with ledger.transaction() as tx:
-        ledger.append_own(tx, [draft], by=officer, at=NOW)
+        ledger.append_own_entries(tx, [draft], by=officer, at=NOW)
     assert verify_ledger(ledger).actors == 6
 
 
 def test_an_agreement_counts_once_and_only_while_its_giver_is_enrolled(ledger: Ledger):
     chair, officer = KEYS["committee-chair"], KEYS["safety-officer"]
-    draft = permissions_draft(shipped_permissions())
+    draft = permissions_draft(shipped_ledger_write_permissions())
     with ledger.transaction() as tx:
         ledger.consent(tx, draft, by=chair, at=NOW)
-        ledger.append_own(tx, [draft], by=officer, at=NOW)
+        ledger.append_own_entries(tx, [draft], by=officer, at=NOW)
     with pytest.raises(ActorError), ledger.transaction() as tx:
-        ledger.append_own(tx, [draft], by=officer, at=NOW)
+        ledger.append_own_entries(tx, [draft], by=officer, at=NOW)
     with ledger.transaction() as tx:
         ledger.consent(tx, draft, by=chair, at=NOW)
         gone = actor_id_of(chair.public_key)
         ledger.revoke(tx, gone, reason="left", by=KEYS["registrar"], at=NOW)
     with pytest.raises(ActorError), ledger.transaction() as tx:
-        ledger.append_own(tx, [draft], by=officer, at=NOW)
+        ledger.append_own_entries(tx, [draft], by=officer, at=NOW)
     verify_ledger(ledger)
 
 
@@ -376,15 +378,15 @@ def test_what_a_transaction_wrote_and_took_back_is_not_missed_later(ledger: Ledg
 
 def test_a_reader_of_an_older_moment_is_no_cut_tail(ledger: Ledger):
     with ledger.reading() as before:
-        assert len(list(reads.ledger_entries_on(before))) == 5
+        assert len(list(reads.verified_ledger_entries_by_connection(before))) == 5
         put(ledger, demo(1), by="clinician")
         assert len(list(ledger.entries())) == 6
-        assert len(list(reads.ledger_entries_on(before))) == 5
+        assert len(list(reads.verified_ledger_entries_by_connection(before))) == 5
     with ledger.reading() as late:
         late.execute(sa.text("SELECT 1 FROM ledger_head")).all()
         put(ledger, demo(2), by="clinician")
         list(ledger.entries())
-        assert len(list(reads.ledger_entries_on(late))) == 6
+        assert len(list(reads.verified_ledger_entries_by_connection(late))) == 6
 
 
 # Time.
@@ -437,9 +439,9 @@ def test_an_entry_of_a_far_future_stops_the_ledger_until_a_registrar_corrects_it
 ):
     put(ledger, demo(1), by="clinician", at=datetime.now(UTC) - timedelta(seconds=1))
     with monkeypatch.context() as patch:
-        patch.setattr(clock, "reference_instant", lambda _: datetime(2099, 1, 1, tzinfo=UTC))
+        patch.setattr(clock, "ledger_reference_instant", lambda _: datetime(2099, 1, 1, tzinfo=UTC))
         patch.setattr(
-            clock, "reference_instant_for_reader", lambda _: datetime(2099, 1, 1, tzinfo=UTC)
+            clock, "ledger_reference_instant_for_reader", lambda _: datetime(2099, 1, 1, tzinfo=UTC)
         )
         put(ledger, demo(2), by="clinician", at=datetime(2099, 1, 1, tzinfo=UTC))
     for ask in (lambda: list(ledger.entries()), lambda: verify_ledger(ledger),
@@ -479,7 +481,7 @@ def test_an_older_chain_is_read_and_takes_the_table_when_a_registrar_says_so(tmp
     with pytest.raises(ActorError), ledger.transaction() as tx:
         ledger.enrol(tx, person("monitor"), NEW.public_key, by=KEYS["clinician"], at=NOW)
     with ledger.transaction() as tx:
-        ledger.set_permissions(tx, shipped_permissions(), by=KEYS["registrar"], at=NOW)
+        ledger.set_permissions(tx, shipped_ledger_write_permissions(), by=KEYS["registrar"], at=NOW)
     with pytest.raises(ActorError):
         put(ledger, demo(1, kind="anything"), by="clinician")
     assert verify_ledger(ledger).roles_checked

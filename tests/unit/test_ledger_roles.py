@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import commonwatt.ledger.people as people
 from commonwatt.core.errors import InputError
 from commonwatt.ledger import EntryDraft, Key, Ledger, Person
-from commonwatt.ledger.roles import LedgerRole, check_known_role
-from commonwatt.ledger.usecases import enrol_ledger_actor, init_ledger
+from commonwatt.ledger.roles import LedgerRole, check_known_ledger_role
+from commonwatt.ledger.usecases import enrol_ledger_actor, init_ledger_with_first_registrar
 from commonwatt.ledger.verify import verify_ledger
 from tests.proofs import most_examples_reach
 
@@ -80,10 +80,10 @@ def test_the_roles_of_the_tables_are_enrolled_and_all_others_refused():
 
 
 def test_a_chain_of_an_older_version_with_a_role_of_its_own_is_read_verified_and_signed(ledger):
-    with mock.patch.object(people, "check_known_role"), ledger.transaction() as tx:
+    with mock.patch.object(people, "check_known_ledger_role"), ledger.transaction() as tx:
         ledger.enrol(tx, _person("clerk"), OTHER.public_key, by=ROOT, at=AT)
     with pytest.raises(InputError, match="'clerk'"):
-        check_known_role("clerk", "role")
+        check_known_ledger_role("clerk", "role")
     step = EntryDraft(kind="demo.step", subject="thing/1", body={})
     with ledger.transaction() as tx:
         ledger.append(tx, [step], by=OTHER, at=AT, roles=frozenset({"clerk"}))
@@ -94,7 +94,7 @@ def test_a_chain_of_an_older_version_with_a_role_of_its_own_is_read_verified_and
 @pytest.mark.parametrize(("role", "is_known"), [("clinician", True), ("clinican", False)])
 def test_no_key_is_made_for_whom_the_enrolment_refuses(tmp_path: Path, role, is_known):
     place, by, key = str(tmp_path / "l.db"), tmp_path / "by.pem", tmp_path / "key.pem"
-    init_ledger(place, by, _person("registrar"), now=AT)
+    init_ledger_with_first_registrar(place, by, _person("registrar"), now=AT)
     if is_known:
         enrol_ledger_actor(place, by, key, _person(role), now=AT)
     else:

@@ -23,7 +23,7 @@ from commonwatt.ledger import (
     Person,
     TamperedError,
     is_checkpoint_signed_by,
-    parse_checkpoint_note,
+    parse_ledger_checkpoint_note,
     schema,
 )
 from commonwatt.ledger.head import read_chain_head
@@ -203,11 +203,11 @@ def test_the_database_refuses_to_change_what_was_written(ledger: Ledger, table: 
 def test_a_checkpoint_is_signed_kept_and_pins_the_past(ledger: Ledger):
     put(ledger, 5)
     made = ledger.checkpoint(by=CLERK)
-    assert is_checkpoint_signed_by(parse_checkpoint_note(made.note), CLERK.public_key)
+    assert is_checkpoint_signed_by(parse_ledger_checkpoint_note(made.note), CLERK.public_key)
     assert not is_checkpoint_signed_by(made, ROOT.public_key)
     put(ledger, 5)
     assert verify_ledger(ledger, pinned=made).checkpoints == 2
-    other = parse_checkpoint_note(made.note.replace("\n7\n", "\n8\n"))
+    other = parse_ledger_checkpoint_note(made.note.replace("\n7\n", "\n8\n"))
     with pytest.raises(TamperedError, match="another past"):
         verify_ledger(ledger, pinned=other)
 

@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 import commonwatt.ledger.verified as verified
 from commonwatt.ledger import EntryDraft, Key, Ledger, LedgerError, Person, TamperedError
 from commonwatt.ledger.usecases import (
-    accept_loss_of_entries,
+    accept_loss_of_ledger_entries,
     change_ledger_witnesses,
-    init_ledger,
+    init_ledger_with_first_registrar,
     ledger_size_and_witness_reports,
     verify_ledger_at,
 )
-from commonwatt.ledger.witness import WITNESS_ENVIRONMENT, check_witness_name
+from commonwatt.ledger.witness import WITNESS_ENVIRONMENT, check_witness_folder_or_address
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 CHAN = Person(name="Chan", role="registrar", organisation="HA", device="d")
@@ -90,7 +90,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     made = tmp_path / "home"
     made.mkdir()
-    init_ledger(str(made / "l.db"), made / "me.pem", CHAN, now=NOW)
+    init_ledger_with_first_registrar(str(made / "l.db"), made / "me.pem", CHAN, now=NOW)
     write(made, 3)
     return made
 
@@ -249,7 +249,7 @@ def test_a_ledger_that_was_emptied_is_no_new_ledger(home: Path):
     with pytest.raises(TamperedError, match="another ledger"):
         read(home)
     # Who founds one there says that it is another.
-    init_ledger(str(home / "l.db"), home / "me.pem", CHAN, now=NOW)
+    init_ledger_with_first_registrar(str(home / "l.db"), home / "me.pem", CHAN, now=NOW)
     assert read(home) == 1
 
 
@@ -259,10 +259,10 @@ def test_entries_that_are_lost_for_good_are_put_on_record_by_the_registrar_alone
     restore(home, older)
     Key.generate().save(home / "other.pem")
     with pytest.raises(Exception, match="nobody enrolled"):
-        accept_loss_of_entries(str(home / "l.db"), home / "other.pem", "disk died", now=NOW)
+        accept_loss_of_ledger_entries(str(home / "l.db"), home / "other.pem", "disk died", now=NOW)
     with pytest.raises(TamperedError):
         read(home)
-    entry = accept_loss_of_entries(str(home / "l.db"), home / "me.pem", "disk died", now=NOW)
+    entry = accept_loss_of_ledger_entries(str(home / "l.db"), home / "me.pem", "disk died", now=NOW)
     assert "entries from 4 on are lost" in entry["body"]["reason"]
     write(home, 1)
     assert read(home) == 6
@@ -275,7 +275,7 @@ def test_entries_that_are_lost_for_good_are_put_on_record_by_the_registrar_alone
 )  # fmt: skip
 def test_a_witness_is_a_whole_path_or_a_safe_address(name: str, right: bool):
     if right:
-        check_witness_name(name)
+        check_witness_folder_or_address(name)
         return
     with pytest.raises(LedgerError, match="witness"):
-        check_witness_name(name)
+        check_witness_folder_or_address(name)

@@ -17,27 +17,27 @@ from commonwatt.core.messages import translate
 from commonwatt.core.shipped import DATA
 from commonwatt.runs import RunStore
 from commonwatt.siting.domain.cells import sites_of_cost_cells
-from commonwatt.siting.engines.cost.model import levelised_cost_of_compute
+from commonwatt.siting.engines.cost.model import levelised_compute_cost_usd_per_gpu_hour
 from commonwatt.siting.io.cells import load_cost_cells
-from commonwatt.siting.io.library_regions import load_library_regions
+from commonwatt.siting.io.library_regions import load_siting_library_regions
 from commonwatt.siting.usecases.place import cost_site_of_region
 from commonwatt.study.programme.annotated import (
     EXAMPLE,
     SERIES_EXAMPLE,
     annotated_programme_template,
     programme_keys,
-    programme_models_in,
-    toml_value,
+    programme_tables_named_in_annotation,
+    programme_toml_value_text,
 )
 from commonwatt.study.programme.reader import load_programme
 from commonwatt.study.programme.schema import ProgrammeFile, SeriesPart
-from commonwatt.study.stages.demand import programme_fleet_inputs
-from commonwatt.study.stages.sites import study_programme_site_cost_cells
+from commonwatt.study.stages.demand import fleet_inputs_of_programme
+from commonwatt.study.stages.sites import programme_site_cost_cells_with_measured
 from commonwatt.study.usecases import ProgrammeStart, run_study, write_first_programme
 from commonwatt.treasury.usecases.fan import FanOptions, debt_fan_result
 from tests.small_programme import small_programme
 
-REGIONS = load_library_regions()
+REGIONS = load_siting_library_regions()
 LANGUAGES = ("en", "zh-Hant")
 # What a fleet run would have measured, for the cost of a site without one.
 MEASURED = {"utilisation_share": 0.6, "kwh_per_gpu_hour": 1.2, "usd_per_kwh": 0.1}
@@ -100,8 +100,10 @@ def test_every_number_of_the_schema_has_a_unit_and_every_table_none():
         assert not key.meaning.startswith("["), key.path  # a unit in place of a meaning
         model, name = ProgrammeFile, key.path.split(".")
         for part in name[:-1]:
-            [model, *_] = programme_models_in(model.model_fields[part].annotation)
-        tables = set(programme_models_in(model.model_fields[name[-1]].annotation)) - {SeriesPart}
+            [model, *_] = programme_tables_named_in_annotation(model.model_fields[part].annotation)
+        tables = set(
+            programme_tables_named_in_annotation(model.model_fields[name[-1]].annotation)
+        ) - {SeriesPart}
         assert bool(key.unit) != bool(tables), key.path
 
 
@@ -110,7 +112,7 @@ def test_the_template_is_a_programme_that_the_reader_takes(tmp_path):
     path.write_text(annotated_programme_template(), encoding="utf-8")
     assert tomllib.loads(path.read_text()) == tomllib.loads(EXAMPLE.read_text())
     programme = load_programme(path)
-    assert len(programme_fleet_inputs(programme).workload)
+    assert len(fleet_inputs_of_programme(programme).workload)
     for name in programme.file.alternatives:
         assert programme.alternative(name)
 
@@ -144,7 +146,7 @@ def test_the_command_prints_the_template(capsys):
     )
 )  # fmt: skip
 def test_a_value_is_read_back_as_it_was_written(value):
-    assert tomllib.loads(f"key = {toml_value(value)}") == {"key": value}
+    assert tomllib.loads(f"key = {programme_toml_value_text(value)}") == {"key": value}
 
 
 # The plain form.
@@ -165,10 +167,10 @@ def test_every_site_with_cells_and_every_cloud_region_is_a_region():
 def test_each_region_of_the_library_starts_a_programme_that_the_study_takes(name, folder):
     started = write_first_programme(start(folder, region=name))
     programme = load_programme(started.path)
-    assert len(programme_fleet_inputs(programme).workload) == started.jobs == 60
+    assert len(fleet_inputs_of_programme(programme).workload) == started.jobs == 60
     hall, rented = programme.file.sites
-    cells = study_programme_site_cost_cells(hall, MEASURED)
-    assert 0.5 < levelised_cost_of_compute(cells.median_cost_inputs()) < 10
+    cells = programme_site_cost_cells_with_measured(hall, MEASURED)
+    assert 0.5 < levelised_compute_cost_usd_per_gpu_hour(cells.median_cost_inputs()) < 10
     assert rented.rent is not None
     borrowed = REGIONS[name].borrowed
     assert bool(started.borrowed) == borrowed
@@ -189,7 +191,7 @@ def test_a_place_that_the_library_lacks_borrows_every_figure_and_each_says_so(fo
     listed = set(re.findall(r"(?m)^# - (\w+): ", text))
     theirs = {cell.input for cell in load_cost_cells() if cell.site == "us-iowa"}
     assert listed == theirs - {"utilisation_share", "tariff_usd_per_kwh", "pue_ratio"}
-    used = study_programme_site_cost_cells(hall, MEASURED)
+    used = programme_site_cost_cells_with_measured(hall, MEASURED)
     assert "borrowed from us-iowa" in used["tariff_usd_per_kwh"].source
     assert "borrowed from us-iowa" in used["pue_ratio"].source
     assert used["wage_usd_per_year"].site == "us-iowa"

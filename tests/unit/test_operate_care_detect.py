@@ -13,7 +13,7 @@ from commonwatt.operate.engines.care.detect import alarms, learned
 from commonwatt.operate.engines.care.detect.peer_watch import PeerWatch
 from commonwatt.operate.engines.care.detect.peers import (
     gang_peer_scores,
-    suspect_minority_gang_nodes,
+    suspect_minority_gang_node_indices,
 )
 from commonwatt.operate.engines.care.detect.rules import DetectionRuleBook
 from commonwatt.operate.engines.care.detect.vus import node_anomaly_vus_pr
@@ -55,7 +55,7 @@ def test_the_ranking_reaches_the_area_that_is_promised(servers):
 def test_alarms_keep_their_budget_on_days_that_they_never_saw(servers):
     budget = alarms.AlarmBudget()
     scores = {n: learned.node_alarm_detector().score(a, b) for n, (a, b, _) in servers.items()}
-    cuts = alarms.calibrate_node_alarm_thresholds({n: s[0] for n, s in scores.items()}, budget)
+    cuts = alarms.alarm_threshold_by_node({n: s[0] for n, s in scores.items()}, budget)
     every = functools.reduce(
         lambda first, second: first + second,
         [
@@ -135,19 +135,23 @@ def test_the_slow_node_of_a_gang_is_suspect_and_a_slow_gang_is_not():
     chance = np.random.default_rng(2)
     values = 100 + chance.normal(size=(60, 16, 3))
     values[30:, 5, 1] -= 30
-    assert suspect_minority_gang_nodes(gang_peer_scores(values, window=10), limit=6.0).tolist() == [
-        5
-    ]
+    assert suspect_minority_gang_node_indices(
+        gang_peer_scores(values, window=10), limit=6.0
+    ).tolist() == [5]
     values[30:, :7, 1] -= 30
     assert (
-        suspect_minority_gang_nodes(gang_peer_scores(values, window=10), limit=6.0).tolist() == []
+        suspect_minority_gang_node_indices(gang_peer_scores(values, window=10), limit=6.0).tolist()
+        == []
     )
 
 
 def test_a_gap_in_one_nodes_telemetry_makes_no_suspect():
     values = np.full((20, 8, 1), 5.0)
     values[10:, 3] = np.nan
-    assert suspect_minority_gang_nodes(gang_peer_scores(values, window=5), limit=3.0).tolist() == []
+    assert (
+        suspect_minority_gang_node_indices(gang_peer_scores(values, window=5), limit=3.0).tolist()
+        == []
+    )
 
 
 def test_a_slow_node_of_a_running_gang_becomes_a_finding():

@@ -11,11 +11,11 @@ from commonwatt.operate.domain.care.errors import CareSettingsError
 from commonwatt.operate.domain.care.findings import Component
 from commonwatt.operate.domain.care.lifecycle import CareStage
 from commonwatt.operate.engines.care.checkpoints import (
-    advise_gang_checkpoints,
+    care_daly_checkpoint_interval_s,
+    care_gang_checkpoint_advice,
     care_gang_productive_share,
     care_young_checkpoint_interval_s,
-    daly_checkpoint_interval_s,
-    simulate_gang_productive_share,
+    simulated_care_gang_productive_share,
 )
 from commonwatt.operate.engines.care.lemons import LemonRule, lemon_nodes
 from commonwatt.operate.engines.care.replay.faults import (
@@ -117,23 +117,25 @@ def test_counts_are_kept_and_software_concerns_no_node(tmp_path):
 
 @pytest.mark.parametrize(("save_s", "mtbf_s"), [(5.0, 10_000.0), (60.0, 10_000.0), (30.0, 600.0)])
 def test_the_advised_interval_is_near_the_best_by_equation_and_by_simulation(save_s, mtbf_s):
-    advised = daly_checkpoint_interval_s(save_s, mtbf_s)
+    advised = care_daly_checkpoint_interval_s(save_s, mtbf_s)
     share = care_gang_productive_share(advised, save_s, 50.0, mtbf_s)
     tried = [
         care_gang_productive_share(advised * x, save_s, 50.0, mtbf_s) for x in (0.5, 0.8, 1.25, 2.0)
     ]
     assert share >= max(tried) - 1e-4
-    run = simulate_gang_productive_share(advised, save_s, 50.0, mtbf_s, failures=100_000, seed=1)
+    run = simulated_care_gang_productive_share(
+        advised, save_s, 50.0, mtbf_s, failures=100_000, seed=1
+    )
     # the equation lets restarts fail, too; the run only cuts them short
     assert run == pytest.approx(share, abs=0.01)
 
 
 def test_advice_counts_the_whole_gang_and_refuses_what_is_not_positive():
-    advice = advise_gang_checkpoints(nodes=100, node_mtbf_s=1e6, save_s=10.0, restart_s=60.0)
+    advice = care_gang_checkpoint_advice(nodes=100, node_mtbf_s=1e6, save_s=10.0, restart_s=60.0)
     assert advice.gang_mtbf_s == 1e4
     assert advice.young_s == care_young_checkpoint_interval_s(10.0, 1e4)
     with pytest.raises(CareSettingsError):
-        advise_gang_checkpoints(nodes=0, node_mtbf_s=1e6, save_s=10.0, restart_s=60.0)
+        care_gang_checkpoint_advice(nodes=0, node_mtbf_s=1e6, save_s=10.0, restart_s=60.0)
 
 
 def test_taking_lemons_out_cuts_the_failures_of_large_jobs_by_two_thirds():

@@ -11,7 +11,7 @@ import pytest
 
 from commonwatt.operate.domain.cluster import JobPhase, NodeAllocation, NodeState
 from commonwatt.operate.domain.errors import BackendError, UnknownNameError
-from commonwatt.operate.io.backends.attempt import attempt_process_group
+from commonwatt.operate.io.backends.attempt import job_attempt_process_group_id_or_none
 from tests.operate_cases import happens, job_in, local, request
 
 
@@ -144,8 +144,8 @@ def test_a_job_whose_processes_are_gone_without_a_word_is_held(tmp_path):
     backend.start("a", [NodeAllocation("n000", (0,))])
     job_in(backend, "a", JobPhase.RUNNING)
     attempt = tmp_path / "engine/jobs/a/1"
-    happens(lambda: attempt_process_group(attempt) is not None)
-    os.killpg(attempt_process_group(attempt), signal.SIGKILL)
+    happens(lambda: job_attempt_process_group_id_or_none(attempt) is not None)
+    os.killpg(job_attempt_process_group_id_or_none(attempt), signal.SIGKILL)
     assert job_in(backend, "a", JobPhase.HELD).starts == 1
 
 

@@ -15,9 +15,13 @@ from commonwatt.operate.domain.state import GpuUse, JobRecord
 from commonwatt.operate.engines.controller import Controller
 from commonwatt.operate.engines.exporter import MetricsEndpoint
 from commonwatt.operate.engines.invoices import tenant_invoices
-from commonwatt.operate.engines.meter import finished_jobs_trace, meter_jobs, metered_sums_by_tenant
+from commonwatt.operate.engines.meter import (
+    ended_cluster_jobs_trace_table,
+    meter_jobs,
+    metered_sums_by_tenant,
+)
 from commonwatt.operate.engines.replay import expected_job_start_instants_s
-from commonwatt.operate.usecases.dashboard import controller_grafana_dashboard
+from commonwatt.operate.usecases.dashboard import controller_grafana_dashboard_json
 from tests.operate_cases import store
 from tests.operate_fake import FakeBackend
 
@@ -62,7 +66,7 @@ def test_invoices_of_two_halves_add_up_to_the_whole():
 def test_a_job_that_was_stopped_once_comes_back_as_one_job(tmp_path):
     rows = {"a": row("a", submitted_at_s=100.0, gpus=4), "b": row("b", submitted_at_s=130.0)}
     uses = [use("a", 1, 4, 110, 120), use("a", 2, 4, 150, 180), use("b", 1, 1, 131, 141.5)]
-    save_frame_as_parquet_and_csv(finished_jobs_trace(rows, uses), tmp_path, "trace")
+    save_frame_as_parquet_and_csv(ended_cluster_jobs_trace_table(rows, uses), tmp_path, "trace")
     jobs = read_traces([tmp_path / "trace.csv"]).workload
     assert jobs.submit_ms.tolist() == [0, 30_000]
     assert jobs.runtime_ms.tolist() == [40_000, 10_500]
@@ -89,7 +93,7 @@ def test_prometheus_finds_the_figures_on_the_loopback_address(tmp_path):
     assert 'commonwatt_waiting_jobs{reason="room"} 1.0' in text
     assert "commonwatt_tick_seconds 0.01" in text
     for name in ("commonwatt_gpus_allocated", "rate(commonwatt_acts_total[5m])"):
-        assert name in controller_grafana_dashboard()
+        assert name in controller_grafana_dashboard_json()
 
 
 def test_a_waiting_job_is_told_when_it_should_start(tmp_path):

@@ -15,10 +15,10 @@ from commonwatt.joins.job_to_cluster import cluster_runner_of_isolated_jobs
 from commonwatt.operate.engines.controller import Controller
 from commonwatt.operate.usecases.home import (
     make_controller_home,
-    open_backend,
+    open_cluster_backend,
     open_controller_store,
 )
-from commonwatt.operate.usecases.status import metered_gpu_use
+from commonwatt.operate.usecases.status import metered_gpu_use_and_tables_by_name
 from commonwatt.sandbox.domain.job import IsolatedJob, OutputKind
 from commonwatt.sandbox.engines.isolation.node import JobEnding
 from tests.operate_cases import happens
@@ -47,7 +47,7 @@ def controlled(tmp_path):
         settings = f"engine = 'slurm'\ntick_s = 0.2\n[slurm]\nconf = '{cluster.conf}'\n"
         home = make_controller_home(tmp_path / "home", settings, now=datetime.now(UTC))
         stop = threading.Event()
-        with open_controller_store(home) as store, open_backend(home) as backend:
+        with open_controller_store(home) as store, open_cluster_backend(home) as backend:
             control = Controller(backend, store, home.settings)
             control.recover_open_intents()
             thread = threading.Thread(target=_tick, args=(control, stop))
@@ -67,7 +67,7 @@ def metered_trace(home):
     """The trace once the controller has seen the job end, which may be a look later."""
 
     def trace():
-        return metered_gpu_use(home, now_s=time.time())[1]["trace"]
+        return metered_gpu_use_and_tables_by_name(home, now_s=time.time())[1]["trace"]
 
     happens(lambda: trace().height > 0, "the end of the job")
     return trace()

@@ -14,7 +14,7 @@ from commonwatt.operate.usecases.actions import submit_job_to_cluster
 from commonwatt.operate.usecases.home import make_controller_home
 from commonwatt.operate.usecases.overview import cluster_status
 from commonwatt.operate.usecases.run import run_controller
-from commonwatt.operate.usecases.status import metered_gpu_use
+from commonwatt.operate.usecases.status import metered_gpu_use_and_tables_by_name
 from tests.operate_cases import request
 
 
@@ -39,9 +39,9 @@ def test_a_cluster_is_shown_by_declared_columns(tmp_path):
     ):
         assert rows
         assert {tuple(row) for row in rows} == {tuple(names(table))}, table.name
-    _, written = metered_gpu_use(home, now_s=datetime.now(UTC).timestamp())
+    _, written = metered_gpu_use_and_tables_by_name(home, now_s=datetime.now(UTC).timestamp())
     assert written["metered"].columns == names(tables.METERED)
-    assert written["trace"].equals(tables.TRACE.checked_frame(written["trace"]))
+    assert written["trace"].equals(tables.TRACE.frame_checked_against_schema(written["trace"]))
     assert written["trace"].height == 1
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from commonwatt.core.errors import ProcessError, StorageError
-from commonwatt.core.log import LogCode, logging_to
-from commonwatt.processes.heartbeat import heartbeat, seconds_since_heartbeat
+from commonwatt.core.log import LogCode, logging_to_destination
+from commonwatt.processes.heartbeat import heartbeat, seconds_since_process_heartbeat_or_none
 from commonwatt.processes.identity import (
     ProcessIdentity,
     is_process_alive,
     process_identity,
-    signal_process_group,
-    stop_process_group,
+    signal_process_group_and_tell_if_sent,
+    stop_process_group_and_tell_if_ended,
 )
 from commonwatt.processes.loop import ProcessWatchLoop
 from commonwatt.processes.spawn import PIPE, ProcessKind, run_process, start_process
@@ -40,7 +40,7 @@ def test_a_process_that_cannot_be_started_is_an_error_with_one_line(tmp_path, mo
     def fail(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    with logging_to(str(tmp_path / "log")):
+    with logging_to_destination(str(tmp_path / "log")):
         with monkeypatch.context() as patch:
             patch.setattr(subprocess, "Popen", fail)
             with pytest.raises(ProcessError) as refused:
@@ -97,10 +97,10 @@ def test_a_group_is_killed_although_its_leader_has_ended_before():
 def test_a_number_that_was_given_anew_is_not_signalled():
     child = start_process(["sleep", "600"], KIND)
     earlier = ProcessIdentity(child.pid, str(int(child.identity.start) - 1))
-    assert not signal_process_group(earlier, signal.SIGKILL)
-    assert stop_process_group(earlier, grace_s=0.0)
+    assert not signal_process_group_and_tell_if_sent(earlier, signal.SIGKILL)
+    assert stop_process_group_and_tell_if_ended(earlier, grace_s=0.0)
     assert child.poll() is None
-    assert signal_process_group(child.identity, signal.SIGKILL)
+    assert signal_process_group_and_tell_if_sent(child.identity, signal.SIGKILL)
     assert child.wait(60) == -signal.SIGKILL
 
 
@@ -113,7 +113,7 @@ def test_a_loop_survives_whatever_a_step_meets_and_says_it_once(tmp_path):
         if len(done) <= 2 * len(faults) and len(done) % 2:
             raise faults[len(done) // 2]
 
-    with logging_to(str(tmp_path / "log")):
+    with logging_to_destination(str(tmp_path / "log")):
         loop = ProcessWatchLoop(LogCode("test"), step, every_s=0.001, lock=tmp_path / "lock")
         loop.start()
         happens(lambda: len(done) > 3 * len(faults))
@@ -148,13 +148,13 @@ def test_a_second_loop_takes_over_when_the_first_one_ends(tmp_path):
 
 def test_a_heartbeat_is_seen_and_ends_with_its_block(tmp_path):
     path = tmp_path / "beat"
-    assert seconds_since_heartbeat(path) is None
+    assert seconds_since_process_heartbeat_or_none(path) is None
     with heartbeat(path, every_s=0.01):
         happens(path.exists)
         os.utime(path, (0, 0))
-        happens(lambda: seconds_since_heartbeat(path) < 1e6)
+        happens(lambda: seconds_since_process_heartbeat_or_none(path) < 1e6)
     os.utime(path, (0, 0))
-    assert seconds_since_heartbeat(path) > 1e6
+    assert seconds_since_process_heartbeat_or_none(path) > 1e6
 
 
 def test_only_one_room_starts_processes():

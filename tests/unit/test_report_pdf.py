@@ -10,7 +10,7 @@ from commonwatt.report.pdf import (
     CHROMIUM_NAMES,
     CHROMIUM_VARIABLE,
     find_chromium,
-    page_numbers_by_anchor,
+    pdf_page_number_by_anchor,
     report_html_with_page_numbers,
     write_report_pdf,
 )
@@ -51,12 +51,12 @@ PAGE = '<a href="#cost">Cost <span class="folio" data-page="cost"></span></a>'
 
 
 def test_the_page_of_an_anchor_is_its_place_in_the_tree_and_not_its_number():
-    assert page_numbers_by_anchor(PDF) == {"fleet": 2, "cost": 3}
+    assert pdf_page_number_by_anchor(PDF) == {"fleet": 2, "cost": 3}
 
 
 @pytest.mark.parametrize("pdf", [b"", b"%PDF-1.4", PDF.replace(b"/Catalog", b"/Other")])
 def test_a_pdf_of_another_kind_names_no_page(pdf):
-    assert page_numbers_by_anchor(pdf) == {}
+    assert pdf_page_number_by_anchor(pdf) == {}
 
 
 def test_numbers_stand_in_the_contents_and_a_second_print_takes_them_anew():

@@ -111,7 +111,7 @@ def _what_if_studied(folder, number, *, beside_base):
     for part in range(4):
         stages.get_or_compute(S, Given(1000 + 10 * number + part))
     if beside_base:
-        assert stages.cached_summary("quoted", Given()) == {"y": 1}
+        assert stages.cached_run_stage_summary_or_none("quoted", Given()) == {"y": 1}
 
 
 @pytest.mark.parametrize("beside_base", [True, False])
@@ -259,11 +259,11 @@ def test_what_may_change_is_encoded_each_time():
 
 def test_a_summary_puts_the_stages_behind_it_on_record(tmp_path):
     first, second = StageStore(tmp_path), StageStore(tmp_path)
-    assert second.cached_summary("sum", Given()) is None
+    assert second.cached_run_stage_summary_or_none("sum", Given()) is None
     before = first.get_or_compute(S, Given(9.0))
     stage = first.get_or_compute(S, Given(earlier=before))
     first.save_summary("sum", Given(), {"value": 0.1}, since=1)
-    assert second.cached_summary("sum", Given()) == {"value": 0.1}
-    assert second.cached_summary("sum", Given(2.0)) is None
+    assert second.cached_run_stage_summary_or_none("sum", Given()) == {"value": 0.1}
+    assert second.cached_run_stage_summary_or_none("sum", Given(2.0)) is None
     assert (second.reused, second.computed) == (["s"], [])
     assert second.lineage_by_key == {stage.key: first.lineage_by_key[stage.key]}

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from commonwatt.core.errors import IdentityError, RunNotFoundError
 from commonwatt.runs import RunInput, RunRecipe, RunStore, schema
-from commonwatt.runs.check import run_store_faults
-from commonwatt.runs.database import run_database_location
+from commonwatt.runs.check import run_store_fault_messages
+from commonwatt.runs.database import run_database_path_or_url
 from commonwatt.runs.errors import RunDraftLostError
 from commonwatt.runs.leases import STALE_S, DraftLeases
 from commonwatt.stores.engine import database_write_transaction, open_database_engine
@@ -32,7 +32,7 @@ def _recipe(**changes):
 def _sealed(store, value=1, **changes):
     draft = store.draft(_recipe(**changes))
     draft.add_table("t", pl.DataFrame({"a": [value]}))
-    return store.complete_run(draft, headline={"a": value})
+    return store.complete_run_draft(draft, headline={"a": value})
 
 
 def test_a_run_is_found_again_with_its_tables(tmp_path):
@@ -122,7 +122,7 @@ WRITER = """
     draft.add_table("t", pl.DataFrame({"a": [1]}))
     print("ready", flush=True)
     sys.stdin.readline()
-    print(store.complete_run(draft, headline={}).run_id, flush=True)
+    print(store.complete_run_draft(draft, headline={}).run_id, flush=True)
 """
 
 
@@ -141,7 +141,7 @@ def _writer(*arguments):
 
 def _let_time_pass(root, seconds=STALE_S + 1):
     """Move every instant of the leases back, as if that much time had passed."""
-    engine = open_database_engine(run_database_location(root))
+    engine = open_database_engine(run_database_path_or_url(root))
     with database_write_transaction(engine) as tx:
         tx.execute(
             sa.update(schema.drafts).values(
@@ -186,7 +186,7 @@ def test_a_living_draft_outlives_any_one_jump_of_the_clock(jump_s, tmp_path):
         (draft,) = _drafts(tmp_path)
         _let_time_pass(tmp_path, jump_s)
         store = RunStore(tmp_path)  # suspects it
-        assert store._leases.renew_lease(draft)  # the writer's next beat
+        assert store._leases.renew_draft_lease_and_tell_if_present(draft)  # the writer's next beat
         _let_time_pass(tmp_path, jump_s)
         RunStore(tmp_path)
         assert _drafts(tmp_path) == [draft]
@@ -213,18 +213,18 @@ def test_a_draft_of_another_host_is_left_alone(pid, tmp_path):
 def test_a_heartbeat_moves_the_beat_until_the_lease_is_given_back(tmp_path):
     store = RunStore(tmp_path)
     leases = DraftLeases(store._engine, heartbeat_s=0.001)
-    leases.take_lease("a")
-    leases.take_lease("b")
+    leases.take_run_draft_lease("a")
+    leases.take_run_draft_lease("b")
     while min(lease.beat for lease in leases.leases()) < 3:
         pass
-    leases.release_lease("a")
+    leases.release_run_draft_lease("a")
     assert [lease.draft for lease in leases.leases()] == ["b"]
-    leases.release_lease("b")
+    leases.release_run_draft_lease("b")
     assert leases.leases() == []
-    leases.take_lease("c")  # and again, by a thread anew
+    leases.take_run_draft_lease("c")  # and again, by a thread anew
     while leases.leases()[0].beat < 1:
         pass
-    leases.release_lease("c")
+    leases.release_run_draft_lease("c")
 
 
 def test_a_writer_whose_lease_was_taken_away_is_told_and_leaves_nothing(tmp_path):
@@ -232,9 +232,9 @@ def test_a_writer_whose_lease_was_taken_away_is_told_and_leaves_nothing(tmp_path
     draft = store.draft(_recipe())
     draft.add_table("t", pl.DataFrame({"a": [1]}))
     (lease,) = store._leases.leases()
-    assert store._leases.end_lease(lease)
+    assert store._leases.end_draft_lease_and_tell_if_ended(lease)
     with pytest.raises(RunDraftLostError, match="lapsed"):
-        store.complete_run(draft, headline={})
+        store.complete_run_draft(draft, headline={})
     assert store.list() == []
     assert not _drafts(tmp_path)
 
@@ -243,8 +243,8 @@ def test_a_lease_that_moved_since_it_was_read_is_not_ended(tmp_path):
     store = RunStore(tmp_path)
     store.draft(_recipe())
     (lease,) = store._leases.leases()
-    assert store._leases.renew_lease(lease.draft)
-    assert not store._leases.end_lease(lease)
+    assert store._leases.renew_draft_lease_and_tell_if_present(lease.draft)
+    assert not store._leases.end_draft_lease_and_tell_if_ended(lease)
 
 
 def test_two_writers_of_one_recipe_write_one_run(tmp_path):
@@ -268,7 +268,7 @@ def test_a_store_in_postgresql_is_one_store_for_every_host(tmp_path):
         run = _sealed(shared, seed=2)
         assert {each.run_id for each in RunStore(tmp_path).list()} == {before.run_id, run.run_id}
         assert "secret" not in (tmp_path / "database.url").read_text()
-        assert run_store_faults(tmp_path) == []
+        assert run_store_fault_messages(tmp_path) == []
         with pytest.raises(StoreError, match="database.url"):
             RunStore(tmp_path, "postgresql://me@/other")
         assert RunStore(tmp_path, url).get(run.run_id) == run

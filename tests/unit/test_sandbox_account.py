@@ -22,7 +22,7 @@ def _rows(tx, table):
 
 
 def test_a_budget_is_granted_as_given_with_nothing_spent(tx):
-    account.set_privacy_budget_limit(tx, "heart", 1.5, person="ann")
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 1.5, person="ann")
     assert _rows(tx, account.budgets) == [
         {"room": "heart", "person": "ann", "limit_micro": 1_500_000, "spent_micro": 0}
     ]
@@ -42,7 +42,7 @@ def test_a_budget_is_granted_as_given_with_nothing_spent(tx):
     ],
 )
 def test_a_cost_is_rounded_up_to_a_millionth(epsilon, cost):
-    assert account.to_micro_epsilon(epsilon) == cost
+    assert account.micro_epsilon_rounded_up(epsilon) == cost
 
 
 @pytest.mark.parametrize(
@@ -51,24 +51,24 @@ def test_a_cost_is_rounded_up_to_a_millionth(epsilon, cost):
 )
 def test_a_grant_is_rounded_down_to_a_millionth(tx, epsilon, limit):
     """0.29 times a million is 289,999.99…, which is still the grant that was meant."""
-    account.set_privacy_budget_limit(tx, "heart", epsilon)
+    account.set_privacy_budget_epsilon_limit(tx, "heart", epsilon)
     assert _rows(tx, account.budgets)[0]["limit_micro"] == limit
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -0.5, float("nan"), float("inf")])
 def test_neither_cost_nor_grant_may_be_no_number_above_zero(tx, epsilon):
     with pytest.raises(PrivacyBudgetError):
-        account.to_micro_epsilon(epsilon)
+        account.micro_epsilon_rounded_up(epsilon)
     with pytest.raises(PrivacyBudgetError):
-        account.set_privacy_budget_limit(tx, "heart", epsilon)
+        account.set_privacy_budget_epsilon_limit(tx, "heart", epsilon)
     assert _rows(tx, account.budgets) == []
 
 
 def test_a_spend_takes_from_project_and_person_and_is_on_record(tx):
-    account.set_privacy_budget_limit(tx, "heart", 2.0)
-    account.set_privacy_budget_limit(tx, "heart", 1.0, person="ann")
-    account.set_privacy_budget_limit(tx, "heart", 1.0, person="bob")
-    account.set_privacy_budget_limit(tx, "lung", 1.0, person="ann")
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 2.0)
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 1.0, person="ann")
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 1.0, person="bob")
+    account.set_privacy_budget_epsilon_limit(tx, "lung", 1.0, person="ann")
     account.spend_privacy_budget(tx, "heart", "ann", 0.25, purpose="count of falls")
     spent = {(r["room"], r["person"]): r["spent_micro"] for r in _rows(tx, account.budgets)}
     assert spent == {
@@ -85,8 +85,8 @@ def test_a_spend_takes_from_project_and_person_and_is_on_record(tx):
 
 
 def test_the_last_millionth_may_be_spent_and_none_beyond_it(tx):
-    account.set_privacy_budget_limit(tx, "heart", 5.0)
-    account.set_privacy_budget_limit(tx, "heart", 1.0, person="ann")
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 5.0)
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 1.0, person="ann")
     account.spend_privacy_budget(tx, "heart", "ann", 0.999999, purpose="q")
     with pytest.raises(PrivacyBudgetError) as refused:
         account.spend_privacy_budget(tx, "heart", "ann", 0.000002, purpose="q")
@@ -99,8 +99,8 @@ def test_the_last_millionth_may_be_spent_and_none_beyond_it(tx):
 
 
 def test_a_project_that_is_spent_refuses_a_person_who_is_not(tx):
-    account.set_privacy_budget_limit(tx, "heart", 0.5)
-    account.set_privacy_budget_limit(tx, "heart", 1.0, person="ann")
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 0.5)
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 1.0, person="ann")
     with pytest.raises(PrivacyBudgetError, match=r"heart:? .*0\.5 of epsilon left"):
         account.spend_privacy_budget(tx, "heart", "ann", 0.6, purpose="q")
     account.spend_privacy_budget(tx, "heart", "ann", 0.5, purpose="q")
@@ -109,24 +109,24 @@ def test_a_project_that_is_spent_refuses_a_person_who_is_not(tx):
 def test_without_a_grant_there_is_neither_balance_nor_spending(tx):
     with pytest.raises(PrivacyBudgetError, match="a budget that the custodian granted"):
         account.privacy_budget_balance(tx, "heart")
-    account.set_privacy_budget_limit(tx, "heart", 1.0)
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 1.0)
     with pytest.raises(PrivacyBudgetError, match="heart/ann.*a budget that the custodian granted"):
         account.spend_privacy_budget(tx, "heart", "ann", 0.1, purpose="q")
-    account.set_privacy_budget_limit(tx, "heart", 1.0, person="ann")
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 1.0, person="ann")
     account.spend_privacy_budget(tx, "heart", "ann", 0.1, purpose="q")
 
 
 def test_a_limit_may_be_lowered_to_what_was_spent_and_no_further(tx):
-    account.set_privacy_budget_limit(tx, "heart", 1.0)
-    account.set_privacy_budget_limit(tx, "heart", 1.0, person="ann")
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 1.0)
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 1.0, person="ann")
     account.spend_privacy_budget(tx, "heart", "ann", 0.4, purpose="q")
     with pytest.raises(PrivacyBudgetError, match="heart/ann.*more spent already"):
-        account.set_privacy_budget_limit(tx, "heart", 0.399999, person="ann")
-    account.set_privacy_budget_limit(tx, "heart", 0.4, person="ann")
+        account.set_privacy_budget_epsilon_limit(tx, "heart", 0.399999, person="ann")
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 0.4, person="ann")
     balance = account.privacy_budget_balance(tx, "heart", "ann")
     assert (balance.limit, balance.spent) == (0.4, 0.4)
     assert account.privacy_budget_balance(tx, "heart").limit == 1.0
-    account.set_privacy_budget_limit(tx, "heart", 3.0, person="ann")
+    account.set_privacy_budget_epsilon_limit(tx, "heart", 3.0, person="ann")
     assert account.privacy_budget_balance(tx, "heart", "ann").epsilon_left == 2.6
 
 

@@ -14,10 +14,10 @@ from commonwatt.sandbox.io.store.people_tables import people_in_tables
 from commonwatt.sandbox.io.store.wipe import wipe
 from commonwatt.sandbox.usecases.projects.activity import (
     ActivityThresholds,
-    activity_alerts,
-    activity_report,
-    project_activity_events,
-    project_data_uses,
+    project_activity_alerts,
+    project_activity_report_by_part,
+    project_data_use_rows,
+    project_ledger_activity_events,
     project_retention_duties,
 )
 from tests.sandbox_node import open_folder, proved_node
@@ -56,7 +56,7 @@ def _ask(sandbox, epsilon=0.01, purpose="count"):
 
 
 def _rules(sandbox, **changed):
-    alerts = activity_alerts(sandbox.ledger, "harbour", ActivityThresholds(**changed))
+    alerts = project_activity_alerts(sandbox.ledger, "harbour", ActivityThresholds(**changed))
     me = actor_id_of(sandbox.researcher.public_key)
     assert all(alert.actor == me for alert in alerts)
     return [alert.rule for alert in alerts]
@@ -127,7 +127,7 @@ def test_outputs_that_differ_in_a_few_people_raise_an_alert(sandbox, node, tmp_p
 def test_every_use_is_on_record_with_person_tables_and_people(sandbox, node):
     sandbox.submit(node, BY_SEX, n=ALL_BY_SEX)
     _ask(sandbox)
-    job, question = project_data_uses(sandbox.ledger, "harbour")
+    job, question = project_data_use_rows(sandbox.ledger, "harbour")
     assert (job["step"], question["step"]) == ("submit", "ask")
     assert job["actor"] == actor_id_of(sandbox.researcher.public_key)
     assert (json.loads(job["tables"]), job["people"]) == (["Patient"], 60)
@@ -138,9 +138,13 @@ def test_every_use_is_on_record_with_person_tables_and_people(sandbox, node):
 def test_the_auditor_sees_steps_uses_and_alerts_and_no_person(sandbox, node):
     sandbox.submit(node, BY_SEX, n=ALL_BY_SEX)
     _ask(sandbox)
-    report = activity_report(sandbox.ledger, sandbox.project.folder, "harbour", sandbox.now())
+    report = project_activity_report_by_part(
+        sandbox.ledger, sandbox.project.folder, "harbour", sandbox.now()
+    )
     steps = [step["step"] for step in report["steps"]]
-    assert steps == [event.step for event in project_activity_events(sandbox.ledger, "harbour")]
+    assert steps == [
+        event.step for event in project_ledger_activity_events(sandbox.ledger, "harbour")
+    ]
     assert {"open", "import", "deidentify", "sign-risk", "submit", "ask", "lane"} <= set(steps)
     people = people_in_tables([sandbox.project.store / "safe" / "Patient.parquet"])
     text = json.dumps(report)
@@ -149,7 +153,7 @@ def test_the_auditor_sees_steps_uses_and_alerts_and_no_person(sandbox, node):
 
 
 def test_expiry_asks_for_closing_and_then_for_deletion(sandbox, monkeypatch):
-    for name in ("reference_instant", "reference_instant_for_reader"):
+    for name in ("ledger_reference_instant", "ledger_reference_instant_for_reader"):
         monkeypatch.setattr(clock, name, lambda _: datetime(2027, 1, 3, tzinfo=UTC))
     folder, late = sandbox.project.folder, datetime(2027, 1, 2, tzinfo=UTC)
     assert project_retention_duties(sandbox.ledger, folder, "harbour", sandbox.now()) == []
@@ -173,7 +177,7 @@ def test_a_deleted_project_holds_nothing_and_its_tokens_lead_to_nobody(sandbox, 
     assert len(proof.files) >= 6
     assert list(sandbox.project.folder.iterdir()) == []
     assert sandbox.project.status()["state"] == ProjectState.DELETED
-    last = project_activity_events(sandbox.ledger, "harbour")[-1]
+    last = project_ledger_activity_events(sandbox.ledger, "harbour")[-1]
     assert last.body["key"] == "destroyed"
     assert last.body["not-covered"].startswith("blocks that flash")
     with pytest.raises(ProjectError, match="without its key"):

@@ -12,15 +12,21 @@ from sklearn.linear_model import LogisticRegression
 from commonwatt.sandbox.engines.airlock.checks import output_stop_reasons
 from commonwatt.sandbox.engines.airlock.differencing import (
     DifferencingCheck,
-    can_recover_few_people,
+    do_two_counts_reveal_few_people,
 )
-from commonwatt.sandbox.engines.airlock.membership import attack_membership, membership_stops
-from commonwatt.sandbox.engines.attacks.outputs import honest_outputs, hostile_outputs
+from commonwatt.sandbox.engines.airlock.membership import (
+    attack_membership,
+    membership_attack_stop_reasons,
+)
+from commonwatt.sandbox.engines.attacks.outputs import (
+    honest_airlock_outputs,
+    hostile_airlock_outputs,
+)
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 from commonwatt.sandbox.engines.isolation.output_kinds import cleaned_output_bytes_or_none
 from tests.proofs import PROOFS, most_examples_reach
 
-HOSTILE = list(hostile_outputs())
+HOSTILE = list(hostile_airlock_outputs())
 
 
 def _stops(offered, folder):
@@ -50,7 +56,7 @@ def test_a_reason_never_repeats_what_it_found(tmp_path):
 
 
 def test_honest_outputs_pass(tmp_path):
-    honest = list(honest_outputs(100))
+    honest = list(honest_airlock_outputs(100))
     stopped = [offered.name for offered in honest if _stops(offered, tmp_path)]
     assert len(stopped) <= 5, stopped
 
@@ -80,9 +86,11 @@ def test_single_patients_cannot_be_subtracted_out_and_honest_pairs_pass():
     for number in range(1000):
         guard = DifferencingCheck(PEOPLE)
         first, second = _pair(choose, single=number % 2 == 0)
-        guard.add_released({"first": guard.people_bits(first)})
-        stopped = bool(guard.identifying_pairs({"second": guard.people_bits(second)}))
-        assert stopped == can_recover_few_people(first, second)
+        guard.add_released_differencing_cells({"first": guard.people_bits(first)})
+        stopped = bool(
+            guard.identifying_differencing_cell_pairs({"second": guard.people_bits(second)})
+        )
+        assert stopped == do_two_counts_reveal_few_people(first, second)
         if number % 2 == 0:
             caught += stopped
         else:
@@ -112,12 +120,14 @@ def test_the_guard_sees_every_pair_that_the_slow_rule_sees():
             history, new = release
             guard = DifferencingCheck(map(str, range(40)))
             for i, people in enumerate(history):
-                guard.add_released({str(i): guard.people_bits(map(str, people))})
-            pairs = guard.identifying_pairs({"new": guard.people_bits(map(str, new))})
+                guard.add_released_differencing_cells({str(i): guard.people_bits(map(str, people))})
+            pairs = guard.identifying_differencing_cell_pairs(
+                {"new": guard.people_bits(map(str, new))}
+            )
             slow = {
                 str(i)
                 for i, people in enumerate(history)
-                if can_recover_few_people(map(str, people), map(str, new))
+                if do_two_counts_reveal_few_people(map(str, people), map(str, new))
             }
             examples.drawn += 1
             # Where no pair tells, combinations of more cells are looked for, and named otherwise.
@@ -130,32 +140,42 @@ def test_the_guard_sees_every_pair_that_the_slow_rule_sees():
 
 def test_a_total_and_all_but_one_of_its_parts_show_the_missing_one():
     guard = DifferencingCheck(PEOPLE)
-    guard.add_released({"all": guard.people_bits(PEOPLE)})
-    guard.add_released({"half": guard.people_bits(PEOPLE[:200])})
-    assert guard.identifying_pairs({"rest but one": guard.people_bits(PEOPLE[200:399])})
-    assert not guard.identifying_pairs({"rest": guard.people_bits(PEOPLE[200:])})
+    guard.add_released_differencing_cells({"all": guard.people_bits(PEOPLE)})
+    guard.add_released_differencing_cells({"half": guard.people_bits(PEOPLE[:200])})
+    assert guard.identifying_differencing_cell_pairs(
+        {"rest but one": guard.people_bits(PEOPLE[200:399])}
+    )
+    assert not guard.identifying_differencing_cell_pairs({"rest": guard.people_bits(PEOPLE[200:])})
 
 
 def test_the_parts_of_a_total_show_one_left_out_of_it():
     guard = DifferencingCheck(PEOPLE)
     for i in range(4):
-        guard.add_released({f"part {i}": guard.people_bits(PEOPLE[100 * i : 100 * i + 100])})
-    assert guard.identifying_pairs({"all but one": guard.people_bits(PEOPLE[:399])})
-    assert not guard.identifying_pairs({"all": guard.people_bits(PEOPLE)})
+        guard.add_released_differencing_cells(
+            {f"part {i}": guard.people_bits(PEOPLE[100 * i : 100 * i + 100])}
+        )
+    assert guard.identifying_differencing_cell_pairs(
+        {"all but one": guard.people_bits(PEOPLE[:399])}
+    )
+    assert not guard.identifying_differencing_cell_pairs({"all": guard.people_bits(PEOPLE)})
 
 
 def test_equations_over_overlapping_cells_show_one_person():
     """No pair and no plain sum tells, but the four cells together do."""
     guard = DifferencingCheck(PEOPLE)
     a, b, c, d = (set(PEOPLE[100 * i : 100 * i + 100]) for i in range(4))
-    guard.add_released({"a and b": guard.people_bits(a | b), "b and c": guard.people_bits(b | c)})
-    guard.add_released({"c and d": guard.people_bits(c | d)})
+    guard.add_released_differencing_cells(
+        {"a and b": guard.people_bits(a | b), "b and c": guard.people_bits(b | c)}
+    )
+    guard.add_released_differencing_cells({"c and d": guard.people_bits(c | d)})
     # (a+b) - (b+c) + (c+d) is a + d; a cell of a and all but one of d tells of that one.
-    pairs = guard.identifying_pairs({"a and d but one": guard.people_bits(a | d - {"p399"})})
+    pairs = guard.identifying_differencing_cell_pairs(
+        {"a and d but one": guard.people_bits(a | d - {"p399"})}
+    )
     assert [pair.people_count for pair in pairs] == [1]
     assert pairs[0].new == "a and d but one"
     assert pairs[0].old.count("+") == 2
-    assert not guard.identifying_pairs({"a and d": guard.people_bits(a | d)})
+    assert not guard.identifying_differencing_cell_pairs({"a and d": guard.people_bits(a | d)})
 
 
 def test_an_honest_series_of_tables_is_not_blocked():
@@ -173,10 +193,10 @@ def test_an_honest_series_of_tables_is_not_blocked():
             if len(inside) >= 8:
                 name = f"{study} {which.tolist()} {label.tolist()}"
                 cells[name] = guard.people_bits(map(str, inside))
-        pairs = guard.identifying_pairs(cells)
+        pairs = guard.identifying_differencing_cell_pairs(cells)
         blocked += bool(pairs)
         if not pairs:
-            guard.add_released(cells)
+            guard.add_released_differencing_cells(cells)
     assert blocked <= 2
 
 
@@ -195,10 +215,12 @@ def test_a_forest_that_memorised_its_rows_stays_and_a_plain_model_leaves():
     remembered = attack_membership(forest.predict_proba(x)[:, 1], y, member)
     forgot = attack_membership(plain.predict_proba(x)[:, 1], y, member)
     assert remembered.auc > 0.9
-    assert membership_stops(remembered)
+    assert membership_attack_stop_reasons(remembered)
     assert forgot.auc < 0.6
-    assert not membership_stops(forgot)
-    assert membership_stops(attack_membership([0.5] * 10, [1] * 10, [1] * 5 + [0] * 5))
+    assert not membership_attack_stop_reasons(forgot)
+    assert membership_attack_stop_reasons(
+        attack_membership([0.5] * 10, [1] * 10, [1] * 5 + [0] * 5)
+    )
 
 
 CHANCES = st.tuples(st.floats(0.01, 0.99), st.booleans())

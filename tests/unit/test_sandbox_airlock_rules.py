@@ -19,21 +19,21 @@ from commonwatt.sandbox.engines.airlock import tables
 from commonwatt.sandbox.engines.airlock.checks import (
     OutputRules,
     StopReason,
-    _identifier_stops,
-    _longest_output_json_list,
+    _longest_output_json_list_length,
+    _output_identifier_stop_reasons,
     output_stop_reasons,
 )
 from commonwatt.sandbox.engines.airlock.cohort import Cohort, wrong_cohort_count_stop_reasons
 from commonwatt.sandbox.engines.airlock.differencing import (
     DifferencingCheck,
     DifferencingPair,
-    can_recover_few_people,
+    do_two_counts_reveal_few_people,
 )
 from commonwatt.sandbox.engines.airlock.equations import (
     CellCombination,
     identifying_cell_combinations,
 )
-from commonwatt.sandbox.engines.airlock.images import png_disclosure_faults
+from commonwatt.sandbox.engines.airlock.images import png_output_disclosure_fault_messages
 from commonwatt.sandbox.engines.airlock.membership import (
     AUC_LIMIT,
     FALSE_ALARMS,
@@ -41,12 +41,12 @@ from commonwatt.sandbox.engines.airlock.membership import (
     SMALLEST_LEAF,
     MembershipResult,
     attack_membership,
-    membership_stops,
+    membership_attack_stop_reasons,
 )
 from commonwatt.sandbox.engines.airlock.review import (
     OutputProvenance,
     assess_output,
-    differencing_stops,
+    output_differencing_stop_reasons,
 )
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 from commonwatt.sandbox.io.imports.dataset import Dataset
@@ -244,15 +244,21 @@ def test_a_column_counts_unless_its_name_says_otherwise():
         ("n", "year", "pupils", "n_year", "share", "mean"),
         (("5", "2020", "10", "5", "0.5", ""), ("", "2021", "15", "10", "0.25", "")),
     )
-    assert table.count_columns == [0, 2, 3]
-    assert table.category_columns == [5]
-    assert table.column_numbers(0) == [5.0]
+    assert table.output_count_column_indices == [0, 2, 3]
+    assert table.output_category_column_indices == [5]
+    assert table.output_column_numbers_or_none(0) == [5.0]
     assert table.output_column_cells(1) == ["2020", "2021"]
     mixed = tables.OutputTable(("n", "pupils"), (("5", "5"), ("x", "x")))
-    assert (mixed.column_numbers(0), mixed.numbers_among_output_column_cells(0)) == (None, [5.0])
-    assert mixed.count_columns == [0]
+    assert (mixed.output_column_numbers_or_none(0), mixed.numbers_among_output_column_cells(0)) == (
+        None,
+        [5.0],
+    )
+    assert mixed.output_count_column_indices == [0]
     means = tables.OutputTable(("n_visits",), (("5.5",), ("2.5",)))
-    assert (means.column_numbers(0), means.count_columns) == ([5.5, 2.5], [])
+    assert (means.output_column_numbers_or_none(0), means.output_count_column_indices) == (
+        [5.5, 2.5],
+        [],
+    )
 
 
 @pytest.mark.parametrize("withheld", ["<8", "≤ 7", "*", "--", "NA", "n/a", "nan", "suppressed", ""])
@@ -275,8 +281,8 @@ def test_counts_of_a_table_stand_with_the_labels_beside_them():
     data = _csv(["sex", "n"], ["F", 500], ["M", ""]).encode()
     counts = tables.labelled_counts(data, OutputKind.CSV)
     assert [count.value for count in counts["n"]] == [500.0]
-    assert counts["n"][0].cell_label(("sex",)) == ("F",)
-    assert counts["n"][0].cell_label(("age",)) is None
+    assert counts["n"][0].output_count_cell_label_or_none(("sex",)) == ("F",)
+    assert counts["n"][0].output_count_cell_label_or_none(("age",)) is None
     assert tables.labelled_counts(b"a\n", OutputKind.CSV) == {}
 
 
@@ -296,13 +302,17 @@ def test_counts_in_json_stand_with_the_keys_that_lead_to_them():
         (40.0, ("counts",), {"n": "40"}),
     ]
     assert [(c.value, c.path) for c in counts["counts"]] == [(10.0, ("counts", ""))]
-    assert counts["n"][1].cell_label(("sex", "age")) == ("F", "old")
-    assert counts["n"][1].cell_label(("sex",)) is None
+    assert counts["n"][1].output_count_cell_label_or_none(("sex", "age")) == ("F", "old")
+    assert counts["n"][1].output_count_cell_label_or_none(("sex",)) is None
 
 
 def test_leaves_of_json_have_their_paths():
     value = {"a": [1, {"n": 2}], "b": {"c": None}}
-    assert tables.output_json_leaves(value) == [("a.0", 1), ("a.1.n", 2), ("b.c", None)]
+    assert tables.output_json_leaf_path_value_pairs(value) == [
+        ("a.0", 1),
+        ("a.1.n", 2),
+        ("b.c", None),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -330,12 +340,12 @@ def test_cells_that_differ_by_one_to_seven_people_tell_of_them(differ, caught):
         (PEOPLE, PEOPLE[differ:]), (PEOPLE[differ:], PEOPLE), (PEOPLE[:20], PEOPLE[differ:20])
     ):  # fmt: skip
         check = DifferencingCheck(PEOPLE)
-        check.add_released({"first": check.people_bits(first)})
-        pairs = check.identifying_pairs({"second": check.people_bits(second)})
+        check.add_released_differencing_cells({"first": check.people_bits(first)})
+        pairs = check.identifying_differencing_cell_pairs({"second": check.people_bits(second)})
         wanted = [DifferencingPair(new="second", old="first", people_count=differ)]
         assert pairs == (wanted if caught else [])
-        assert can_recover_few_people(first, second) == caught
-        reasons = differencing_stops({"second": second}, {"first": first})
+        assert do_two_counts_reveal_few_people(first, second) == caught
+        reasons = output_differencing_stop_reasons({"second": second}, {"first": first})
         assert [reason.rule for reason in reasons] == ["differencing"] * caught
     if caught:
         assert "1 combinations of cells" in str(reasons[0].why)
@@ -344,33 +354,43 @@ def test_cells_that_differ_by_one_to_seven_people_tell_of_them(differ, caught):
 def test_two_new_cells_are_compared_with_one_another_and_the_older_is_named():
     check = DifferencingCheck(PEOPLE)
     cells = {"a": check.people_bits(PEOPLE), "b": check.people_bits(PEOPLE[1:])}
-    assert check.identifying_pairs(cells) == [DifferencingPair(new="b", old="a", people_count=1)]
+    assert check.identifying_differencing_cell_pairs(cells) == [
+        DifferencingPair(new="b", old="a", people_count=1)
+    ]
     # Judged only: nothing was released by the question.
-    assert check.identifying_pairs({"b": cells["b"]}) == []
-    check.add_released({"a": cells["a"]})
-    assert check.identifying_pairs({"b": cells["b"]})[0].old == "a"
-    assert differencing_stops({}, {"a": PEOPLE}) == []
+    assert check.identifying_differencing_cell_pairs({"b": cells["b"]}) == []
+    check.add_released_differencing_cells({"a": cells["a"]})
+    assert check.identifying_differencing_cell_pairs({"b": cells["b"]})[0].old == "a"
+    assert output_differencing_stop_reasons({}, {"a": PEOPLE}) == []
 
 
 def test_a_check_may_ask_for_fewer_or_more_than_eight():
     for smallest in (3, 12):
         check = DifferencingCheck(PEOPLE, smallest=smallest)
-        check.add_released({"all": check.people_bits(PEOPLE)})
+        check.add_released_differencing_cells({"all": check.people_bits(PEOPLE)})
         for missing in (smallest - 1, smallest):
             new = {"new": check.people_bits(PEOPLE[missing:])}
-            assert bool(check.identifying_pairs(new)) == (missing < smallest)
-            few = can_recover_few_people(PEOPLE, PEOPLE[missing:], smallest=smallest)
+            assert bool(check.identifying_differencing_cell_pairs(new)) == (missing < smallest)
+            few = do_two_counts_reveal_few_people(PEOPLE, PEOPLE[missing:], smallest=smallest)
             assert few == (missing < smallest)
 
 
 def test_what_the_released_cells_tell_among_themselves_stops_nothing_new():
     check = DifferencingCheck(PEOPLE)
-    check.add_released({"all": check.people_bits(PEOPLE), "most": check.people_bits(PEOPLE[1:])})
-    assert check.identifying_pairs({"again": check.people_bits(PEOPLE)}) != []
+    check.add_released_differencing_cells(
+        {"all": check.people_bits(PEOPLE), "most": check.people_bits(PEOPLE[1:])}
+    )
+    assert check.identifying_differencing_cell_pairs({"again": check.people_bits(PEOPLE)}) != []
     other = DifferencingCheck(PEOPLE)
-    other.add_released({"a": other.people_bits(PEOPLE[:10]), "b": other.people_bits(PEOPLE[10:20])})
-    assert other.identifying_pairs({"a again": other.people_bits(PEOPLE[:10])}) == []
-    [pair] = other.identifying_pairs({"a and b but one": other.people_bits(PEOPLE[:19])})
+    other.add_released_differencing_cells(
+        {"a": other.people_bits(PEOPLE[:10]), "b": other.people_bits(PEOPLE[10:20])}
+    )
+    assert (
+        other.identifying_differencing_cell_pairs({"a again": other.people_bits(PEOPLE[:10])}) == []
+    )
+    [pair] = other.identifying_differencing_cell_pairs(
+        {"a and b but one": other.people_bits(PEOPLE[:19])}
+    )
     assert pair == DifferencingPair(new="a and b but one", old="a + b", people_count=1)
 
 
@@ -425,9 +445,9 @@ def _result(auc=0.5, found_share=0.05, members=300, others=300):
 
 
 def test_fifty_rows_on_each_side_are_enough_to_tell():
-    assert membership_stops(_result(members=50, others=50)) == []
+    assert membership_attack_stop_reasons(_result(members=50, others=50)) == []
     for few in ({"members": 49}, {"others": 49}):
-        [stop] = membership_stops(_result(**few))
+        [stop] = membership_attack_stop_reasons(_result(**few))
         assert str(stop.why) == "Too few rows to test what the model remembers."
 
 
@@ -435,15 +455,17 @@ def test_an_attack_may_exceed_its_limit_by_two_standard_errors_of_chance():
     """The area of two equal samples of n has the variance 1/(6n) at most (Hanley and McNeil)."""
     spread = 2 * (1 / (12 * 300) + 1 / (12 * 100)) ** 0.5
     sides = {"members": 300, "others": 100}
-    assert membership_stops(_result(auc=0.6 + spread - 1e-9, **sides)) == []
-    [stop] = membership_stops(_result(auc=0.6 + spread + 1e-9, **sides))
+    assert membership_attack_stop_reasons(_result(auc=0.6 + spread - 1e-9, **sides)) == []
+    [stop] = membership_attack_stop_reasons(_result(auc=0.6 + spread + 1e-9, **sides))
     assert str(stop.why) == (
         "The model tells its training rows from others (area 0.67, limit 0.60)."
     )
-    assert membership_stops(_result(found_share=0.2 + 2 * spread - 1e-9, **sides)) == []
-    [stop] = membership_stops(_result(found_share=0.2 + 2 * spread + 1e-9, **sides))
+    assert (
+        membership_attack_stop_reasons(_result(found_share=0.2 + 2 * spread - 1e-9, **sides)) == []
+    )
+    [stop] = membership_attack_stop_reasons(_result(found_share=0.2 + 2 * spread + 1e-9, **sides))
     assert "found with one false alarm in twenty" in str(stop.why)
-    both = membership_stops(_result(auc=0.99, found_share=0.9))
+    both = membership_attack_stop_reasons(_result(auc=0.99, found_share=0.9))
     assert both == [StopReason("membership", stop.why) for stop in both]
     assert len(both) == 2
 
@@ -464,7 +486,10 @@ def test_an_attack_counts_both_sides_and_those_found_at_few_false_alarms():
 
 def test_an_attack_that_meets_its_limit_exactly_may_leave():
     spread = 2 * float(np.sqrt(1 / (12 * 300) + 1 / (12 * 300)))
-    assert membership_stops(_result(auc=0.6 + spread, found_share=0.2 + 2 * spread)) == []
+    assert (
+        membership_attack_stop_reasons(_result(auc=0.6 + spread, found_share=0.2 + 2 * spread))
+        == []
+    )
 
 
 @pytest.fixture
@@ -616,7 +641,7 @@ def test_one_latin_word_alone_is_a_word_and_beside_another_a_name(stops, cell, n
 def test_an_empty_table_has_no_labelled_counts():
     assert tables.labelled_counts(b"", OutputKind.CSV) == {}
     [count] = tables.labelled_counts(b"sex,n\nF,500\n", OutputKind.CSV)["n"]
-    assert (count.cell_label(("sex",)), count.value) == (("F",), 500)
+    assert (count.output_count_cell_label_or_none(("sex",)), count.value) == (("F",), 500)
 
 
 @pytest.mark.parametrize("label", IdentifierLabel)
@@ -625,7 +650,7 @@ def test_kinds_that_honest_results_name_do_not_stop_them(label):
         "DATE", "HOSPITAL", "AGE_OVER_89", "URL", "OTHER_NUMBER", "ADDRESS", "PLACE",
         "ORGANISATION",
     }  # fmt: skip
-    stops = _identifier_stops([IdentifierSpan(0, 1, label)])
+    stops = _output_identifier_stop_reasons([IdentifierSpan(0, 1, label)])
     assert bool(stops) is (label not in weak)
 
 
@@ -652,7 +677,7 @@ def test_a_number_in_quotation_marks_is_held_to_the_same_rules(
      ({"a": {"b": [[], [1, 2]]}, "c": [1]}, 2), ([{"a": [1, 2]}, 3], 2)],
 )  # fmt: skip
 def test_the_longest_list_is_looked_for_at_every_depth(value, longest):
-    assert _longest_output_json_list(value) == longest
+    assert _longest_output_json_list_length(value) == longest
 
 
 def _chunk(kind, body):
@@ -681,11 +706,11 @@ def _picture(noise):
 
 def test_a_picture_is_asked_for_its_own_faults(stops):
     data = _picture(noise=True)
-    faults = [("picture", str(fault)) for fault in png_disclosure_faults(data)]
+    faults = [("picture", str(fault)) for fault in png_output_disclosure_fault_messages(data)]
     assert stops(data, OutputKind.PNG) == faults
     plain = _picture(noise=False)
     assert stops(plain, OutputKind.PNG) == [
-        ("picture", str(fault)) for fault in png_disclosure_faults(plain)
+        ("picture", str(fault)) for fault in png_output_disclosure_fault_messages(plain)
     ]
 
 
@@ -693,7 +718,7 @@ NO_PICTURE = ["The picture is not a plain 8-bit one of at most four million pixe
 
 
 def _faults_of_png(data):
-    return [str(fault) for fault in png_disclosure_faults(data)]
+    return [str(fault) for fault in png_output_disclosure_fault_messages(data)]
 
 
 @pytest.mark.parametrize("kind", range(5))
@@ -748,9 +773,14 @@ def test_counts_are_found_beside_labels_in_lists_and_below(output, expected):
 def test_an_old_combination_is_no_fault_of_a_new_cell():
     """Three released cells tell of one person among themselves; a fourth has no part in it."""
     check = DifferencingCheck(PEOPLE)
-    check.add_released({
+    check.add_released_differencing_cells({
         "a": check.people_bits(PEOPLE[:10]), "b": check.people_bits(PEOPLE[10:20]),
         "a and b but one": check.people_bits(PEOPLE[:19]),
     })  # fmt: skip
-    assert check.identifying_pairs({"others": check.people_bits(PEOPLE[30:])}) == []
-    assert check.identifying_pairs({"one less": check.people_bits(PEOPLE[:18])}) != []
+    assert (
+        check.identifying_differencing_cell_pairs({"others": check.people_bits(PEOPLE[30:])}) == []
+    )
+    assert (
+        check.identifying_differencing_cell_pairs({"one less": check.people_bits(PEOPLE[:18])})
+        != []
+    )

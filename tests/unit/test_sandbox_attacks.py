@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from commonwatt.sandbox.engines.attacks.judge import run_attacks
+from commonwatt.sandbox.engines.attacks.judge import run_isolation_attacks
 from commonwatt.sandbox.engines.attacks.programs import ATTACKS
 from tests.sandbox_node import open_folder, proved_node
 
@@ -15,7 +15,7 @@ def verdicts():
         node = proved_node(folder / "node")
         bait = folder / "bait"
         bait.mkdir(mode=0o755)
-        yield {verdict.attack.name: verdict for verdict in run_attacks(node, bait)}
+        yield {verdict.attack.name: verdict for verdict in run_isolation_attacks(node, bait)}
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ INSTALLED = importlib.util.find_spec("presidio_analyzer") is not None
 
 @pytest.mark.skipif(not INSTALLED, reason="presidio-analyzer is not installed (bench group)")
 def test_presidio_finds_what_we_find():
-    recognizer = presidio.as_presidio_recognizer()
+    recognizer = presidio.commonwatt_recogniser_for_presidio()
     entities = recognizer.analyze("Dr Chan saw A123456(3)", ["PERSON", "HK_ID"], None)
     assert [(entity.entity_type, entity.start, entity.end) for entity in entities] == [
         ("PERSON", 3, 7), ("HK_ID", 12, 22),
@@ -25,7 +25,7 @@ def test_presidio_finds_what_we_find():
 @pytest.mark.skipif(INSTALLED, reason="presidio-analyzer is installed")
 def test_without_presidio_the_error_says_how_to_get_it():
     with pytest.raises(MissingExtraError, match=r"pip install .commonwatt\["):
-        presidio.as_presidio_recognizer()
+        presidio.commonwatt_recogniser_for_presidio()
 
 
 def test_an_analyzer_of_a_site_becomes_a_recogniser():

@@ -15,13 +15,16 @@ from commonwatt.sandbox.engines.deidentify.tables import (
     QUASI_IDENTIFIERS,
     ColumnTreatment,
     DateGrain,
-    date_shift_weeks,
     deidentify,
     deidentify_columns,
     enforce_k_anonymity,
+    person_date_shift_weeks,
     pseudonym,
 )
-from commonwatt.sandbox.engines.risk.attack import link_by_quasi_identifiers, link_by_visit_diary
+from commonwatt.sandbox.engines.risk.attack import (
+    linkage_attack_by_quasi_identifiers,
+    linkage_attack_by_visit_diary,
+)
 from commonwatt.sandbox.engines.risk.measures import measure_reidentification_risk
 from commonwatt.sandbox.engines.risk.report import reidentification_risk_report
 from commonwatt.sandbox.io.imports.dataset import import_fhir, load_dataset
@@ -56,8 +59,8 @@ def test_the_policy_names_no_column_that_identifies_directly():
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_a_shift_is_whole_weeks_never_none_and_the_same_again(person, other):
-    weeks = date_shift_weeks(KEY, person)
-    assert weeks == date_shift_weeks(KEY, person)
+    weeks = person_date_shift_weeks(KEY, person)
+    assert weeks == person_date_shift_weeks(KEY, person)
     assert 1 <= abs(weeks) <= 52
     assert pseudonym(KEY, person) != pseudonym(KEY, other) or person == other
 
@@ -142,9 +145,9 @@ def test_an_attacker_finds_everyone_where_nothing_was_done_and_no_one_at_k():
     people = pl.DataFrame({"person": ["1", "2", "3", "4"], "x": ["a", "b", "c", "d"]})
     truth = pl.DataFrame({"person": people["person"], "record": people["person"]})
     raw = people.rename({"person": "record"})
-    assert link_by_quasi_identifiers(people, raw, ["x"], truth).success_share == 1.0
+    assert linkage_attack_by_quasi_identifiers(people, raw, ["x"], truth).success_share == 1.0
     merged = raw.with_columns(x=pl.lit(None, dtype=pl.String))
-    safe = link_by_quasi_identifiers(people, merged, ["x"], truth)
+    safe = linkage_attack_by_quasi_identifiers(people, merged, ["x"], truth)
     assert (safe.success_share, safe.guess_share) == (0.0, 0.25)
 
 
@@ -198,7 +201,7 @@ def test_the_diary_attack_finds_whom_trying_everything_finds(visits, grain, coun
     released = deidentify_columns(frame, treatments, KEY, dates=grain)
     moved = [(who, at.date()) for who, at in deidentify_columns(frame, treatments, KEY).rows()]
     people = frame["patient_id"].unique()
-    attack = link_by_visit_diary(
+    attack = linkage_attack_by_visit_diary(
         frame.rename({"patient_id": "person"}), released.rename({"patient_id": "record"}),
         pl.DataFrame({"person": people, "record": people}), visits=count, grain=grain,
     )  # fmt: skip
@@ -217,7 +220,9 @@ def test_coarser_dates_are_given_by_their_first_day():
 def test_a_wrong_claim_is_no_success():
     people = pl.DataFrame({"person": ["1", "2"], "x": ["a", "b"]})
     truth = pl.DataFrame({"person": ["1", "2"], "record": ["2", "1"]})
-    attack = link_by_quasi_identifiers(people, people.rename({"person": "record"}), ["x"], truth)
+    attack = linkage_attack_by_quasi_identifiers(
+        people, people.rename({"person": "record"}), ["x"], truth
+    )
     assert (attack.claimed_share, attack.success_share) == (1.0, 0.0)
 
 

@@ -16,16 +16,20 @@ from commonwatt.sandbox.domain.findings import (
     IdentifierLabel,
     IdentifierSpan,
     merge_identifier_spans,
-    merged_spans_and_parts_outside_them,
+    merged_identifier_spans_with_further_outside,
 )
-from commonwatt.sandbox.engines.deidentify.numbers import is_hkid, is_mainland_id, is_taiwan_id
+from commonwatt.sandbox.engines.deidentify.numbers import (
+    is_hkid,
+    is_mainland_id,
+    is_valid_taiwan_id_number,
+)
 from commonwatt.sandbox.engines.deidentify.score import score_deidentification
 from commonwatt.sandbox.engines.deidentify.text import (
-    find_identifiers,
-    load_recogniser,
-    mask_text,
+    find_identifier_spans,
+    load_institution_recogniser,
+    mask_identifiers_in_text,
 )
-from commonwatt.sandbox.engines.deidentify.training.corpus import training_documents
+from commonwatt.sandbox.engines.deidentify.training.corpus import tagger_training_documents
 from tests.shared_data import shared_data
 
 
@@ -53,7 +57,7 @@ from tests.shared_data import shared_data
     ],
 )
 def test_a_note_reads_on_without_its_identifiers(text, masked):
-    assert mask_text(text) == (text if masked is None else masked)
+    assert mask_identifiers_in_text(text) == (text if masked is None else masked)
 
 
 def _hkid_by_hand(text):
@@ -81,15 +85,15 @@ def test_every_mainland_number_has_one_check_digit(head):
 
 @given(st.from_regex(r"[A-Z][12][0-9]{7}", fullmatch=True))
 def test_every_taiwanese_number_has_one_check_digit(head):
-    assert sum(is_taiwan_id(head + check) for check in "0123456789") == 1
+    assert sum(is_valid_taiwan_id_number(head + check) for check in "0123456789") == 1
 
 
 @given(st.text(max_size=80))
 def test_any_text_can_be_masked_and_findings_never_overlap(text):
-    spans = find_identifiers(text)
+    spans = find_identifier_spans(text)
     assert all(0 <= span.start < span.end <= len(text) for span in spans)
     assert all(a.end <= b.start for a, b in itertools.pairwise(spans))
-    mask_text(text)
+    mask_identifiers_in_text(text)
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9))))
@@ -116,11 +120,11 @@ def _hong_kong_notes():
 
 @pytest.mark.shared_data
 def test_hong_kong_notes_of_templates_never_trained_on_keep_no_identifier():
-    scores = score_deidentification(_hong_kong_notes(), find_identifiers)
+    scores = score_deidentification(_hong_kong_notes(), find_identifier_spans)
     assert all(scores.recall(kind) >= 0.999 for kind in NUMBERS)
     assert scores.recall("NAME") >= 0.97
     assert min(scores.recall(kind) for kind in scores.true_counts) >= 0.98
-    assert scores.clean_masked_share <= 0.01
+    assert scores.deidentification_clean_masked_share <= 0.01
 
 
 @pytest.mark.shared_data
@@ -136,9 +140,9 @@ def test_names_from_another_source_are_found_in_the_same_notes():
     choose = random.Random(7)
     pools = {True: sorted(chinese), False: sorted(latin)}
     notes = [_renamed(text, spans, pools, choose) for text, spans in _hong_kong_notes()]
-    scores = score_deidentification(notes, find_identifiers)
+    scores = score_deidentification(notes, find_identifier_spans)
     assert scores.recall("NAME") >= 0.97
-    assert scores.clean_masked_share <= 0.01
+    assert scores.deidentification_clean_masked_share <= 0.01
 
 
 def _renamed(text, spans, pools, choose):
@@ -156,12 +160,12 @@ def _renamed(text, spans, pools, choose):
 def test_templates_and_names_held_out_of_training_are_found():
     notes = [
         (document.text, [(f.start, f.end, f.label.value) for f in document.findings])
-        for document in training_documents(600, 5, held_out=True, names=(0.8, 1.0))
+        for document in tagger_training_documents(600, 5, held_out=True, names=(0.8, 1.0))
     ]
-    scores = score_deidentification(notes, find_identifiers)
+    scores = score_deidentification(notes, find_identifier_spans)
     assert scores.recall("NAME") >= 0.95
     assert scores.recall() >= 0.96
-    assert scores.clean_masked_share <= 0.03
+    assert scores.deidentification_clean_masked_share <= 0.03
 
 
 def _english_texts(remainder):
@@ -187,11 +191,11 @@ def _english_texts(remainder):
 @pytest.mark.shared_data
 @pytest.mark.parametrize("remainder", [0, 1])
 def test_english_text_of_templates_never_trained_on_is_found(remainder):
-    scores = score_deidentification(_english_texts(remainder), find_identifiers)
+    scores = score_deidentification(_english_texts(remainder), find_identifier_spans)
     assert scores.recall("PERSON") >= 0.92
     assert scores.recall("PHONE_NUMBER", "EMAIL_ADDRESS", "IP_ADDRESS", "US_SSN") >= 0.99
     assert scores.recall(*(set(scores.true_counts) - NO_IDENTIFIER)) >= 0.90
-    assert scores.clean_masked_share <= 0.04
+    assert scores.deidentification_clean_masked_share <= 0.04
 
 
 @pytest.mark.shared_data
@@ -199,7 +203,10 @@ def test_clinical_text_without_identifiers_is_left_alone():
     path = shared_data("surveillance", "medec_ms", "MEDEC-MS-TestSet.csv.gz")
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         notes = [(row["Text"], []) for row in csv.DictReader(file) if row["Text"]]
-    assert score_deidentification(notes, find_identifiers).clean_masked_share <= 0.01
+    assert (
+        score_deidentification(notes, find_identifier_spans).deidentification_clean_masked_share
+        <= 0.01
+    )
 
 
 @given(
@@ -213,7 +220,7 @@ def test_what_rules_found_keeps_its_kind_and_nothing_is_lost(first, second):
     further = [
         IdentifierSpan(start, start + length, IdentifierLabel.NAME) for start, length in second
     ]
-    together = merged_spans_and_parts_outside_them(phone_spans, further)
+    together = merged_identifier_spans_with_further_outside(phone_spans, further)
     covered = {i for span in [*phone_spans, *further] for i in range(span.start, span.end)}
     assert {i for span in together for i in range(span.start, span.end)} == covered
     assert [span for span in together if span.label is IdentifierLabel.PHONE] == phone_spans
@@ -226,10 +233,10 @@ def test_a_model_of_a_site_is_asked_too():
             text.index("sailing"), text.index("sailing") + 7, IdentifierLabel.OTHER_NUMBER
         )
 
-    assert mask_text("The patient likes sailing.", further=[hobby]).endswith(
+    assert mask_identifiers_in_text("The patient likes sailing.", further=[hobby]).endswith(
         "likes [OTHER_NUMBER]."
     )
-    recognise = load_recogniser(
+    recognise = load_institution_recogniser(
         "commonwatt.sandbox.engines.deidentify.patterns:find_patterned_identifiers"
     )
     assert [span.label for span in recognise("a@b.org")] == [IdentifierLabel.EMAIL]
@@ -238,13 +245,13 @@ def test_a_model_of_a_site_is_asked_too():
 @pytest.mark.parametrize("place", ["nowhere:find", "commonwatt.sandbox:find", "", "a b"])
 def test_a_recogniser_that_is_not_there_is_named(place):
     with pytest.raises(DeidentifyError):
-        load_recogniser(place)
+        load_institution_recogniser(place)
 
 
 def test_name_lists_hold_single_plain_words():
-    from commonwatt.sandbox.engines.deidentify.lists import tagger_weights_file
+    from commonwatt.sandbox.engines.deidentify.lists import deidentification_tagger_weights_file
 
-    lists = sorted((tagger_weights_file().parents[1] / "names").glob("*.txt"))
+    lists = sorted((deidentification_tagger_weights_file().parents[1] / "names").glob("*.txt"))
     assert len(lists) > 8
     for path in lists:
         lines = pl.Series(path.read_text(encoding="utf-8").splitlines())

@@ -11,22 +11,22 @@ from commonwatt.sandbox.engines.deidentify.tagger import (
     TAGS,
     TaggerWeights,
     best_identifier_tags,
-    find_tagged_identifiers,
-    hashed_token_features,
-    load_weights,
-    save_weights,
+    find_tagged_identifier_spans,
+    hashed_tagger_feature_rows,
+    load_deidentification_tagger_weights,
+    save_deidentification_tagger_weights,
     tagged_identifier_spans,
 )
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
 from commonwatt.sandbox.engines.deidentify.training.corpus import (
     tagger_template_families,
     tagger_text_in_simplified_chinese,
-    training_documents,
+    tagger_training_documents,
 )
 from commonwatt.sandbox.engines.deidentify.training.grammar import (
     TemplateChoice,
     TemplateSlot,
-    parse_note_template,
+    parse_tagger_note_template,
     parse_tagger_template_rules,
 )
 from commonwatt.sandbox.engines.deidentify.training.learn import (
@@ -62,14 +62,14 @@ def test_choices_slots_and_digits_are_written():
     assert patterns == {"phone"}
     assert len(rules["phone"].options) == 4
     assert rules["name"].options == (("a",), ())
-    template = parse_note_template("[Dr|Prof] {^name}, {name}")
+    template = parse_tagger_note_template("[Dr|Prof] {^name}, {name}")
     assert [part for part in template.options[0] if isinstance(part, TemplateSlot)] == [
         TemplateSlot("name", "^"), TemplateSlot("name", ""),
     ]  # fmt: skip
 
 
 def test_the_truth_of_a_document_stands_where_it_says():
-    for document in training_documents(300, 7, held_out=False):
+    for document in tagger_training_documents(300, 7, held_out=False):
         at = 0
         for finding in document.findings:
             assert at <= finding.start < finding.end <= len(document.text)
@@ -89,10 +89,14 @@ def test_the_truth_of_a_document_stands_where_it_says():
 
 def test_templates_and_names_for_testing_are_others_than_those_for_training():
     taught = {
-        name for source in training_documents(400, 1, held_out=False) for name in source.templates
+        name
+        for source in tagger_training_documents(400, 1, held_out=False)
+        for name in source.templates
     }
     tested = {
-        name for source in training_documents(400, 1, held_out=True) for name in source.templates
+        name
+        for source in tagger_training_documents(400, 1, held_out=True)
+        for name in source.templates
     }
     assert taught
     assert tested
@@ -107,17 +111,17 @@ def test_templates_and_names_for_testing_are_others_than_those_for_training():
 
 
 def test_the_same_seed_writes_the_same_documents():
-    assert list(training_documents(20, 3, held_out=False)) == list(
-        training_documents(20, 3, held_out=False)
+    assert list(tagger_training_documents(20, 3, held_out=False)) == list(
+        tagger_training_documents(20, 3, held_out=False)
     )
-    assert list(training_documents(20, 3, held_out=False)) != list(
-        training_documents(20, 4, held_out=False)
+    assert list(tagger_training_documents(20, 3, held_out=False)) != list(
+        tagger_training_documents(20, 4, held_out=False)
     )
 
 
 def _taught(count=250):
     read = []
-    for document in training_documents(count, 11, held_out=False):
+    for document in tagger_training_documents(count, 11, held_out=False):
         tokens = tokenise(document.text)
         read.append((tokens, true_identifier_tags(tokens, document.findings)))
     return read
@@ -133,7 +137,7 @@ def test_learning_repeats_to_the_byte_and_knows_what_it_read():
     right = wrong = 0
     for tokens, tags in read:
         best_tags = best_identifier_tags(
-            hashed_token_features(tokens.atoms, len(first.points)), first
+            hashed_tagger_feature_rows(tokens.atoms, len(first.points)), first
         )
         right += sum(a == b for a, b in zip(best_tags, tags, strict=True))
         wrong += sum(a != b for a, b in zip(best_tags, tags, strict=True))
@@ -146,8 +150,8 @@ def test_weights_come_back_as_they_were_saved(tmp_path):
     points[chance.integers(1, 1 << 12, 50)] = chance.integers(-127, 127, (50, TAGS), dtype=np.int8)
     points[0, 3] = 5
     weights = TaggerWeights(points, chance.integers(-9, 9, (TAGS, TAGS), dtype=np.int64))
-    save_weights(weights, tmp_path / "w.npz")
-    back = load_weights(tmp_path / "w.npz")
+    save_deidentification_tagger_weights(weights, tmp_path / "w.npz")
+    back = load_deidentification_tagger_weights(tmp_path / "w.npz")
     assert (back.points == points).all()
     assert (back.moves == weights.moves).all()
 
@@ -157,8 +161,10 @@ def test_small_letters_are_no_name_where_a_text_has_capitals():
         np.zeros((2, TAGS), dtype=np.int8), np.zeros((TAGS, TAGS), dtype=np.int64)
     )
     weights.points[:, 1 + 2 * KINDS.index(IdentifierLabel.NAME)] = 1
-    assert list(find_tagged_identifiers(tokenise("ann"), weights))
-    assert [span.start for span in find_tagged_identifiers(tokenise("Ann went"), weights)] == [0]
+    assert list(find_tagged_identifier_spans(tokenise("ann"), weights))
+    assert [span.start for span in find_tagged_identifier_spans(tokenise("Ann went"), weights)] == [
+        0
+    ]
 
 
 @pytest.mark.parametrize(("old", "new"), [("醫院", "医院"), ("陳大文", "陈大文"), ("abc", "abc")])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from commonwatt.sandbox.domain.errors import DeidentifyError
 from commonwatt.sandbox.engines.deidentify.burned_in import (
     TextBox,
-    find_burned_in_text,
-    image_copy_without_harmful_text,
+    find_burned_in_text_boxes,
+    image_copy_with_burned_in_text_blanked,
 )
 from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom_and_count_blanked_lines
 from commonwatt.sandbox.engines.deidentify.marks import (
@@ -101,7 +101,7 @@ def test_distance_is_the_fewest_changes(word, other):
 def test_the_hem_of_a_blanked_line_spares_a_mark_beside_it():
     image = np.full((40, 60), 9, np.uint8)
     image[0, 0] = 1
-    done = image_copy_without_harmful_text(
+    done = image_copy_with_burned_in_text_blanked(
         image, [TextBox(10, 10, 20, 16, False), TextBox(22, 10, 30, 16, True)]
     )
     assert (done[10:16, 22:30] == 9).all()
@@ -111,7 +111,7 @@ def test_the_hem_of_a_blanked_line_spares_a_mark_beside_it():
 def test_blanking_spares_harmless_lines_and_reaches_every_frame():
     image = np.full((3, 40, 60), 9, np.uint8)
     image[0, 0, 0] = 1
-    done = image_copy_without_harmful_text(
+    done = image_copy_with_burned_in_text_blanked(
         image, [TextBox(10, 10, 20, 16, False), TextBox(30, 25, 40, 30, True)]
     )
     assert (done[:, 10:16, 10:20] == 1).all()
@@ -119,14 +119,17 @@ def test_blanking_spares_harmless_lines_and_reaches_every_frame():
     colour = np.full((40, 60, 3), 9, np.uint8)
     colour[0, 0] = 1
     assert (
-        image_copy_without_harmful_text(colour, [TextBox(10, 10, 20, 16, False)])[10:16, 10:20] == 1
+        image_copy_with_burned_in_text_blanked(colour, [TextBox(10, 10, 20, 16, False)])[
+            10:16, 10:20
+        ]
+        == 1
     ).all()
 
 
 @needs_tesseract
 def test_an_image_without_text_stays_as_it_is():
     assert [
-        box for box in find_burned_in_text(np.zeros((50, 50), np.uint8)) if not box.harmless
+        box for box in find_burned_in_text_boxes(np.zeros((50, 50), np.uint8)) if not box.harmless
     ] == []
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.ledger.backups.home import back_up_home, restore_home
+from commonwatt.ledger.backups.home import back_up_home, restore_home_with_verified_ledgers
 from commonwatt.ledger.errors import ActorError
 from commonwatt.ledger.verify import verify_ledger
 from commonwatt.sandbox.domain.errors import ProjectError
@@ -23,9 +23,9 @@ from commonwatt.sandbox.io.imports.dataset import (
     load_dataset,
 )
 from commonwatt.sandbox.io.imports.erase import (
-    dataset_holds_person,
-    finish_dataset_rewrite,
-    rewrite_dataset_without,
+    dataset_has_row_of_person,
+    finish_killed_dataset_rewrite,
+    rewrite_dataset_without_person,
     tables_with_rows_of_no_person,
 )
 from commonwatt.sandbox.io.imports.plain import DatasetField
@@ -87,7 +87,7 @@ def _signed_ward(folder, sources, where=""):
         lambda store: import_fhir([sources], store, "ward"), by=custodian, at=now()
     )
     _, report = project.deidentify("ward", "ward-safe", by=custodian, at=now())
-    project.sign_risk("ward-safe", report.sha256, by=custodian, at=now())
+    project.sign_dataset_risk_report("ward-safe", report.sha256, by=custodian, at=now())
     return sandbox
 
 
@@ -179,7 +179,7 @@ def test_a_copy_can_be_made_anew_and_the_person_is_not_in_it(ward):
     _erase(ward)
     safe, report = ward.project.deidentify("ward", "anew", by=ward.custodian, at=ward.now())
     assert pl.read_parquet(safe.table_path("Patient")).height == 59
-    ward.project.sign_risk("anew", report.sha256, by=ward.custodian, at=ward.now())
+    ward.project.sign_dataset_risk_report("anew", report.sha256, by=ward.custodian, at=ward.now())
     # and whoever imports them again leaves them out
     ward.project.import_dataset(
         lambda store: import_fhir([ward.project.folder.parent / "sources"], store, "again"),
@@ -201,12 +201,12 @@ def test_a_stand_in_keeps_the_differencing_check_and_marks_the_model(ward):
         state=OutputState.RELEASED,
     )
     with ward.ledger.transaction() as tx:
-        records.add_output(tx, "harbour", record, {"n": [*others, token], "m": others})
-        records.add_trained_model(tx, "harbour", "b" * 64, "safe", [*others, token], 0.5)
-        records.add_trained_model(tx, "harbour", "c" * 64, "safe", others, 0.5)
+        records.add_project_output_row(tx, "harbour", record, {"n": [*others, token], "m": others})
+        records.add_trained_model_row(tx, "harbour", "b" * 64, "safe", [*others, token], 0.5)
+        records.add_trained_model_row(tx, "harbour", "c" * 64, "safe", others, 0.5)
     result = _erase(ward)
     with ward.ledger.reading() as tx:
-        cells = records.output_cell_people(tx, "harbour", "a" * 64)
+        cells = records.output_people_tokens_by_cell(tx, "harbour", "a" * 64)
     assert cells["m"] == others
     assert len(cells["n"]) == 10
     assert token not in cells["n"]
@@ -219,7 +219,7 @@ def test_a_job_that_ended_after_the_erasure_is_met_by_the_next_one(ward):
         people=frozenset({"t"}), at=ward.now(),
     )  # fmt: skip
     with ward.ledger.transaction() as tx:
-        records.add_data_use(tx, "harbour", use)
+        records.add_project_data_use_row(tx, "harbour", use)
     assert _erase(ward).unfinished_jobs == ["late"]
     record = records.OutputRecord(
         sha256="a" * 64, name="n.csv", kind="csv", job="late", author="x",
@@ -230,7 +230,7 @@ def test_a_job_that_ended_after_the_erasure_is_met_by_the_next_one(ward):
         path.parent.mkdir(exist_ok=True)
         path.write_text(PERSON)
     with ward.ledger.transaction() as tx:
-        records.add_output(tx, "harbour", record, {})
+        records.add_project_output_row(tx, "harbour", record, {})
     assert _erase(ward).wiped_outputs == ["a" * 64]
     assert not any(path.exists() for path in left)
 
@@ -238,7 +238,7 @@ def test_a_job_that_ended_after_the_erasure_is_met_by_the_next_one(ward):
 def test_only_a_custodian_erases(ward):
     with pytest.raises(ActorError):
         _erase(ward, by=ward.researcher)
-    assert dataset_holds_person(load_dataset(ward.project.store / "ward"), frozenset({PERSON}))
+    assert dataset_has_row_of_person(load_dataset(ward.project.store / "ward"), frozenset({PERSON}))
     _erase(ward)
 
 
@@ -274,14 +274,14 @@ def test_a_rewriting_that_is_cut_ends_in_one_whole_dataset(renames, tmp_path, mo
 
     monkeypatch.setattr(Path, "rename", cut)
     with pytest.raises(KeyboardInterrupt):
-        rewrite_dataset_without(dataset, frozenset({PERSON}))
+        rewrite_dataset_without_person(dataset, frozenset({PERSON}))
     monkeypatch.undo()
-    finish_dataset_rewrite(dataset.folder)
+    finish_killed_dataset_rewrite(dataset.folder)
     now = load_dataset(dataset.folder, check=True)
-    assert dataset_holds_person(now, frozenset({PERSON})) is (renames == 0)
+    assert dataset_has_row_of_person(now, frozenset({PERSON})) is (renames == 0)
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["ward"]
-    rewrite_dataset_without(now, frozenset({PERSON}))
-    assert not dataset_holds_person(load_dataset(dataset.folder), frozenset({PERSON}))
+    rewrite_dataset_without_person(now, frozenset({PERSON}))
+    assert not dataset_has_row_of_person(load_dataset(dataset.folder), frozenset({PERSON}))
 
 
 def test_notes_and_places_of_an_omop_person_go_and_those_of_others_stay(tmp_path):
@@ -302,7 +302,7 @@ def test_notes_and_places_of_an_omop_person_go_and_those_of_others_stay(tmp_path
         (tmp_path / "in" / f"{name}.csv").write_text(text)
     dataset = import_omop([tmp_path / "in"], tmp_path / "store", "omop")
     assert tables_with_rows_of_no_person(dataset) == ["cost"]
-    rewrite_dataset_without(dataset, frozenset({"7"}))
+    rewrite_dataset_without_person(dataset, frozenset({"7"}))
     now = load_dataset(dataset.folder, check=True)
     remaining = {name: pl.read_parquet(now.table_path(name)) for name in rows}
     assert remaining["person"]["person_id"].to_list() == [8, 9]
@@ -316,7 +316,7 @@ def test_a_row_of_a_plain_file_is_the_persons_if_any_column_says_so(tmp_path):
     (tmp_path / "t.csv").write_text(f"mrn,n\n{PERSON},1\nother,2\n")
     fields = [DatasetField(name="mrn", kind="text"), DatasetField(name="n", kind="integer")]
     dataset = import_csv(tmp_path / "t.csv", fields, tmp_path / "store", "plain")
-    rewrite_dataset_without(dataset, frozenset({PERSON}))
+    rewrite_dataset_without_person(dataset, frozenset({PERSON}))
     left = pl.read_parquet(load_dataset(dataset.folder).table_path("rows"))
     assert left["mrn"].to_list() == ["other"]
 
@@ -347,9 +347,9 @@ def test_backups_that_hold_the_person_are_named_and_hold_them(ward, tmp_path):
     archives = [record.archive for record in result.backups]
     assert archives == [str(tmp_path / "b.tar")]
     assert result.backups[0].at.startswith("2026-11-23")
-    restore_home(tmp_path / "b.tar", tmp_path / "new")
+    restore_home_with_verified_ledgers(tmp_path / "b.tar", tmp_path / "new")
     old = load_dataset(tmp_path / "new" / "room" / "datasets" / "ward", check=True)
-    assert dataset_holds_person(old, frozenset({PERSON}))
+    assert dataset_has_row_of_person(old, frozenset({PERSON}))
 
 
 def test_an_erasure_on_postgresql_leaves_the_token_in_the_opt_outs_alone():
@@ -358,7 +358,7 @@ def test_an_erasure_on_postgresql_leaves_the_token_in_the_opt_outs_alone():
         ward = _signed_ward(folder, _ward(folder / "sources"), where=url)
         token = pseudonym(ward.project.key, PERSON)
         with ward.ledger.transaction() as tx:
-            records.add_trained_model(tx, "harbour", "b" * 64, "safe", [token, "x"], 0.5)
+            records.add_trained_model_row(tx, "harbour", "b" * 64, "safe", [token, "x"], 0.5)
         assert _erase(ward).models == ["b" * 64]
         with ward.ledger.reading() as tx:
             tables = {

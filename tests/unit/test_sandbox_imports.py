@@ -20,7 +20,7 @@ from commonwatt.sandbox.io.imports.dataset import (
     import_omop,
     load_dataset,
 )
-from commonwatt.sandbox.io.imports.tables import DatasetField, omop_table_fields
+from commonwatt.sandbox.io.imports.tables import DatasetField, omop_fields_by_table
 from tests.shared_data import shared_data
 
 PATIENT = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1950-02-03"}
@@ -286,7 +286,7 @@ def test_omop_comes_back_as_it_went_in(tmp_path):
     dataset = import_omop([source], tmp_path, "omop")
     assert dataset.rows["person"] == 28
     assert dataset.quarantined == {}
-    tables = omop_table_fields()
+    tables = omop_fields_by_table()
     for table in ("person", "visit_occurrence", "condition_occurrence", "drug_exposure"):
         with (source / f"{table.upper()}.csv").open(newline="") as file:
             wanted = list(csv.DictReader(file))

@@ -8,7 +8,11 @@ import pytest
 from commonwatt.sandbox.domain.errors import DataImportError, DeidentifyError, ProjectError
 from commonwatt.sandbox.engines.deidentify.tables import deidentify
 from commonwatt.sandbox.io.imports.dataset import load_dataset
-from commonwatt.sandbox.io.imports.genomes import count_alleles, import_vcf, people_of_genomes
+from commonwatt.sandbox.io.imports.genomes import (
+    count_alleles,
+    import_vcf,
+    people_in_genome_dataset,
+)
 from commonwatt.sandbox.io.imports.vcf import RULES
 from tests.shared_data import shared_data
 
@@ -145,7 +149,7 @@ def test_nobody_is_handed_a_genotype(tmp_path):
     for table in ("Genotype", "Sample"):
         with pytest.raises(ProjectError, match="single genotypes"):
             loaded.table_path(table)
-        assert table not in loaded.table_row_counts
+        assert table not in loaded.dataset_row_count_by_table
     with pytest.raises(DeidentifyError):
         deidentify(loaded, tmp_path / "store", "safe", key=bytes(32))
     made, _ = count_alleles(loaded, tmp_path / "store", "counts")
@@ -202,7 +206,7 @@ def test_a_small_group_stops_everything(tmp_path):
 
 def test_who_opted_out_is_in_no_count(tmp_path):
     dataset = _cohort(tmp_path, carriers=20, cases=40)
-    assert people_of_genomes(dataset) == SAMPLES
+    assert people_in_genome_dataset(dataset) == SAMPLES
     made, report = count_alleles(dataset, tmp_path / "store", "counts", leave_out=SAMPLES[:5])
     row = pl.read_parquet(made.table_path("AlleleCount")).row(0, named=True)
     assert (report.people, row["people"], row["allele_count"]) == (35, 35, 15)

@@ -13,7 +13,7 @@ from commonwatt.sandbox.io.imports.plain import (
     DatasetField,
     TableFileSchema,
     dataset_file_schema_json,
-    infer_table_schema,
+    infer_import_table_schema,
     load_import_file_schema,
     shipped_import_file_schema_names,
 )
@@ -88,7 +88,7 @@ def test_a_schema_is_guessed_from_the_cells(tmp_path):
         "7,007,2024-01-02,2024-01-02 10:00:00,1.5,3.0,x,?\n"
         "8,12,2024-02-29,2024-01-02 10:00:01,NA,4,,?\n"
     )
-    guess = infer_table_schema(path)
+    guess = infer_import_table_schema(path)
     assert [(field.name, field.kind) for field in guess.fields] == [
         ("ward_no", "integer"), ("code", "text"), ("on", "date"), ("at", "datetime"),
         ("chol", "float"), ("count", "integer"), ("note", "text"), ("empty", "text"),

@@ -15,10 +15,18 @@ import pytest
 
 from commonwatt.sandbox.domain.errors import IsolatedJobError, IsolationError
 from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, JobLimits, OutputKind
-from commonwatt.sandbox.engines.attacks.judge import LIMITS, attack_job, judge_attack, place_bait
+from commonwatt.sandbox.engines.attacks.judge import (
+    LIMITS,
+    isolation_attack_job,
+    judge_isolation_attack,
+    place_isolation_attack_bait,
+)
 from commonwatt.sandbox.engines.attacks.programs import ATTACKS, PRELUDE
-from commonwatt.sandbox.engines.isolation.cgroups import make_control_group
-from commonwatt.sandbox.engines.isolation.collect import CollectionRefusal, collect_job_outputs
+from commonwatt.sandbox.engines.isolation.cgroups import make_isolated_job_control_group
+from commonwatt.sandbox.engines.isolation.collect import (
+    CollectionRefusal,
+    collect_isolated_job_outputs,
+)
 from commonwatt.sandbox.engines.isolation.handover import (
     RemoteJobRunner,
     collect_isolated_job_outcome,
@@ -26,9 +34,9 @@ from commonwatt.sandbox.engines.isolation.handover import (
 )
 from commonwatt.sandbox.engines.isolation.node import JobEnding, prove_node
 from commonwatt.sandbox.engines.isolation.output_kinds import cleaned_output_bytes_or_none
-from commonwatt.sandbox.engines.isolation.probe import check_isolation_probe
+from commonwatt.sandbox.engines.isolation.probe import check_isolation_probe_log
 from commonwatt.sandbox.engines.isolation.runtime import JobRuntime
-from commonwatt.sandbox.engines.isolation.supervise import check_job_namespaces
+from commonwatt.sandbox.engines.isolation.supervise import check_job_namespaces_differ_from_own
 from tests.sandbox_node import open_folder, proved_node
 
 
@@ -89,12 +97,12 @@ def _groups_of(pid: int) -> list[Path]:
 _RUNNER = """
 import sys
 from pathlib import Path
-from commonwatt.sandbox.engines.isolation.node import IsolationNode, find_bubblewrap
+from commonwatt.sandbox.engines.isolation.node import IsolationNode, bubblewrap_program_path
 from commonwatt.sandbox.engines.isolation.runtime import JobRuntime
 from commonwatt.sandbox.domain.job import IsolatedJob, JobLimits
 folder = Path(sys.argv[1])
 code = f"import ctypes, time; ctypes.CDLL(None).prctl(15, b'{sys.argv[2]}'[:15]); time.sleep(30)"
-node = IsolationNode(folder, JobRuntime(), find_bubblewrap())
+node = IsolationNode(folder, JobRuntime(), bubblewrap_program_path())
 node.run(IsolatedJob(code=code, limits=JobLimits(wall_s=30)), to=folder)
 """
 
@@ -139,13 +147,13 @@ def test_a_name_that_could_carry_a_message_is_refused_and_not_repeated(name):
 def test_a_shared_namespace_is_seen_before_the_job_begins(name):
     names = ("net", "pid", "mnt", "ipc", "uts", "cgroup")
     report = {f"{namespace}-namespace": 1 for namespace in names}
-    check_job_namespaces(report)
+    check_job_namespaces_differ_from_own(report)
     report[f"{name}-namespace"] = Path(f"/proc/self/ns/{name}").stat().st_ino
     with pytest.raises(IsolationError, match=name):
-        check_job_namespaces(report)
+        check_job_namespaces_differ_from_own(report)
     del report[f"{name}-namespace"]
     with pytest.raises(IsolationError, match=name):
-        check_job_namespaces(report)
+        check_job_namespaces_differ_from_own(report)
 
 
 _GOOD_PROBE = (
@@ -162,9 +170,9 @@ _GOOD_PROBE = (
      ('"shadow": 2', '"shadow": 0'), ('"descriptors": 4', '"descriptors": 5'), (_GOOD_PROBE, "")],
 )  # fmt: skip
 def test_a_node_that_cannot_prove_a_promise_refuses_to_start(good, bad):
-    check_isolation_probe(_GOOD_PROBE.encode())
+    check_isolation_probe_log(_GOOD_PROBE.encode())
     with pytest.raises(IsolationError):
-        check_isolation_probe(_GOOD_PROBE.replace(good, bad).encode())
+        check_isolation_probe_log(_GOOD_PROBE.replace(good, bad).encode())
 
 
 def test_without_isolation_the_same_attacks_succeed(tmp_path):
@@ -173,10 +181,10 @@ def test_without_isolation_the_same_attacks_succeed(tmp_path):
               "pickle that runs code", "secrets in the environment",
               "see other processes", "powers held"}  # fmt: skip
     reached = set()
-    with open_folder() as folder, place_bait(folder) as bait:
+    with open_folder() as folder, place_isolation_attack_bait(folder) as bait:
         for attack in ATTACKS:
             if attack.name in wanted - {"pickle that runs code"}:
-                code = attack_job(attack, bait).code
+                code = isolation_attack_job(attack, bait).code
                 done = subprocess.run(
                     [sys.executable, "-c", code], capture_output=True, check=False, timeout=20
                 )
@@ -188,19 +196,19 @@ def test_without_isolation_the_same_attacks_succeed(tmp_path):
 def test_the_judge_sees_an_escape(tmp_path):
     """An attack that succeeds, or bait that is touched, is never judged stopped."""
     attack = next(attack for attack in ATTACKS if attack.name == "bait beside the project")
-    with open_folder() as folder, place_bait(folder) as bait:
+    with open_folder() as folder, place_isolation_attack_bait(folder) as bait:
         node = proved_node(folder / "node")
         ended = node.run(
             IsolatedJob(code=PRELUDE + "say('STOPPED ENOENT')", limits=LIMITS), to=folder
         )
-        assert judge_attack(attack, ended, bait).stopped
+        assert judge_isolation_attack(attack, ended, bait).stopped
         loud = node.run(
             IsolatedJob(code=PRELUDE + "say('STOPPED ENOENT'); say('ESCAPED')", limits=LIMITS),
             to=folder,
         )
-        assert not judge_attack(attack, loud, bait).stopped
+        assert not judge_isolation_attack(attack, loud, bait).stopped
         (folder / "secret").write_text("changed")
-        assert not judge_attack(attack, ended, bait).stopped
+        assert not judge_isolation_attack(attack, ended, bait).stopped
 
 
 def test_the_collector_follows_and_opens_nothing_special(tmp_path):
@@ -216,7 +224,9 @@ def test_the_collector_follows_and_opens_nothing_special(tmp_path):
     (hostile / "good.txt").write_text("fine")
     names = ("pipe.txt", "link.txt", "folder.txt", "big.txt", "twice.txt", "good.txt")
     fd = os.open(hostile, os.O_RDONLY)
-    collection = collect_job_outputs(fd, dict.fromkeys(names, OutputKind.TEXT), to, limit=99)
+    collection = collect_isolated_job_outputs(
+        fd, dict.fromkeys(names, OutputKind.TEXT), to, limit=99
+    )
     os.close(fd)
     assert [output.name for output in collection.outputs] == ["good.txt"]
     assert collection.refusals == {
@@ -259,18 +269,18 @@ def _fake_version_2(folder: Path) -> Path:
 def test_limits_are_written_as_version_2_wants_them_in_a_fake_tree(tmp_path):
     root = _fake_version_2(tmp_path)
     limits = JobLimits(memory_bytes=1000, processes=7, cpus=0.5)
-    group = make_control_group("1-0", limits, root=root)
+    group = make_isolated_job_control_group("1-0", limits, root=root)
     folder = tmp_path / "commonwatt" / "commonwatt-1-0"
     assert (folder / "memory.max").read_text() == "1000"
     assert (folder / "pids.max").read_text() == "7"
     assert (folder / "cpu.max").read_text() == "50000 100000"
     assert (root / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     assert (root / "commonwatt" / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
-    assert group.process_join_files == [str(folder / "cgroup.procs")]
+    assert group.control_group_process_join_files == [str(folder / "cgroup.procs")]
 
 
 def test_what_a_job_used_is_read_as_version_2_tells_it_in_a_fake_tree(tmp_path):
-    group = make_control_group("1-0", JobLimits(), root=_fake_version_2(tmp_path))
+    group = make_isolated_job_control_group("1-0", JobLimits(), root=_fake_version_2(tmp_path))
     folder = tmp_path / "commonwatt" / "commonwatt-1-0"
     cgroup_files = {
         "memory.peak": "4096\n", "cpu.stat": "usage_usec 2500000\nuser_usec 1\n",
@@ -290,7 +300,7 @@ def test_a_version_2_hierarchy_that_hands_down_no_memory_limit_is_refused(tmp_pa
     for name in ("cgroup.controllers", "cgroup.subtree_control"):
         (tmp_path / name).write_text("cpu pids\n")
     with pytest.raises(IsolationError, match="memory"):
-        make_control_group("1-0", JobLimits(), root=tmp_path)
+        make_isolated_job_control_group("1-0", JobLimits(), root=tmp_path)
 
 
 R_STUDY = """
@@ -363,4 +373,4 @@ def test_a_step_that_never_ended_or_lies_about_its_bytes_is_refused(tmp_path):
 
 def test_a_machine_without_control_groups_is_refused(tmp_path):
     with pytest.raises(IsolationError, match="memory"):
-        make_control_group("1-0", JobLimits(), root=tmp_path)
+        make_isolated_job_control_group("1-0", JobLimits(), root=tmp_path)

@@ -11,8 +11,8 @@ from commonwatt.sandbox.engines.airlock.membership import (
     _learned_membership_log_odds,
     _membership_quantile_bins,
     attack_membership,
-    degrees_of_freedom_stops,
-    small_leaf_stops,
+    linear_model_degrees_of_freedom_stop_reasons,
+    small_tree_leaf_stop_reasons,
     strongest_membership_attack_on_model,
 )
 from commonwatt.sandbox.engines.airlock.models import DecisionTree, TreeEnsemble
@@ -114,13 +114,13 @@ def test_a_linear_model_of_three_features_has_four_weights(members, stopped):
     """Ten degrees are left over by fourteen people; those kept back do not count."""
     model = SimpleNamespace(features=("a", "b", "c"), body=None)
     rows = SimpleNamespace(is_member=np.array([True] * members + [False] * 30))
-    stops = degrees_of_freedom_stops(model, rows)
+    stops = linear_model_degrees_of_freedom_stop_reasons(model, rows)
     assert [stop.rule for stop in stops] == ["degrees of freedom"] * stopped
     if stops:
         assert "fewer than 10 residual degrees" in str(stops[0].why)
-    assert degrees_of_freedom_stops(model, rows, fewest=members - 4) == []
+    assert linear_model_degrees_of_freedom_stop_reasons(model, rows, fewest=members - 4) == []
     forest = SimpleNamespace(features=("a", "b", "c"), body=object.__new__(TreeEnsemble))
-    assert degrees_of_freedom_stops(forest, rows) == []
+    assert linear_model_degrees_of_freedom_stop_reasons(forest, rows) == []
 
 
 def test_a_measured_outcome_that_is_always_the_same_is_a_figure_still():
@@ -154,8 +154,8 @@ def test_a_leaf_holds_eight_training_people_or_none(left, right, few):
     model = SimpleNamespace(body=body, scaled_features=lambda x: x)
     x = np.array([[0.0]] * left + [[1.0]] * right + [[0.0], [1.0]] * 4)
     rows = SimpleNamespace(x=x, is_member=np.arange(len(x)) < left + right)
-    stops = small_leaf_stops(model, rows)
+    stops = small_tree_leaf_stop_reasons(model, rows)
     assert len(stops) == bool(few)
     if few:
         assert str(stops[0].why).startswith(f"{2 * few} leaves of its trees hold fewer than 8")
-    assert small_leaf_stops(SimpleNamespace(body=None), rows) == []
+    assert small_tree_leaf_stop_reasons(SimpleNamespace(body=None), rows) == []

@@ -18,9 +18,9 @@ from sklearn.tree import DecisionTreeClassifier
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.checks import output_stop_reasons
 from commonwatt.sandbox.engines.airlock.membership import (
-    degrees_of_freedom_stops,
-    membership_stops,
-    small_leaf_stops,
+    linear_model_degrees_of_freedom_stop_reasons,
+    membership_attack_stop_reasons,
+    small_tree_leaf_stop_reasons,
     strongest_membership_attack_on_model,
 )
 from commonwatt.sandbox.engines.airlock.models import OutputModelError, parse_output_model
@@ -32,16 +32,16 @@ from commonwatt.sandbox.engines.airlock.training import (
 )
 from commonwatt.sandbox.engines.attacks.models import (
     FEATURES,
-    honest_models,
-    hostile_models,
-    made_up_people,
+    honest_airlock_models,
+    hostile_airlock_models,
+    made_up_training_people_rows,
 )
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 from commonwatt.sandbox.engines.isolation.inside.job_tools import write_model
 from commonwatt.sandbox.io.imports.dataset import Dataset
 
-HOSTILE = list(hostile_models())
-PEOPLE = made_up_people(7, 500)
+HOSTILE = list(hostile_airlock_models())
+PEOPLE = made_up_training_people_rows(7, 500)
 X, Y = PEOPLE.x[PEOPLE.is_member], PEOPLE.y[PEOPLE.is_member]
 
 
@@ -55,9 +55,9 @@ def _stops(data, rows, folder):
         return stops
     model = parse_output_model(data)
     return [
-        *membership_stops(strongest_membership_attack_on_model(model, rows)),
-        *small_leaf_stops(model, rows),
-        *degrees_of_freedom_stops(model, rows),
+        *membership_attack_stop_reasons(strongest_membership_attack_on_model(model, rows)),
+        *small_tree_leaf_stop_reasons(model, rows),
+        *linear_model_degrees_of_freedom_stop_reasons(model, rows),
     ]
 
 
@@ -73,7 +73,7 @@ def test_a_model_that_carries_people_is_stopped_and_told_why(offered, tmp_path):
 def test_honest_models_pass(tmp_path):
     stopped = [
         (model.name, [stop.rule for stop in _stops(model.data, model.rows, tmp_path)])
-        for model in honest_models(20)
+        for model in honest_airlock_models(20)
     ]
     assert sum(bool(rules) for _, rules in stopped) <= 1, stopped
 
@@ -124,7 +124,7 @@ def test_a_model_that_memorised_its_rows_is_told_by_its_own_people(estimator, tm
         parse_output_model((tmp_path / "m.json").read_bytes()), PEOPLE
     )
     assert attack.auc > 0.7
-    assert membership_stops(attack)
+    assert membership_attack_stop_reasons(attack)
 
 
 def test_an_attacker_who_learns_catches_a_model_that_lies_about_its_members():
@@ -198,9 +198,9 @@ def test_anything_else_in_json_is_refused(data):
 
 
 def test_too_few_rows_are_a_reason_to_stop():
-    few = made_up_people(5, 40)
-    model = parse_output_model(next(honest_models(1)).data)
-    assert membership_stops(strongest_membership_attack_on_model(model, few))
+    few = made_up_training_people_rows(5, 40)
+    model = parse_output_model(next(honest_airlock_models(1)).data)
+    assert membership_attack_stop_reasons(strongest_membership_attack_on_model(model, few))
 
 
 def test_an_estimator_without_a_form_is_refused_inside():

@@ -12,7 +12,7 @@ from commonwatt.sandbox.domain.checks import (
     CHECK_SENTENCES,
     CHECKS_OF_KIND,
     CheckOutcome,
-    output_checks,
+    airlock_output_checks_in_order,
 )
 from commonwatt.sandbox.domain.job import OutputKind
 
@@ -39,7 +39,7 @@ def test_every_rule_of_the_engines_has_its_sentence_and_no_other_has_one():
 
 @pytest.mark.parametrize("kind", OutputKind)
 def test_without_a_stop_every_check_of_a_kind_has_passed(kind):
-    checks = output_checks(kind, [])
+    checks = airlock_output_checks_in_order(kind, [])
     assert [check.rule for check in checks] == list(CHECKS_OF_KIND[kind])
     assert {check.outcome for check in checks} == {CheckOutcome.PASSED}
 
@@ -48,7 +48,7 @@ def test_without_a_stop_every_check_of_a_kind_has_passed(kind):
 def test_a_check_that_stopped_it_never_counts_as_passed(kind, data):
     rules = data.draw(st.lists(st.sampled_from(CHECKS_OF_KIND[kind]), min_size=1, unique=True))
     stops = [(rule, f"why {rule}") for rule in rules]
-    checks = {check.rule: check for check in output_checks(kind, stops)}
+    checks = {check.rule: check for check in airlock_output_checks_in_order(kind, stops)}
     for rule in rules:
         assert checks[rule].outcome is CheckOutcome.STOPPED
         assert checks[rule].reasons == (f"why {rule}",)
@@ -60,5 +60,5 @@ def test_a_check_that_stopped_it_never_counts_as_passed(kind, data):
 
 
 def test_a_rule_of_an_older_version_is_shown_and_not_lost():
-    (last,) = output_checks(OutputKind.PNG, [("older rule", "why")])[-1:]
+    (last,) = airlock_output_checks_in_order(OutputKind.PNG, [("older rule", "why")])[-1:]
     assert (last.rule, last.outcome, last.reasons) == ("older rule", CheckOutcome.STOPPED, ("why",))

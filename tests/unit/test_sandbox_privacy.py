@@ -31,8 +31,8 @@ def _opened(path):
 def test_a_question_that_the_budget_does_not_cover_is_refused_and_costs_nothing():
     ledger = _opened("sqlite://")
     with ledger.transaction() as tx:
-        account.set_privacy_budget_limit(tx, "heart", 1.0)
-        account.set_privacy_budget_limit(tx, "heart", 0.5, person="ann")
+        account.set_privacy_budget_epsilon_limit(tx, "heart", 1.0)
+        account.set_privacy_budget_epsilon_limit(tx, "heart", 0.5, person="ann")
         account.spend_privacy_budget(tx, "heart", "ann", 0.4, purpose="count")
     for epsilon in (0.2, 0.100001):
         with (
@@ -50,8 +50,8 @@ def test_a_question_that_the_budget_does_not_cover_is_refused_and_costs_nothing(
 def test_a_cost_must_be_a_number_above_zero(epsilon):
     ledger = _opened("sqlite://")
     with ledger.transaction() as tx:
-        account.set_privacy_budget_limit(tx, "heart", 1.0)
-        account.set_privacy_budget_limit(tx, "heart", 1.0, person="ann")
+        account.set_privacy_budget_epsilon_limit(tx, "heart", 1.0)
+        account.set_privacy_budget_epsilon_limit(tx, "heart", 1.0, person="ann")
     with pytest.raises(PrivacyBudgetError), ledger.transaction() as tx:
         account.spend_privacy_budget(tx, "heart", "ann", epsilon, purpose="count")
 
@@ -66,9 +66,9 @@ def test_a_cost_must_be_a_number_above_zero(epsilon):
 def test_random_questions_never_overspend_project_or_person(limit, questions):
     ledger = _opened("sqlite://")
     with ledger.transaction() as tx:
-        account.set_privacy_budget_limit(tx, "heart", limit)
+        account.set_privacy_budget_epsilon_limit(tx, "heart", limit)
         for person in "abc":
-            account.set_privacy_budget_limit(tx, "heart", limit / 2, person=person)
+            account.set_privacy_budget_epsilon_limit(tx, "heart", limit / 2, person=person)
     accepted = dict.fromkeys("abc", 0.0)
     for person, epsilon in questions:
         try:
@@ -116,9 +116,9 @@ def test_parallel_processes_spend_exactly_what_was_granted(where):
     path = where
     ledger = _opened(path)
     with ledger.transaction() as tx:
-        account.set_privacy_budget_limit(tx, "heart", 0.3)
+        account.set_privacy_budget_epsilon_limit(tx, "heart", 0.3)
         for person in "abcd":
-            account.set_privacy_budget_limit(tx, "heart", 2.0, person=person)
+            account.set_privacy_budget_epsilon_limit(tx, "heart", 2.0, person=person)
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         done = pool.starmap(_spend_many, [(path, person, 100) for person in "abcd"])
     assert sum(done) == 300
@@ -144,8 +144,8 @@ def test_a_killed_process_loses_no_cost_of_an_answer_it_gave(tmp_path):
     path = str(tmp_path / "state.db")
     ledger = _opened(path)
     with ledger.transaction() as tx:
-        account.set_privacy_budget_limit(tx, "heart", 1000.0)
-        account.set_privacy_budget_limit(tx, "heart", 1000.0, person="ann")
+        account.set_privacy_budget_epsilon_limit(tx, "heart", 1000.0)
+        account.set_privacy_budget_epsilon_limit(tx, "heart", 1000.0, person="ann")
     answers = 0
     for kill_after in (1, 7, 20):
         process = subprocess.Popen([sys.executable, "-c", _KILLED, path], stdout=subprocess.PIPE)
@@ -170,7 +170,7 @@ MECHANISMS = {
         .answer(EPSILON)
         .values[0]
     ),
-    "mean": lambda extra: measures.noisy_mean(
+    "mean": lambda extra: measures.noisy_mean_answer(
         np.append(VALUES, [1.0] * extra), EPSILON, lowest=0.0, highest=1.0
     ).values[0],
     "histogram": lambda extra: (
@@ -179,7 +179,7 @@ MECHANISMS = {
     "contingency table": lambda extra: (
         measures.noisy_histogram_query([5, 10, 15, 20 + extra]).answer(EPSILON).values[3]
     ),
-    "quantile": lambda extra: measures.noisy_quantile(
+    "quantile": lambda extra: measures.noisy_quantile_answer(
         np.append(VALUES, [1.0] * extra), EPSILON, share=0.5, candidates=[0.4, 0.5, 0.6]
     ).values[0],
     "linear regression": lambda extra: measures.noisy_linear_regression(
@@ -265,7 +265,7 @@ def test_models_come_close_to_exact_ones_when_epsilon_is_large():
 
 def test_a_person_stands_in_no_more_rows_than_allowed():
     frame = pl.DataFrame({"who": list("aabbbc"), "x": range(6)})
-    limited = measures.limit_rows_a_person(frame, "who", 2)
+    limited = measures.frame_limited_to_rows_a_person(frame, "who", 2)
     assert limited["x"].to_list() == [0, 1, 2, 3, 5]
 
 

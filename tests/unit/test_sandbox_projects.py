@@ -22,7 +22,7 @@ from commonwatt.sandbox.io.store import opt_outs as consent
 from commonwatt.sandbox.io.store.opt_outs import (
     ConsentScope,
     add_opt_out_or_withdrawal_row,
-    opt_out_reaches,
+    does_opt_out_forbid_use,
     opted_out_tokens_for_use,
 )
 from commonwatt.sandbox.io.store.people_tables import path_of_table_without_people
@@ -179,10 +179,14 @@ def test_no_job_runs_on_data_that_nobody_signed_for(sandbox, node):
     with pytest.raises(ProjectError, match="de-identified"):
         sandbox.submit(node, BY_SEX)
     with pytest.raises(ProjectError, match="risk report"):
-        sandbox.project.sign_risk("safe", "0" * 64, by=sandbox.custodian, at=sandbox.now())
+        sandbox.project.sign_dataset_risk_report(
+            "safe", "0" * 64, by=sandbox.custodian, at=sandbox.now()
+        )
     for key in (sandbox.researcher, sandbox.auditor):
         with pytest.raises(ActorError):
-            sandbox.project.sign_risk("safe", sandbox.report.sha256, by=key, at=sandbox.now())
+            sandbox.project.sign_dataset_risk_report(
+                "safe", sandbox.report.sha256, by=key, at=sandbox.now()
+            )
 
 
 def test_a_closed_or_expired_project_lets_no_one_work(sandbox, node):
@@ -265,7 +269,7 @@ def test_after_any_history_no_use_sees_a_person_who_opted_out(history, use):
             last[person, scope] = out
             with ledger.reading() as tx:
                 gone = opted_out_tokens_for_use(tx, "heart", use)
-            said_no = {p for (p, s), no in last.items() if no and opt_out_reaches(s, use)}
+            said_no = {p for (p, s), no in last.items() if no and does_opt_out_forbid_use(s, use)}
             seen = set(
                 pl.read_parquet(path_of_table_without_people(table, gone, folder / "views"))[
                     "patient_id"
@@ -275,9 +279,9 @@ def test_after_any_history_no_use_sees_a_person_who_opted_out(history, use):
 
 
 def test_scopes_reach_what_they_say():
-    assert opt_out_reaches(consent.ConsentScope.ALL, ConsentScope.GENOMICS)
-    assert opt_out_reaches(ConsentScope.GENOMICS, ConsentScope.GENOMICS)
-    assert not opt_out_reaches(ConsentScope.AI_TRAINING, ConsentScope.RESEARCH)
+    assert does_opt_out_forbid_use(consent.ConsentScope.ALL, ConsentScope.GENOMICS)
+    assert does_opt_out_forbid_use(ConsentScope.GENOMICS, ConsentScope.GENOMICS)
+    assert not does_opt_out_forbid_use(ConsentScope.AI_TRAINING, ConsentScope.RESEARCH)
 
 
 def test_an_opt_out_reaches_the_next_job_and_the_next_copy(sandbox, node):

@@ -16,11 +16,14 @@ from pydicom.data import get_testdata_file
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.sandbox.domain.errors import ProjectError
-from commonwatt.sandbox.io.imports.checked import dataset_sql_text_literal, open_import_database
+from commonwatt.sandbox.io.imports.checked import (
+    dataset_sql_text_literal,
+    open_dataset_import_database,
+)
 from commonwatt.sandbox.io.imports.dataset import import_fhir, import_omop, load_dataset
 from commonwatt.sandbox.io.imports.genomes import import_vcf
-from commonwatt.sandbox.io.imports.shapes import add_omop_or_fhir_counterparts
-from commonwatt.sandbox.io.imports.tables import omop_table_fields
+from commonwatt.sandbox.io.imports.shapes import add_omop_or_fhir_tables_and_count
+from commonwatt.sandbox.io.imports.tables import omop_fields_by_table
 from commonwatt.sandbox.io.store.opt_outs import ConsentScope
 from commonwatt.sandbox.io.store.people_tables import path_of_table_without_people
 from commonwatt.sandbox.usecases.projects.project import JobSubmission
@@ -88,7 +91,7 @@ def test_every_required_field_of_the_standard_is_made(tmp_path):
     dataset = import_fhir([_fhir(tmp_path / "in")], tmp_path / "store", "raw")
     for table in dataset.derived:
         made = pl.read_parquet(dataset.table_path(table))
-        required = [field.name for field in omop_table_fields()[table] if field.required]
+        required = [field.name for field in omop_fields_by_table()[table] if field.required]
         assert made.select(pl.col(required).null_count().sum()).row(0) == (0,) * len(required)
 
 
@@ -100,8 +103,8 @@ def test_both_shapes_have_the_same_bytes_on_one_thread_and_two(tmp_path):
         draft.mkdir()
         for table in raw.rows:
             (draft / f"{table}.parquet").symlink_to(raw.table_path(table))
-        with open_import_database(draft, threads=threads) as base:
-            add_omop_or_fhir_counterparts(base, draft)
+        with open_dataset_import_database(draft, threads=threads) as base:
+            add_omop_or_fhir_tables_and_count(base, draft)
         for table in raw.derived:
             made = (draft / f"{table}.parquet").read_bytes()
             assert zlib.crc32(made) == zlib.crc32(raw.table_path(table).read_bytes())
@@ -161,8 +164,8 @@ def test_a_project_makes_of_genomes_counts_and_no_row(tmp_path):
         with pytest.raises(ProjectError):
             project.deidentify("genomes", "rows", by=sandbox.custodian, at=now())
         counts, report = project.count_alleles("genomes", "counts", by=sandbox.custodian, at=now())
-        assert (report.people, set(counts.table_row_counts)) == (59, {"AlleleCount"})
-        project.sign_risk("counts", report.sha256, by=sandbox.custodian, at=now())
+        assert (report.people, set(counts.dataset_row_count_by_table)) == (59, {"AlleleCount"})
+        project.sign_dataset_risk_report("counts", report.sha256, by=sandbox.custodian, at=now())
         states = {dataset["dataset"]: dataset["state"] for dataset in project.status()["datasets"]}
         assert (states["genomes"], states["counts"]) == ("imported", "signed")
         sandbox.ledger.engine.dispose()
@@ -174,14 +177,14 @@ from pathlib import Path
 from commonwatt.sandbox.io.imports.dataset import import_csv, import_fhir, import_omop
 from commonwatt.sandbox.io.imports.genomes import import_vcf
 from commonwatt.sandbox.io.imports.images import import_dicom
-from commonwatt.sandbox.io.imports.plain import infer_table_schema
+from commonwatt.sandbox.io.imports.plain import infer_import_table_schema
 import polars, duckdb
 form, source, store = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 stops = [int(stop) for stop in sys.argv[4:]]
 make = {
     "fhir": lambda to: import_fhir([source], to, "data"),
     "omop": lambda to: import_omop([source], to, "data"),
-    "csv": lambda to: import_csv(source, infer_table_schema(source), to, "data"),
+    "csv": lambda to: import_csv(source, infer_import_table_schema(source), to, "data"),
     "vcf": lambda to: import_vcf([source], to, "data"),
     "dicom": lambda to: import_dicom([source], to, "data", clean=shutil.copyfile),
 }[form]
@@ -260,7 +263,7 @@ def test_omop_comes_back_with_every_required_field(tmp_path):
     source = shared_data("health", "omop-synthea27nj")
     dataset = import_omop([source], tmp_path, "omop")
     fields = rows = 0
-    for table, kinds in omop_table_fields().items():
+    for table, kinds in omop_fields_by_table().items():
         path = next(source.glob(f"{table.upper()}.csv*"), None)
         if path is None:
             continue
@@ -306,7 +309,7 @@ def _told(value: object, kind: str) -> object:
 def test_the_two_shapes_of_a_hospital_tell_the_same(tmp_path):
     """Counts by code, month and person agree between FHIR's and OMOP's tables."""
     dataset = import_fhir([shared_data("health", "fhir-synthea-bulk")], tmp_path, "bulk")
-    with open_import_database(tmp_path) as base:
+    with open_dataset_import_database(tmp_path) as base:
         read = {name: f"read_parquet({dataset_sql_text_literal(str(dataset.table_path(name)))})"
                 for name in ("Condition", "condition_occurrence")}  # fmt: skip
         fhir = base.execute(

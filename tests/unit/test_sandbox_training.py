@@ -13,12 +13,12 @@ from commonwatt.sandbox.engines.airlock.cohort import Cohort
 from commonwatt.sandbox.engines.airlock.training import (
     ProjectTrainingDeclaration,
     TrainingFeature,
-    is_person_held_out,
+    is_person_held_out_of_training,
 )
 from commonwatt.sandbox.engines.privacy import measures
 from commonwatt.sandbox.io.store import opt_outs as consent
 from commonwatt.sandbox.io.store import records
-from commonwatt.sandbox.io.store.opt_outs import ConsentScope, opt_out_reaches
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope, does_opt_out_forbid_use
 from commonwatt.sandbox.io.store.people_tables import people_in_tables
 from commonwatt.sandbox.io.store.schema import uses
 from commonwatt.sandbox.usecases.projects.project import JobSubmission, prepare_project_tables
@@ -101,9 +101,9 @@ def test_a_model_trained_inside_is_attacked_and_may_leave(sandbox, node, tmp_pat
 def test_the_same_people_are_kept_back_from_every_job(sandbox, node):
     first, second = (_train(sandbox, node, PLAIN + f"# {i}")[2] for i in range(2))
     assert first["seen.csv"].read_text() == second["seen.csv"].read_text()
-    assert [is_person_held_out(bytes(32), "d", str(i), 0.2) for i in range(99)] == [
-        is_person_held_out(bytes(32), "d", str(i), 0.2)
-        and is_person_held_out(bytes(32), "d", str(i), 0.5)
+    assert [is_person_held_out_of_training(bytes(32), "d", str(i), 0.2) for i in range(99)] == [
+        is_person_held_out_of_training(bytes(32), "d", str(i), 0.2)
+        and is_person_held_out_of_training(bytes(32), "d", str(i), 0.5)
         for i in range(99)
     ]
 
@@ -197,14 +197,14 @@ def test_after_any_history_the_model_record_names_who_opted_out(history, scope, 
     last = {}
     with ledger.transaction() as tx:
         records.add_sandbox_project_row(tx, row)
-        records.add_trained_model(tx, "r", "m", "safe", trained, 0.5)
+        records.add_trained_model_row(tx, "r", "m", "safe", trained, 0.5)
     for person, consent_scope, out in history:
         with ledger.transaction() as tx:
             consent.add_opt_out_or_withdrawal_row(tx, "r", person, consent_scope, out=out)
         last[person, consent_scope] = out
-        no = {p for (p, s), gone in last.items() if gone and opt_out_reaches(s, scope)}
+        no = {p for (p, s), gone in last.items() if gone and does_opt_out_forbid_use(s, scope)}
         with ledger.reading() as tx:
-            model_row = records.trained_model_row(tx, "r", "m")
+            model_row = records.trained_model_row_or_none(tx, "r", "m")
         assert model_row["opted_out_since"] == len(no & trained)
 
 

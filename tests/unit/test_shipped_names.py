@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from commonwatt.cli.treasury import treasury
 from commonwatt.core.shipped import DATA, ShippedCollection
 from commonwatt.sandbox.io.imports.plain import SCHEMAS, load_import_file_schema
-from commonwatt.study.programme.reader import find_programme, load_programme
+from commonwatt.study.programme.reader import find_programme_path, load_programme
 from commonwatt.study.programme.shipped import PROGRAMMES
 from commonwatt.treasury.io.centre import (
     CENTRES,
@@ -24,7 +24,7 @@ from commonwatt.treasury.usecases.assess import AssessmentOptions, debt_assessme
 LOOKUPS = {
     "countries": (COUNTRIES, lambda name: country_files(name)[0].parent),
     "centres": (CENTRES, find_debt_financed_centre_file),
-    "programmes": (PROGRAMMES, find_programme),
+    "programmes": (PROGRAMMES, find_programme_path),
     "rule tables": (
         RULE_TABLES,
         lambda name: RULE_TABLES.folder / f"{load_fiscal_rules(name).name}.toml",
@@ -106,8 +106,8 @@ def test_a_centre_of_a_shipped_name_is_read_with_its_path_only(own_folder):
 
 
 def test_a_programme_of_a_shipped_name_is_read_with_its_path_only(own_folder):
-    (own_folder / "harbour").write_text(find_programme("fjord").read_text())
-    assert load_programme("harbour").path == find_programme("harbour")
+    (own_folder / "harbour").write_text(find_programme_path("fjord").read_text())
+    assert load_programme("harbour").path == find_programme_path("harbour")
     assert load_programme("./harbour").path == Path("./harbour")
 
 

@@ -16,8 +16,8 @@ from commonwatt.siting.engines.cost.chance import (
     BY_NAME,
     cost_sobol_indices,
     draw_gpu_hour_costs,
-    reference_gpu_hour_costs_of_scores,
-    site_gpu_hour_costs_by_draw,
+    reference_gpu_hour_costs_usd_of_scores,
+    site_gpu_hour_costs_usd_by_draw,
 )
 from commonwatt.siting.engines.cost.drivers import (
     break_even_tariff_usd_per_kwh,
@@ -28,13 +28,13 @@ from commonwatt.siting.engines.cost.drivers import (
 from commonwatt.siting.engines.cost.model import (
     capital_recovery_factor,
     construction_interest_factor,
-    levelised_cost_by_cash_flow,
-    levelised_cost_by_part,
-    levelised_cost_of_compute,
+    gpu_hour_cost_usd_from_cash_flow,
+    levelised_compute_cost_usd_per_gpu_hour,
     levelised_cost_parts,
-    total_gpu_hour_cost,
-    undiscounted_gpu_hour_cost,
-    yearly_asset_charge_usd,
+    levelised_usd_per_gpu_hour_by_part,
+    site_yearly_asset_charge_usd,
+    total_gpu_hour_cost_usd,
+    undiscounted_gpu_hour_cost_usd,
 )
 from commonwatt.siting.io.cells import DATA, load_cost_cells, load_site_cost_currency_table
 
@@ -59,9 +59,9 @@ def test_named_inputs_stand_in_the_order_of_their_table():
 def test_the_law_reads_a_row_of_draws_as_it_reads_names(shares):
     values = [low_to_high(spec, share) for spec, share in zip(INPUTS, shares, strict=True)]
     row = np.array([values]).view(BY_NAME).reshape(-1)
-    assert total_gpu_hour_cost(levelised_cost_parts(row[0])) == levelised_cost_of_compute(
-        CostInputs(*values)
-    )
+    assert total_gpu_hour_cost_usd(
+        levelised_cost_parts(row[0])
+    ) == levelised_compute_cost_usd_per_gpu_hour(CostInputs(*values))
 
 
 def low_to_high(spec, share):
@@ -71,14 +71,22 @@ def low_to_high(spec, share):
 @pytest.mark.parametrize("site", sites_of_cost_cells(CELLS))
 def test_annuity_and_cash_flow_agree(site):
     x = with_whole_lives(medians(site))
-    assert math.isclose(levelised_cost_of_compute(x), levelised_cost_by_cash_flow(x), rel_tol=1e-9)
+    assert math.isclose(
+        levelised_compute_cost_usd_per_gpu_hour(x),
+        gpu_hour_cost_usd_from_cash_flow(x),
+        rel_tol=1e-9,
+    )
 
 
 def test_without_rate_and_tax_the_annuity_is_cost_over_hours():
     x = with_whole_lives(medians("us-virginia"))
     x = x._replace(discount_rate=0, tax_share=0, land_usd_per_kw=0)
-    assert math.isclose(levelised_cost_of_compute(x), undiscounted_gpu_hour_cost(x), rel_tol=1e-9)
-    assert math.isclose(levelised_cost_by_cash_flow(x), undiscounted_gpu_hour_cost(x), rel_tol=1e-9)
+    assert math.isclose(
+        levelised_compute_cost_usd_per_gpu_hour(x), undiscounted_gpu_hour_cost_usd(x), rel_tol=1e-9
+    )
+    assert math.isclose(
+        gpu_hour_cost_usd_from_cash_flow(x), undiscounted_gpu_hour_cost_usd(x), rel_tol=1e-9
+    )
 
 
 def test_the_annuity_of_a_long_life_is_the_rate():
@@ -93,8 +101,8 @@ def test_interest_while_building_is_the_integral_of_growth():
 
 def test_salvage_lowers_the_charge_by_its_own_annuity():
     bare, sold = (
-        yearly_asset_charge_usd(100, 0, 0.08, 5, 0.25),
-        yearly_asset_charge_usd(100, 10, 0.08, 5, 0.25),
+        site_yearly_asset_charge_usd(100, 0, 0.08, 5, 0.25),
+        site_yearly_asset_charge_usd(100, 10, 0.08, 5, 0.25),
     )
     assert math.isclose(bare - sold, 10 * 1.08**-5 * capital_recovery_factor(0.08, 5), rel_tol=1e-9)
 
@@ -102,7 +110,9 @@ def test_salvage_lowers_the_charge_by_its_own_annuity():
 def test_parts_add_up_to_the_cost():
     x = medians("hong-kong")
     assert math.isclose(
-        math.fsum(levelised_cost_by_part(x).values()), levelised_cost_of_compute(x), rel_tol=1e-12
+        math.fsum(levelised_usd_per_gpu_hour_by_part(x).values()),
+        levelised_compute_cost_usd_per_gpu_hour(x),
+        rel_tol=1e-12,
     )
 
 
@@ -110,8 +120,8 @@ def test_the_fast_draws_follow_the_slow_ones():
     scores = np.random.default_rng(3).standard_normal((400, len(INPUTS))).astype(np.float32)
     cells = site_cells(CELLS, "cn-west")
     np.testing.assert_allclose(
-        site_gpu_hour_costs_by_draw(cells, scores),
-        reference_gpu_hour_costs_of_scores(cells, scores),
+        site_gpu_hour_costs_usd_by_draw(cells, scores),
+        reference_gpu_hour_costs_usd_of_scores(cells, scores),
         rtol=2e-4,
     )
 
@@ -149,19 +159,27 @@ def test_the_columns_own_inputs_make_the_us_about_three_times_dearer():
 def test_audited_inputs_turn_the_sign_and_equal_terms_turn_it_back():
     us, cn = medians("us-virginia"), medians("cn-west")
     cn = cn._replace(utilisation_share=0.35, hardware_price_ratio=1.0)
-    assert levelised_cost_of_compute(cn) > 1.3 * levelised_cost_of_compute(us)
+    assert levelised_compute_cost_usd_per_gpu_hour(
+        cn
+    ) > 1.3 * levelised_compute_cost_usd_per_gpu_hour(us)
     cn = cn._replace(utilisation_share=us.utilisation_share)
-    assert 0.78 < levelised_cost_of_compute(cn) / levelised_cost_of_compute(us) < 0.95
+    assert (
+        0.78
+        < levelised_compute_cost_usd_per_gpu_hour(cn) / levelised_compute_cost_usd_per_gpu_hour(us)
+        < 0.95
+    )
 
 
 def test_break_even_points_cost_the_same():
     us, cn = medians("us-virginia"), medians("cn-west")
     even = cn._replace(utilisation_share=break_even_utilisation(cn, us))
     assert math.isclose(
-        levelised_cost_of_compute(even), levelised_cost_of_compute(us), rel_tol=1e-9
+        levelised_compute_cost_usd_per_gpu_hour(even),
+        levelised_compute_cost_usd_per_gpu_hour(us),
+        rel_tol=1e-9,
     )
     own = us._replace(tariff_usd_per_kwh=break_even_tariff_usd_per_kwh(us, 3.1))
-    assert math.isclose(levelised_cost_of_compute(own), 3.1, rel_tol=1e-9)
+    assert math.isclose(levelised_compute_cost_usd_per_gpu_hour(own), 3.1, rel_tol=1e-9)
 
 
 def test_the_break_even_map_is_one_where_sites_are_alike():

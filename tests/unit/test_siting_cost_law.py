@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from commonwatt.siting.domain.cells import site_cells
 from commonwatt.siting.domain.cost_inputs import INPUTS, CostInputs
 from commonwatt.siting.engines.cost import chance
-from commonwatt.siting.engines.cost.arrays import gpu_hour_costs_in_arrays
+from commonwatt.siting.engines.cost.arrays import gpu_hour_costs_usd_in_arrays
 from commonwatt.siting.engines.cost.model import (
     capital_recovery_factor,
     construction_interest_factor,
-    cost_per_effective_pflop_hour,
-    levelised_cost_by_cash_flow,
-    levelised_cost_by_part,
-    levelised_cost_of_compute,
+    cost_usd_per_effective_pflop_hour,
+    gpu_hour_cost_usd_from_cash_flow,
+    levelised_compute_cost_usd_per_gpu_hour,
     levelised_cost_parts,
-    undiscounted_gpu_hour_cost,
+    levelised_usd_per_gpu_hour_by_part,
+    site_yearly_asset_charge_usd,
+    undiscounted_gpu_hour_cost_usd,
     useful_gpu_hours_per_year,
-    yearly_asset_charge_usd,
 )
 from commonwatt.siting.io.cells import load_cost_cells
 
@@ -42,7 +42,7 @@ FAULTY = PLAIN._replace(faults_per_gpu=2.0)  # 87.6 hours of 8,760: a hundredth
 
 
 def test_every_part_is_the_amount_worked_by_hand():
-    parts = levelised_cost_by_part(PLAIN)
+    parts = levelised_usd_per_gpu_hour_by_part(PLAIN)
     expected = {
         # (30,000 × 1.5 + 5,000) × 0.8 = 40,000 over five years, less a tenth of it.
         "servers": 40_000 * 0.9 / 5,
@@ -57,11 +57,14 @@ def test_every_part_is_the_amount_worked_by_hand():
         "holding": (50_000 + 20_000 + 1_000) * 0.01,
     }
     assert parts == near({name: amount / HOURS for name, amount in expected.items()})
-    assert levelised_cost_of_compute(PLAIN) == near(sum(expected.values()) / HOURS)
+    assert levelised_compute_cost_usd_per_gpu_hour(PLAIN) == near(sum(expected.values()) / HOURS)
 
 
 def test_faults_cost_parts_and_hours():
-    parts, plain = levelised_cost_by_part(FAULTY), levelised_cost_by_part(PLAIN)
+    parts, plain = (
+        levelised_usd_per_gpu_hour_by_part(FAULTY),
+        levelised_usd_per_gpu_hour_by_part(PLAIN),
+    )
     assert useful_gpu_hours_per_year(PLAIN) == near(4380)
     assert useful_gpu_hours_per_year(FAULTY) == near(4380 * 0.99)
     # Two parts a year, a fifth of a server at the price of the site each.
@@ -77,7 +80,7 @@ RATED = PLAIN._replace(discount_rate=0.1, tax_share=0.25)
 
 
 def test_capital_is_paid_back_with_its_interest_and_its_tax():
-    parts = levelised_cost_by_part(RATED)
+    parts = levelised_usd_per_gpu_hour_by_part(RATED)
     # Five payments of 1/3.790787 repay 1 at a tenth; a fifth is deducted from profit each year.
     annuity = sum(1.1**-year for year in range(1, 6))
     gross = 40_000 * (1 - 0.25 * annuity / 5) / 0.75
@@ -89,7 +92,7 @@ def test_capital_is_paid_back_with_its_interest_and_its_tax():
     assert parts["shell"] == near(gross / long / HOURS)
     # Land is paid before ground is broken, three years before the first hour, and earns its yield.
     assert parts["land"] == near(1_000 * 1.1**3 * 0.1 / 0.75 / HOURS)
-    untaxed = levelised_cost_by_part(RATED._replace(tax_share=0.0))
+    untaxed = levelised_usd_per_gpu_hour_by_part(RATED._replace(tax_share=0.0))
     for name in ("energy", "staff", "upkeep", "network", "spares", "holding"):
         assert parts[name] == untaxed[name]
 
@@ -99,10 +102,10 @@ def test_capital_is_paid_back_with_its_interest_and_its_tax():
 def test_a_recovery_factor_repays_one_over_the_life(rate, life):
     payments = sum((1 + rate) ** -year for year in range(1, int(life) + 1))
     assert capital_recovery_factor(rate, life) == near(1 / payments, rel=1e-9)
-    charge = yearly_asset_charge_usd(100.0, 20.0, rate, life, 0.0)
+    charge = site_yearly_asset_charge_usd(100.0, 20.0, rate, life, 0.0)
     assert charge * payments == near(100 - 20 * (1 + rate) ** -life)
     # After tax the charge still repays the outlay, when a share of it is deducted every year.
-    taxed = yearly_asset_charge_usd(100.0, 20.0, rate, life, 0.3)
+    taxed = site_yearly_asset_charge_usd(100.0, 20.0, rate, life, 0.3)
     flow = taxed * 0.7 + 0.3 * 100 / life
     assert flow * payments + 20 * 0.7 * (1 + rate) ** -life == near(100)
 
@@ -138,10 +141,10 @@ def inputs_between(draw):
 def test_the_annuity_is_the_price_at_which_the_cash_flow_after_tax_is_nothing(data):
     x = inputs_between(data.draw)
     price, hours = (
-        levelised_cost_of_compute(x),
+        levelised_compute_cost_usd_per_gpu_hour(x),
         8760 * x.utilisation_share * (1 - x.faults_per_gpu * x.repair_hours / 8760),
     )
-    parts = levelised_cost_by_part(x)
+    parts = levelised_usd_per_gpu_hour_by_part(x)
     assert useful_gpu_hours_per_year(x) == near(max(hours, 87.6 * x.utilisation_share))
     expenses = sum(v for k, v in parts.items() if k not in ("servers", "shell", "land")) * hours
     r, tax = x.discount_rate, x.tax_share
@@ -163,22 +166,26 @@ def test_the_annuity_is_the_price_at_which_the_cash_flow_after_tax_is_nothing(da
         value += servers * x.salvage_share * (1 - tax) * (1 + r) ** -(start + life)
     scale = servers + shell + land + price * hours * years
     assert abs(value) <= 1e-8 * scale
-    assert levelised_cost_by_cash_flow(x) == near(price, rel=1e-6)
+    assert gpu_hour_cost_usd_from_cash_flow(x) == near(price, rel=1e-6)
 
 
 def test_work_is_paid_for_by_what_it_achieves_of_the_peak():
-    assert cost_per_effective_pflop_hour(3.0, 2.0, 0.5) == 3.0
-    assert cost_per_effective_pflop_hour(3.0, 2.0, 0.25) == 6.0
+    assert cost_usd_per_effective_pflop_hour(3.0, 2.0, 0.5) == 3.0
+    assert cost_usd_per_effective_pflop_hour(3.0, 2.0, 0.25) == 6.0
 
 
 def test_without_rate_and_tax_the_cost_is_money_over_hours():
-    assert undiscounted_gpu_hour_cost(RATED) == near(levelised_cost_of_compute(PLAIN))
-    assert levelised_cost_by_cash_flow(PLAIN._replace(build_months=0.0)) == near(
-        levelised_cost_of_compute(PLAIN._replace(build_months=0.0))
+    assert undiscounted_gpu_hour_cost_usd(RATED) == near(
+        levelised_compute_cost_usd_per_gpu_hour(PLAIN)
+    )
+    assert gpu_hour_cost_usd_from_cash_flow(PLAIN._replace(build_months=0.0)) == near(
+        levelised_compute_cost_usd_per_gpu_hour(PLAIN._replace(build_months=0.0))
     )
     # Whole numbers are read as the figures that they are.
     whole = PLAIN._replace(it_kw_per_gpu=2, demand_charge_usd_per_kw=120)
-    assert levelised_cost_of_compute(whole) == levelised_cost_of_compute(PLAIN)
+    assert levelised_compute_cost_usd_per_gpu_hour(
+        whole
+    ) == levelised_compute_cost_usd_per_gpu_hour(PLAIN)
 
 
 @settings(max_examples=60, deadline=None)
@@ -189,7 +196,7 @@ def test_the_law_in_arrays_and_in_plain_python_is_that_of_the_compiled_law_to_th
     rows = np.array([inputs_between(data.draw) for _ in range(count)])
     compiled = np.empty(count)
     chance._fill_gpu_hour_costs_of_inputs(rows, compiled)
-    assert gpu_hour_costs_in_arrays(rows).tobytes() == compiled.tobytes()
+    assert gpu_hour_costs_usd_in_arrays(rows).tobytes() == compiled.tobytes()
     plain = [levelised_cost_parts.py_func(CostInputs(*row)) for row in rows.tolist()]
     assert [sum(parts) for parts in plain] == compiled.tolist()
 
@@ -199,7 +206,7 @@ def test_draws_in_arrays_are_the_compiled_draws_to_the_last_bit(site, monkeypatc
     cells = site_cells(load_cost_cells(), site)
     drawn = []
     for loaded in (True, False):
-        monkeypatch.setattr(chance, "is_compiler_loaded", lambda loaded=loaded: loaded)
+        monkeypatch.setattr(chance, "is_numba_compiler_loaded", lambda loaded=loaded: loaded)
         drawn.append(chance.draw_gpu_hour_costs(cells, draws=20_000, seed=5).cost.tobytes())
     assert drawn[0] == drawn[1]
 
@@ -214,7 +221,7 @@ def test_where_python_stops_the_compiled_law_goes_on(impossible, monkeypatch):
     rows = np.array([usual._replace(**impossible)] * 20)
     compiled = np.empty(len(rows))
     chance._fill_gpu_hour_costs_of_inputs(rows, compiled)
-    monkeypatch.setattr(chance, "is_compiler_loaded", lambda: False)
+    monkeypatch.setattr(chance, "is_numba_compiler_loaded", lambda: False)
     for count in (1, len(rows)):
-        costs = chance.gpu_hour_costs_of_inputs(rows[:count])
+        costs = chance.gpu_hour_costs_usd_of_input_rows(rows[:count])
         np.testing.assert_array_equal(costs, compiled[:count])

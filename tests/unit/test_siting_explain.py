@@ -14,7 +14,7 @@ from commonwatt.siting.engines.place.explain import (
     PlacementLimit,
     can_placement_be_feasible,
     check_placement_feasible,
-    last_gpu_price_by_placement_pool,
+    last_gpu_prices_of_built_placement_pools,
     price_of_placement_limits,
     smallest_placement_conflict,
 )
@@ -94,7 +94,7 @@ def test_at_the_optimum_the_last_gpu_saves_what_it_costs():
     problem = roomy(3)
     plan = solve_placement_exactly(problem)
     for price, j in zip(
-        last_gpu_price_by_placement_pool(problem, plan),
+        last_gpu_prices_of_built_placement_pools(problem, plan),
         np.flatnonzero(plan.size > 1e-6),
         strict=True,
     ):

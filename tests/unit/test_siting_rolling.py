@@ -5,8 +5,8 @@ import pytest
 
 from commonwatt.siting.domain.cooling import (
     Cooling,
-    site_equivalent_tariff_and_pue,
     site_hourly_pue,
+    site_tariff_usd_per_kwh_and_pue,
     site_wet_bulb_c,
 )
 from commonwatt.siting.domain.errors import NetworkError, SeriesError
@@ -18,7 +18,7 @@ from commonwatt.siting.engines.place.rolling import (
     rolling_case_of_market,
 )
 from commonwatt.siting.io.series import (
-    check_regions_connected,
+    check_every_region_pair_has_rtt,
     load_power_market,
     read_power_market,
 )
@@ -26,7 +26,7 @@ from commonwatt.siting.usecases.place import open_power_market
 from tests.shared_data import shared_data
 
 MARKET = load_power_market()
-WEEKS = MARKET.market_window(24 * 100, 24 * 14)
+WEEKS = MARKET.power_market_of_hour_window(24 * 100, 24 * 14)
 SHAPE = 1 + 0.2 * np.sin(np.arange(24 * 14) / 24 * 2 * np.pi)
 
 
@@ -84,7 +84,7 @@ def test_regions_that_do_not_meet_are_named():
     table = np.zeros((3, 3))
     table[0, 2] = np.nan
     with pytest.raises(NetworkError, match="a → c"):
-        check_regions_connected(table, ("a", "b", "c"))
+        check_every_region_pair_has_rtt(table, ("a", "b", "c"))
 
 
 def test_wet_bulb_meets_stulls_example_and_never_exceeds_dry_bulb():
@@ -103,7 +103,7 @@ def test_pue_rises_with_heat_and_fills_missing_hours(cooling):
 
 def test_tariff_times_pue_is_the_mean_cost_of_an_it_kwh():
     price, pue = np.array([10.0, 90.0, 40.0]), np.array([1.1, 1.5, 1.2])
-    tariff, mean = site_equivalent_tariff_and_pue(price, pue, 0.03)
+    tariff, mean = site_tariff_usd_per_kwh_and_pue(price, pue, 0.03)
     assert np.isclose(tariff * mean, ((price / 1000 + 0.03) * pue).mean())
 
 

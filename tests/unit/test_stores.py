@@ -24,11 +24,14 @@ from commonwatt.stores.engine import (
 )
 from commonwatt.stores.errors import StoreBusyError, StoreVersionError
 from commonwatt.stores.migrate import migrate_database
-from commonwatt.stores.opening import prepare_store, store_versions_after_migrating
+from commonwatt.stores.opening import (
+    create_or_check_store_tables,
+    store_versions_by_name_after_migrating,
+)
 from commonwatt.stores.versions import (
+    alembic_version_table_of_store,
     record_store_revision,
-    store_versions_on,
-    version_table_of_store,
+    store_versions_by_name,
 )
 from commonwatt.web import schema as web_schema
 from tests.databases import empty, postgresql
@@ -120,12 +123,12 @@ def _forget_versions(engine):
     with database_write_transaction(engine) as tx:
         for schema in schemas.STORES:
             if schema.name != "console":  # whose version was kept from its first day
-                version_table_of_store(schema).drop(tx, checkfirst=True)
+                alembic_version_table_of_store(schema).drop(tx, checkfirst=True)
 
 
 def _versions(engine):
     with database_read_transaction(engine) as tx:
-        return {name: each.revision for name, each in store_versions_on(tx).items()}
+        return {name: each.revision for name, each in store_versions_by_name(tx).items()}
 
 
 def test_the_table_of_steps_is_what_the_files_say():
@@ -149,7 +152,7 @@ def test_the_steps_lead_to_the_tables_that_are_made_at_once(schema, where):
         assert _versions(engine) == {schema.name: schema.head}
     empty(where) if "://" in str(where) else where.unlink()
     with _engine(where) as engine:
-        prepare_store(engine, schema, CREATE[schema.name])
+        create_or_check_store_tables(engine, schema, CREATE[schema.name])
         assert _shape(engine) == walked
         assert _versions(engine) == {schema.name: schema.head}
 
@@ -158,7 +161,7 @@ def test_every_store_lives_in_one_database(where):
     with _engine(where) as engine:
         for _ in range(2):
             for schema in schemas.STORES:
-                prepare_store(engine, schema, CREATE[schema.name])
+                create_or_check_store_tables(engine, schema, CREATE[schema.name])
         assert _versions(engine) == {schema.name: schema.head for schema in schemas.STORES}
 
 
@@ -172,7 +175,7 @@ def test_an_older_file_is_migrated_and_its_copy_laid_beside(schema, revision, re
             _forget_versions(engine)
         before = _shape(engine)
     with _engine(path) as engine:
-        versions = store_versions_after_migrating(engine)
+        versions = store_versions_by_name_after_migrating(engine)
         assert versions[schema.name].revision == schema.head
         assert _versions(engine) == {schema.name: schema.head}
         migrated = _shape(engine)
@@ -191,7 +194,7 @@ def test_tables_made_before_versions_are_recognised(schema, where):
     with _engine(where) as engine:
         _walk_to(engine, schema, schema.head)
         _forget_versions(engine)
-        assert store_versions_after_migrating(engine)[schema.name].revision == schema.head
+        assert store_versions_by_name_after_migrating(engine)[schema.name].revision == schema.head
         assert _versions(engine) == {schema.name: schema.head}
 
 
@@ -235,10 +238,13 @@ def test_a_file_that_another_has_open_is_not_migrated(tmp_path, monkeypatch):
     with holder:
         holder.stdout.readline()  # idle now, as an older console between two requests
         with _engine(path) as engine, pytest.raises(StoreBusyError, match="stop console"):
-            store_versions_after_migrating(engine)
+            store_versions_by_name_after_migrating(engine)
         holder.stdin.close()
     with _engine(path) as engine:
-        assert store_versions_after_migrating(engine)["projects"].revision == schemas.PROJECTS.head
+        assert (
+            store_versions_by_name_after_migrating(engine)["projects"].revision
+            == schemas.PROJECTS.head
+        )
 
 
 def test_two_that_open_an_older_file_at_once_migrate_it_once(tmp_path):
@@ -250,7 +256,7 @@ def test_two_that_open_an_older_file_at_once_migrate_it_once(tmp_path):
     def open_older():
         try:
             with _engine(path) as engine:
-                store_versions_after_migrating(engine)
+                store_versions_by_name_after_migrating(engine)
         except Exception as error:
             failures.append(error)
 
@@ -271,15 +277,15 @@ def test_two_that_open_an_older_file_at_once_migrate_it_once(tmp_path):
 )
 def test_a_newer_database_is_refused_and_untouched(schema, revision, needs, where):
     with _engine(where) as engine:
-        prepare_store(engine, schema, CREATE[schema.name])
+        create_or_check_store_tables(engine, schema, CREATE[schema.name])
         with database_write_transaction(engine) as tx:
             record_store_revision(tx, schema, revision)
         before = _shape(engine)
         with pytest.raises(StoreVersionError, match=needs) as refusal:
-            prepare_store(engine, schema, CREATE[schema.name])
+            create_or_check_store_tables(engine, schema, CREATE[schema.name])
         assert schema.name in str(refusal.value)
         with pytest.raises(StoreVersionError):
-            store_versions_after_migrating(engine)
+            store_versions_by_name_after_migrating(engine)
         assert _shape(engine) == before
     with pytest.raises(StoreVersionError, match=needs):
         migrate_database(where)
@@ -292,14 +298,14 @@ def test_half_of_a_step_is_no_version(where):
         with database_write_transaction(engine) as tx:
             tx.exec_driver_sql("DROP TABLE sandbox_votes")
         with pytest.raises(StoreVersionError, match="no released version: projects"):
-            store_versions_after_migrating(engine)
+            store_versions_by_name_after_migrating(engine)
 
 
 def test_a_table_of_somebody_else_is_no_store(where):
     with _engine(where) as engine:
         with database_write_transaction(engine) as tx:
             tx.exec_driver_sql("CREATE TABLE elsewhere (a INTEGER)")
-        assert store_versions_after_migrating(engine) == {}
+        assert store_versions_by_name_after_migrating(engine) == {}
 
 
 def test_a_refusal_hides_the_password(server):

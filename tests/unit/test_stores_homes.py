@@ -24,7 +24,7 @@ from commonwatt.ledger import Ledger
 from commonwatt.ledger.usecases import verify_ledger_at
 from commonwatt.operate.usecases.home import open_controller_home, open_controller_store
 from commonwatt.runs import RunStore
-from commonwatt.runs.check import run_store_faults
+from commonwatt.runs.check import run_store_fault_messages
 from commonwatt.stores import migrate, schemas
 from commonwatt.stores.engine import (
     database_read_transaction,
@@ -33,7 +33,7 @@ from commonwatt.stores.engine import (
 )
 from commonwatt.stores.errors import StoreBusyError, StoreVersionError
 from commonwatt.stores.migrate import migrate_database
-from commonwatt.stores.versions import store_versions_on
+from commonwatt.stores.versions import store_versions_by_name
 from commonwatt.study.programme.reader import load_programme
 from commonwatt.web.auth.accounts import list_console_accounts
 from commonwatt.web.services import open_console_services
@@ -60,7 +60,7 @@ def _versions(path):
     engine = open_database_engine(path)
     try:
         with database_read_transaction(engine) as tx:
-            return store_versions_on(tx)
+            return store_versions_by_name(tx)
     finally:
         engine.dispose()
 
@@ -130,7 +130,7 @@ def test_runs_are_listed_and_shown(home):
     for name, run_ids in _facts(home)["runs"].items():
         store = RunStore((home / name).parent)
         assert sorted(store.ids()) == run_ids
-        assert run_store_faults(store.root) == []
+        assert run_store_fault_messages(store.root) == []
         for run_id in run_ids:
             assert store.get(run_id[:8]).run_id == run_id
             assert store.table(run_id, "t").height == 1

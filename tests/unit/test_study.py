@@ -10,9 +10,9 @@ import pytest
 
 from commonwatt.core.errors import ProgrammeError
 from commonwatt.runs import RunStore, StageStore
-from commonwatt.study.programme.reader import find_programme, load_programme
-from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
-from commonwatt.study.stages.fleet import fleet_stage
+from commonwatt.study.programme.reader import find_programme_path, load_programme
+from commonwatt.study.stages.demand import fleet_inputs_of_programme, programme_scheduling_policies
+from commonwatt.study.stages.fleet import cached_programme_fleet_stage_result
 from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
 
@@ -79,12 +79,12 @@ def test_hospital_jobs_stay_at_home():
     from commonwatt.fleet.usecases.simulate import run_fleet_simulation
 
     programme = load_programme("harbour")
-    inputs = programme_fleet_inputs(programme)
+    inputs = fleet_inputs_of_programme(programme)
     run = run_fleet_simulation(
         inputs, programme_scheduling_policies(programme)[0], seed=programme.file.seed
     )
     jobs, fleet = inputs.workload, inputs.fleet
-    labels = programme.tenant_labels(jobs.tenant_names)
+    labels = programme.programme_tenant_labels(jobs.tenant_names)
     hospitals = [i for i, label in enumerate(labels) if label == "Hospitals"]
     segment, node, _ = run.result.segments.segment_node_and_gpu_milli()
     mine = [t in hospitals for t in jobs.tenant[run.result.segments.job[segment]].tolist()]
@@ -168,7 +168,7 @@ def test_the_report_is_whole_in_chinese_and_says_labels_in_it(tmp_path):
 
 
 def test_an_unknown_policy_of_a_programme_names_its_key(tmp_path):
-    text = find_programme("harbour").read_text(encoding="utf-8")
+    text = find_programme_path("harbour").read_text(encoding="utf-8")
     path = tmp_path / "p.toml"
     path.write_text(text.replace('order = "qssf"', 'order = "best"'), encoding="utf-8")
     with pytest.raises(ProgrammeError, match=r"p.toml, compare.1.order: found best, wanted one of"):
@@ -191,7 +191,9 @@ def test_a_programme_may_use_some_tenants_of_a_trace(tmp_path):
         tmp_path, changes={'trace = "jobs.csv"': 'trace = "jobs.csv"\ntenants = ["b"]'}
     )
     loaded = load_programme(programme)
-    stage = fleet_stage(loaded, loaded.file.policy, StageStore(tmp_path), lambda _: None)
+    stage = cached_programme_fleet_stage_result(
+        loaded, loaded.file.policy, StageStore(tmp_path), lambda _: None
+    )
     assert set(stage.tables["fleet_jobs"]["tenant"]) == {"b"}
 
 

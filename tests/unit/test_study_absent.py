@@ -94,7 +94,9 @@ def test_a_placement_that_cannot_be_stands_with_its_reason(tmp_path, monkeypatch
         raise InfeasibleError("placement", found=Message("limits that cannot hold together"))
 
     monkeypatch.setattr("commonwatt.study.result.can_run_placement_stage", lambda _: True)
-    monkeypatch.setattr("commonwatt.study.stages.placement.placement_problem_of_programme", refuse)
+    monkeypatch.setattr(
+        "commonwatt.study.stages.placement.placement_problem_of_programme_week", refuse
+    )
     # A store of its own: whether limits can hold follows from the file, and is kept with its run.
     study = run_study(small_programme(tmp_path), RunStore(tmp_path / "runs"))
     (part,) = study.absent

@@ -10,12 +10,12 @@ import pytest
 from commonwatt.core.errors import IdentityError
 from commonwatt.runs import RunStore, StageStore
 from commonwatt.study.formulas import cached
-from commonwatt.study.formulas.cached import WrittenTable, study_figure_formula_values
+from commonwatt.study.formulas.cached import WrittenTable, cached_formula_value_by_figure_name
 from commonwatt.study.formulas.declared import FORMULAS
 from commonwatt.study.formulas.evaluate import (
     FormulaUse,
-    check_figure_value,
-    is_same_study_figure_value,
+    check_figure_value_equals_formula,
+    is_study_figure_value_equal_within_rounding,
     study_figure_formula_uses,
     study_figure_formula_value,
 )
@@ -50,7 +50,7 @@ def uses(*formulas):
 def evaluated(store, *formulas, over=None):
     """Return the values, and how many times a formula was evaluated for them."""
     stages = StageStore(store)
-    values = study_figure_formula_values(uses(*formulas), over or tables(), stages)
+    values = cached_formula_value_by_figure_name(uses(*formulas), over or tables(), stages)
     return values, len(stages.computed)
 
 
@@ -73,7 +73,7 @@ def test_another_query_over_the_same_tables_is_evaluated_anew(tmp_path):
     assert halved.sql != NODES.sql
     assert evaluated(tmp_path, halved) == ({"fleet.gpus": 8.0}, 1)
     elsewhere = [replace(use, bound={"run": "other"}) for use in uses(NODES)]
-    assert study_figure_formula_values(elsewhere, tables(), StageStore(tmp_path)) == {
+    assert cached_formula_value_by_figure_name(elsewhere, tables(), StageStore(tmp_path)) == {
         "fleet.gpus": None
     }
 
@@ -94,9 +94,9 @@ def test_every_bit_of_a_value_comes_back(tmp_path, value):
 def test_a_value_that_was_read_back_is_still_held_against_the_figure(tmp_path):
     for _ in range(2):
         by_formula = evaluated(tmp_path, NODES)[0]["fleet.gpus"]
-        check_figure_value("fleet.gpus", 16.0, by_formula)
+        check_figure_value_equals_formula("fleet.gpus", 16.0, by_formula)
         with pytest.raises(IdentityError):
-            check_figure_value("fleet.gpus", 15.0, by_formula)
+            check_figure_value_equals_formula("fleet.gpus", 15.0, by_formula)
 
 
 def test_a_law_of_costs_that_figures_share_gives_each_what_its_whole_query_gives(tmp_path):
@@ -107,10 +107,10 @@ def test_a_law_of_costs_that_figures_share_gives_each_what_its_whole_query_gives
     laws = {}
     for use in uses:
         whole, shared = (study_figure_formula_value(use, over, each) for each in (None, laws))
-        assert is_same_study_figure_value(whole, shared), use.name
+        assert is_study_figure_value_equal_within_rounding(whole, shared), use.name
     # As many laws as variants have figures of cost, and more figures than laws rest on them.
-    assert len(laws) == len({use.cost_law for use in uses} - {""}) == 4
-    assert sum(bool(use.cost_law) for use in uses) > 2 * len(laws)
+    assert len(laws) == len({use.cost_law_sql_or_empty for use in uses} - {""}) == 4
+    assert sum(bool(use.cost_law_sql_or_empty) for use in uses) > 2 * len(laws)
     # Another variant has another law, and other tables have other values.
     moved = over | {"basis_inputs": over["basis_inputs"].with_columns(value=pl.col("value") * 1.5)}
     capital = next(use for use in uses if use.name == "funding.home.capital_usd_mn")

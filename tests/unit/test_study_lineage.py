@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from commonwatt.cli.runs import runs as group
 from commonwatt.core.errors import IdentityError, UsageError
 from commonwatt.runs import RunStore, figure_lineage
-from commonwatt.study.check import study_run_faults
+from commonwatt.study.check import study_run_fault_messages
 from commonwatt.study.formulas.declared import FORMULAS
 from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
@@ -135,7 +135,7 @@ def test_a_run_is_checked_by_whoever_has_it(studied):
     given = ["check", study.run.run_id, "--store", str(store.root)]
     done = CliRunner().invoke(group, given, catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert study_run_faults(study.folder) == []
+    assert study_run_fault_messages(study.folder) == []
 
 
 def test_a_run_with_another_value_is_refused(studied, tmp_path):

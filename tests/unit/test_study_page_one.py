@@ -10,13 +10,13 @@ from commonwatt.core.errors import InputError
 from commonwatt.report import ReportPageOne, ReportStamp, render_report_html
 from commonwatt.report.model import Report, ReportTable
 from commonwatt.runs import RunStore
-from commonwatt.study.charts import cheapest_alternative_message
+from commonwatt.study.charts import cheapest_alternative_message_or_none
 from commonwatt.study.doubt import USE, largest_cost_doubt
 from commonwatt.study.programme.reader import load_programme
-from commonwatt.study.run import _report_day
-from commonwatt.study.sections.page_one import MOST_CHOICES_SHOWN, study_page_one
+from commonwatt.study.run import _study_report_day_iso_text
+from commonwatt.study.sections.page_one import MOST_CHOICES_SHOWN, study_report_page_one
 from commonwatt.study.sections.summaries import PageOneSummary
-from commonwatt.study.stages.sites import programme_costed_sites
+from commonwatt.study.stages.sites import programme_costed_sites_or_none
 from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
 
@@ -70,7 +70,7 @@ def _summary(rows, **changes):
 
 
 def test_the_choice_stands_first_with_its_cost_its_interval_and_the_next():
-    page = study_page_one(_summary([_row("west", 2.0), _row("home", 2.5)]), "en")
+    page = study_report_page_one(_summary([_row("west", 2.0), _row("home", 2.5)]), "en")
     assert page.answer == (
         "Cheapest: “West”, USD 2.00 per useful GPU-hour (90 %: 1.80 to 2.40). Next: “Home”, 2.50; "
         "dearer "
@@ -80,7 +80,7 @@ def test_the_choice_stands_first_with_its_cost_its_interval_and_the_next():
 
 
 def test_debt_stands_beside_reserves_and_both_together_and_says_what_is_left_out():
-    page = study_page_one(_summary([_row("west", 2.0), _row("home", 2.5)]), "en")
+    page = study_report_page_one(_summary([_row("west", 2.0), _row("home", 2.5)]), "en")
     (debt,) = [each.text for each in page.statements if each.label == "Price and debt"]
     assert "gross debt +0.00, reserves -0.00, net +0.00 HKD bn" in debt
     assert "Running cost, rent and user charges left out." in debt
@@ -91,7 +91,7 @@ def test_debt_stands_beside_reserves_and_both_together_and_says_what_is_left_out
 
 def test_a_country_whose_reserves_are_not_known_is_not_said_to_have_spent_none():
     rows = [_row("west", 2.0, reserves=None), _row("home", 2.5, reserves=None)]
-    page = study_page_one(_summary(rows), "en")
+    page = study_report_page_one(_summary(rows), "en")
     (debt,) = [each.text for each in page.statements if each.label == "Price and debt"]
     assert "reserves are not known" in debt
     (reserves,) = [row for row in page.groups[1].criteria if row.label == "Reserves"]
@@ -100,16 +100,16 @@ def test_a_country_whose_reserves_are_not_known_is_not_said_to_have_spent_none()
 
 def test_two_ways_that_cost_the_same_are_said_to_and_neither_is_the_cheapest():
     rows = [_row("home", 2.0), _row("west", 2.0 + 1e-13), _row("rent", 2.5)]
-    page = study_page_one(_summary(rows), "en")
+    page = study_report_page_one(_summary(rows), "en")
     assert page.answer == (
         "“Home” and “West” cost the same: USD 2.00 per useful GPU-hour (90 %: 1.80 to 2.40)."
     )
     (change,) = [e.text for e in page.statements if e.label == "What would change it"]
     assert change == "The two cheapest cost the same; any difference between them decides."
-    near = study_page_one(_summary([_row("home", 2.0), _row("west", 2.0001)]), "en")
+    near = study_report_page_one(_summary([_row("home", 2.0), _row("west", 2.0001)]), "en")
     assert near.answer.startswith("Cheapest: “Home”")
     frame = pl.DataFrame(rows)
-    assert str(cheapest_alternative_message(frame, "en")).startswith(
+    assert str(cheapest_alternative_message_or_none(frame, "en")).startswith(
         "“Home” and “West” are cheapest, each"
     )
 
@@ -125,7 +125,7 @@ def test_two_ways_that_cost_the_same_are_said_to_and_neither_is_the_cheapest():
 )
 def test_an_amount_of_the_sentence_on_debt_is_never_read_in_the_unit_of_another(bn, amounts):
     row = _row("west", 2.0) | dict(zip((f"{side}_bn" for side in SIDES), bn, strict=True))
-    page = study_page_one(_summary([row, _row("home", 2.5)]), "zh-Hant")
+    page = study_report_page_one(_summary([row, _row("home", 2.5)]), "zh-Hant")
     (debt,) = [each.text for each in page.statements if "2035-36" in each.text]
     assert re.findall(r"[+-][\d.,]+(?: [萬億]港元)?", debt.split("2035-36")[1]) == list(amounts)
 
@@ -133,7 +133,7 @@ def test_an_amount_of_the_sentence_on_debt_is_never_read_in_the_unit_of_another(
 @pytest.mark.parametrize("count", [2, MOST_CHOICES_SHOWN, 12])
 def test_at_most_six_rows_and_four_choices_under_their_extent(count):
     rows = [_row(f"way {k}", 2.0 + k / 10) for k in range(count)]
-    page = study_page_one(_summary(rows), "en")
+    page = study_report_page_one(_summary(rows), "en")
     assert sum(len(group.criteria) for group in page.groups) == 6
     assert [group.extent for group in page.groups] == [
         "Slice simulated: 8 GPUs, 10 days",
@@ -145,12 +145,12 @@ def test_at_most_six_rows_and_four_choices_under_their_extent(count):
 
 def test_what_is_missing_is_named_with_why_and_what_to_write():
     lacks = [("Pay for it (funding)", "Not computed: nobody borrows. Write [funding].")]
-    page = study_page_one(_summary([_row("west", 2.0)], effect_rows=[], absent=lacks), "en")
+    page = study_report_page_one(_summary([_row("west", 2.0)], effect_rows=[], absent=lacks), "en")
     assert [(each.label, each.text) for each in page.absent] == lacks
 
 
 def test_a_what_if_says_so_before_anything_else():
-    page = study_page_one(_summary([_row("west", 2.0)], changes=["fleet.order=qssf"]), "en")
+    page = study_report_page_one(_summary([_row("west", 2.0)], changes=["fleet.order=qssf"]), "en")
     assert page.statements[0].label == "Asked for"
     assert page.statements[0].text == "fleet.order=qssf"
 
@@ -164,7 +164,7 @@ def test_another_input_than_use_may_be_the_largest_doubt():
         "at_high_usd": 9.0,
     }
     summary = _summary([_row("west", 2.0)], doubt=doubt, doubt_site="West")
-    (text,) = [e.text for e in study_page_one(summary, "en").statements if e.label[0] == "L"]
+    (text,) = [e.text for e in study_report_page_one(summary, "en").statements if e.label[0] == "L"]
     assert text.endswith("(West): from 1 to 9 the cost moves from USD 2.00 to 9.00.")
 
 
@@ -173,7 +173,7 @@ def test_half_the_use_costs_a_built_site_nearly_twice_and_a_site_paid_by_use_not
     measured = [
         {"utilisation_share": 0.8, "kwh_per_gpu_hour": 0.5, "usd_per_kwh": 0.1, "held_gpu_h": 9.0}
     ] * len(programme.built)
-    sites = programme_costed_sites(programme, measured)
+    sites = programme_costed_sites_or_none(programme, measured)
     doubt = largest_cost_doubt(sites)
     assert doubt.key == USE
     assert (doubt.low, doubt.high) == pytest.approx((0.4, 0.8))
@@ -193,7 +193,7 @@ def test_the_use_in_doubt_is_the_use_of_the_slice_that_stands_beside_it(tmp_path
         {"utilisation_share": use, "kwh_per_gpu_hour": 0.5, "usd_per_kwh": 0.1, "held_gpu_h": held}
         for use, held in ((0.9, 216.0), (0.3, 72.0))
     ]
-    sites = programme_costed_sites(programme, measured)
+    sites = programme_costed_sites_or_none(programme, measured)
     doubt = largest_cost_doubt(sites)
     assert (doubt.key, doubt.high) == (USE, pytest.approx(0.6))
 
@@ -249,12 +249,12 @@ def test_a_change_that_moves_jobs_has_a_choice_too(tmp_path):
 def test_a_day_that_cannot_be_is_refused(monkeypatch, epoch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
     with pytest.raises(InputError, match="SOURCE_DATE_EPOCH"):
-        _report_day()
+        _study_report_day_iso_text()
 
 
 def test_the_stamp_bears_the_day_that_reproducible_builds_ask_for(monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")
-    assert _report_day() == "2026-01-01"
+    assert _study_report_day_iso_text() == "2026-01-01"
     page = render_report_html(
         Report(
             title="T",

@@ -10,7 +10,7 @@ from commonwatt.study.programme.without_effect import (
     programme_keys_without_effect,
     run_keys_without_effect,
 )
-from commonwatt.study.stages.demand import programme_fleet_inputs
+from commonwatt.study.stages.demand import fleet_inputs_of_programme
 from commonwatt.study.usecases import run_study
 from tests.programme_oracle import toml_of
 from tests.small_programme import small_programme
@@ -27,7 +27,7 @@ def _messages(folder, change, language="en"):
     lines = [f'"{key}" = {toml_of(part)}' for key, part in document.items()]
     path.write_text("\n".join(lines), encoding="utf-8")
     programme = load_programme(path)
-    workload = programme_fleet_inputs(programme).workload
+    workload = fleet_inputs_of_programme(programme).workload
     messages = [
         *programme_keys_without_effect(programme),
         *run_keys_without_effect(programme, workload, is_placed=False),

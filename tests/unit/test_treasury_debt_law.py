@@ -24,9 +24,9 @@ from commonwatt.treasury.domain.accounts import (
 )
 from commonwatt.treasury.domain.bonds.ladder import (
     Tranche,
-    coupon_interest,
-    debt_redemption,
-    outstanding_debt,
+    coupon_interest_bn_in_year,
+    debt_redemption_bn_in_year,
+    outstanding_debt_bn_after_year,
 )
 from commonwatt.treasury.domain.country import BudgetLine, Country, LineDriver, MixPart
 from commonwatt.treasury.domain.debt import (
@@ -43,7 +43,7 @@ from commonwatt.treasury.engines.projection import (
     AccountingTreatment,
     DebtBasis,
     project_country_debt,
-    quarterly_fiscal_reserves,
+    quarterly_fiscal_reserves_bn,
 )
 from tests.proofs import most_examples_reach
 
@@ -357,7 +357,7 @@ def test_a_treatment_headlines_what_it_counts(bonds, transfers, expected):
         repayment=1.0, transfers={"a": 4.0, "b": 3.0},
     )  # fmt: skip
     treatment = AccountingTreatment(bonds_as_income=bonds, transfers_as_income=transfers)
-    assert treatment.headline_balance(balances) == expected
+    assert treatment.headline_balance_bn(balances) == expected
     assert AccountingTreatment() == AccountingTreatment(
         bonds_as_income=True, transfers_as_income=True
     )
@@ -370,7 +370,7 @@ QUARTERS = ((0.4, 0.25), (0.3, 0.25), (0.2, 0.3), (0.1, 0.2))
 def test_quarters_follow_the_season_and_end_on_the_year(reserves):
     country = replace(COUNTRY, quarters=QUARTERS, reserves=reserves)
     projection = project_country_debt(country, years=2)
-    rows = quarterly_fiscal_reserves(projection)
+    rows = quarterly_fiscal_reserves_bn(projection)
     assert [name for name, _ in rows][:5] == [
         "2026-27 Q1", "2026-27 Q2", "2026-27 Q3", "2026-27 Q4", "2027-28 Q1"]  # fmt: skip
     year = projection.years[0]
@@ -398,15 +398,15 @@ def test_an_unstated_default_adds_nothing_and_borrows_the_whole_deficit():
     )  # fmt: skip
     assert (plain.financing_share, plain.reserves_return, plain.opening_revaluation) == (1, 0, 0)
     assert (plain.guarantees, plain.ceiling, plain.quarters) == (0, None, ((0.25, 0.25),) * 4)
-    assert plain.money_column_name("debt") == "debt_hkd_bn"
+    assert plain.money_bn_column_name("debt") == "debt_hkd_bn"
 
 
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("outstanding_debt", lambda *_: float(next(counter))),
+        ("outstanding_debt_bn_after_year", lambda *_: float(next(counter))),
         ("_tranches_issued_in_year", lambda *_: []),
-        ("_budget_line_balance", lambda *_: 1.0),
+        ("_balance_bn_of_budget_lines", lambda *_: 1.0),
         ("decompose_debt_change",
          lambda year: decompose_debt_change(replace(year, debt=math.nan))),
     ],
@@ -420,14 +420,14 @@ def test_a_part_that_miscounts_breaks_an_identity_of_the_run(monkeypatch, name, 
 
 def test_seasons_that_do_not_make_a_year_break_an_identity():
     with pytest.raises(IdentityError, match="quarters"):
-        quarterly_fiscal_reserves(
+        quarterly_fiscal_reserves_bn(
             project_country_debt(replace(COUNTRY, quarters=((0.3, 0.2),) * 4))
         )
 
 
 def test_gdp_is_that_of_the_year_before_then_the_first_then_grows_at_the_last_rate():
     years = (2020, 2025, 2026, 2027, 2028, 2029)
-    assert [COUNTRY.projected_gdp(year) for year in years] == near(
+    assert [COUNTRY.projected_gdp_bn_of_year(year) for year in years] == near(
         [1000, 1000, 1100, 1210, 1452, 1742.4]
     )
 
@@ -494,12 +494,33 @@ def test_the_usual_tolerance_of_an_identity_is_a_billionth():
 
 def test_a_tranche_stands_from_the_end_of_its_issue_to_the_end_before_its_maturity():
     bond = tranche(10.0, 0.1, 2024, 2026)
-    assert [outstanding_debt([bond], year) for year in range(2023, 2028)] == [0, 10, 10, 0, 0]
-    assert [debt_redemption([bond], year) for year in range(2023, 2028)] == [0, 0, 0, 10, 0]
+    assert [outstanding_debt_bn_after_year([bond], year) for year in range(2023, 2028)] == [
+        0,
+        10,
+        10,
+        0,
+        0,
+    ]
+    assert [debt_redemption_bn_in_year([bond], year) for year in range(2023, 2028)] == [
+        0,
+        0,
+        0,
+        10,
+        0,
+    ]
     # The first coupon is paid in the year after the issue, the last in the year of the maturity.
-    assert [coupon_interest([bond], year) for year in range(2023, 2028)] == [0, 0, 1, 1, 0]
+    assert [coupon_interest_bn_in_year([bond], year) for year in range(2023, 2028)] == [
+        0,
+        0,
+        1,
+        1,
+        0,
+    ]
     short = tranche(10.0, 0.1, 2024, 2024)
-    assert (outstanding_debt([short], 2024), debt_redemption([short], 2024)) == (0, 0)
+    assert (
+        outstanding_debt_bn_after_year([short], 2024),
+        debt_redemption_bn_in_year([short], 2024),
+    ) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_cash_is_walked_forward_and_back_between_two_month_ends():
     )
     assert reconciliation.proceeds == 139.0 - 61.0 + 9.0
     assert reconciliation.repayment == 1.0
-    assert reconciliation.rolled_forward_debt == 328.0 + 87.0 - 1.0
+    assert reconciliation.rolled_forward_debt_bn == 328.0 + 87.0 - 1.0
 
 
 @pytest.mark.parametrize("days", [("2025-07-30", "2025-12-31"), ("2025-06-30", "2025-12-31")])

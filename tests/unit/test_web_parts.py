@@ -44,7 +44,7 @@ def test_a_change_never_names_a_file(text):
 
 def test_a_kind_of_run_refuses_a_choice_that_it_does_not_offer(tmp_path):
     with pytest.raises(ParameterError, match="programme"):
-        KINDS["study"].checked_parameters({"programme": "/etc/passwd"}, tmp_path)
+        KINDS["study"].checked_console_task_parameters({"programme": "/etc/passwd"}, tmp_path)
 
 
 def test_every_state_of_a_run_has_a_name_for_people():

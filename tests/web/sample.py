@@ -9,7 +9,10 @@ import numpy as np
 import polars as pl
 
 from commonwatt.runs import Run, RunInput, RunRecipe, RunStore
-from commonwatt.study.what_if import what_if_figure_rows_before_and_after, what_if_tables
+from commonwatt.study.what_if import (
+    study_what_if_table_by_name,
+    what_if_figure_rows_before_and_after,
+)
 
 HARBOUR = Path(__file__).parent / "harbour"
 KEPT = ("title", "seed", "parameters", "inputs", "headline", "figures")
@@ -29,8 +32,8 @@ def sample_store(root: Path, **tables: pl.DataFrame) -> Run:
     draft = store.draft(recipe)
     for path in sorted(HARBOUR.glob("*.parquet")):
         draft.add_table(path.stem, tables.get(path.stem, pl.read_parquet(path)))
-    draft.add_text("report.html", "<!doctype html><title>Report</title>")
-    return store.complete_run(draft, headline=about["headline"], figures=about["figures"])
+    draft.add_run_text_file("report.html", "<!doctype html><title>Report</title>")
+    return store.complete_run_draft(draft, headline=about["headline"], figures=about["figures"])
 
 
 def sample_what_if(root: Path, changes: list[str], **moved: object) -> Run:
@@ -49,8 +52,8 @@ def sample_what_if(root: Path, changes: list[str], **moved: object) -> Run:
     for path in sorted(HARBOUR.glob("*.parquet")):
         draft.add_table(path.stem, pl.read_parquet(path))
     rows = what_if_figure_rows_before_and_after(about["headline"], headline)
-    draft.add_table("what_if", what_if_tables(rows)["what_if"])
-    return store.complete_run(draft, headline=headline, figures=about["figures"])
+    draft.add_table("what_if", study_what_if_table_by_name(rows)["what_if"])
+    return store.complete_run_draft(draft, headline=headline, figures=about["figures"])
 
 
 def many_jobs(rows: int) -> pl.DataFrame:

@@ -14,8 +14,8 @@ import pytest
 import commonwatt
 from commonwatt.cli import root
 from commonwatt.ledger import Key, Ledger, LedgerError, Person
-from commonwatt.ledger.usecases import init_ledger
-from commonwatt.web.auth.accounts import has_any_account
+from commonwatt.ledger.usecases import init_ledger_with_first_registrar
+from commonwatt.web.auth.accounts import has_any_console_account
 from commonwatt.web.services import open_console_services
 from commonwatt.web.settings import Settings
 
@@ -134,7 +134,7 @@ def test_options_that_sentences_name_are_those_of_serve():
 def test_the_advice_about_a_ledger_of_others_lets_the_console_start(tmp_path, name):
     ledger, mine = tmp_path / name, tmp_path / "me.pem"
     who = Person(name="Chan", role="registrar", organisation="HA", device="host")
-    init_ledger(str(ledger), mine, who, now=NOW)
+    init_ledger_with_first_registrar(str(ledger), mine, who, now=NOW)
     settings = Settings.of(tmp_path / "runs of ours", database=str(ledger))
     with pytest.raises(LedgerError) as refusal:
         open_console_services(settings, now=NOW)
@@ -149,7 +149,7 @@ def test_the_advice_about_a_ledger_of_others_lets_the_console_start(tmp_path, na
     )
     assert done.returncode == 0, done.stderr
     services = open_console_services(settings, now=datetime.now(UTC))
-    assert not has_any_account(services)
+    assert not has_any_console_account(services)
     services.database.dispose()
     assert len(list(Ledger.open(ledger).actors())) == 2
     assert Key.load(tmp_path / "runs of ours" / ".console" / "keys" / "console.pem")

@@ -12,7 +12,7 @@ import commonwatt.web.auth.accounts as accounts
 from commonwatt.web import schema
 from commonwatt.web.auth.attempts import (
     SignInKeys,
-    check_sign_in_failures,
+    check_sign_in_failures_below_limit,
     record_failure_and_tell_if_too_many,
 )
 from commonwatt.web.errors import SignInError, TooManyRequestsError
@@ -29,10 +29,10 @@ WRONG = "wrong horse battery"
 def quick_hashes(monkeypatch):
     """Hashes are slow on purpose, and what they cost is not tested here."""
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(accounts, "_password_hasher", lambda: hasher)
-    accounts._hash_for_unknown_account.cache_clear()
+    monkeypatch.setattr(accounts, "_console_argon2_password_hasher", lambda: hasher)
+    accounts._password_hash_for_unknown_account.cache_clear()
     yield
-    accounts._hash_for_unknown_account.cache_clear()
+    accounts._password_hash_for_unknown_account.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def office(request, tmp_path):
 
 
 def _with_accounts(console):
-    hashed = accounts._password_hasher().hash(PASSWORD)
+    hashed = accounts._console_argon2_password_hasher().hash(PASSWORD)
     for i in range(12):
         accounts.make_account(console.desk, f"p-{i}", {ConsoleRole.VIEWER}, by="test", now=NOW)
     with console.desk.ledger.transaction() as tx:
@@ -139,7 +139,7 @@ def test_guesses_that_are_sent_at_once_learn_no_more_than_those_sent_in_turn(off
         assert _outcome(office, "p-0", WRONG, "192.0.2.1") == 429
     assert seen == [PASSWORD]  # the second was not even hashed
     with pytest.raises(TooManyRequestsError):
-        check_sign_in_failures(desk, keys, NOW)
+        check_sign_in_failures_below_limit(desk, keys, NOW)
 
 
 def test_workers_that_fail_at_once_all_count(office):

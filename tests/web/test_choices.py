@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from commonwatt.treasury.io.country.folder import country_folder, shipped_countries
+from commonwatt.treasury.io.country.folder import country_folder, shipped_country_names
 from commonwatt.web.parameters import ParameterKind
 from commonwatt.web.registry import PAGES
 from commonwatt.web.roles import ConsoleRole
@@ -58,7 +58,7 @@ def test_a_country_is_a_name_and_no_folder_of_the_server(console, tmp_path):
 def test_every_shipped_country_can_be_chosen(console):
     with console.visitor(ConsoleRole.VIEWER) as visitor:
         visitor.timeout = None  # the first page of a process compiles
-        for name in shipped_countries():
+        for name in shipped_country_names():
             assert visitor.get("/treasury.json", params={"country": name}).status_code == 200
 
 

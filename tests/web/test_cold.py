@@ -17,9 +17,9 @@ from commonwatt.core.spreadsheets import SPREADSHEET_MARK, read_spreadsheet_csv
 from commonwatt.processes.spawn import run_process
 from commonwatt.runs import RunStore
 from commonwatt.treasury.engines.projection import AccountingTreatment
-from commonwatt.treasury.usecases.explore import CountryChange, explore_country_change
+from commonwatt.treasury.usecases.explore import CountryChange, explore_country_debt_change
 from commonwatt.web.cache import LARGE_TABLE_ROWS, TableCache, TableQuery
-from commonwatt.web.explored import explored_country_text
+from commonwatt.web.explored import console_explored_country_json
 from commonwatt.web.page_view import TableRows
 from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.runs import RecentCache
@@ -48,7 +48,7 @@ sys.stdin.read(1)
 text = cache.cached_text("run/1/chart", lambda: made("text", "drawn\\r\\n"))
 page = cache.table_page(rows, TableQuery(count=2)).frame
 down = cache.table_page(rows, TableQuery(order="-n", count=1)).frame
-csv = cache.spreadsheet_csv(rows).read_bytes()
+csv = cache.spreadsheet_csv_file_or_bytes(rows).read_bytes()
 print([text, page.rows(), down.rows(), len(csv)])
 """
 
@@ -135,7 +135,9 @@ def test_a_text_that_a_power_cut_spoilt_is_made_again(tmp_path, left):
 
 def test_a_program_that_draws_otherwise_shows_no_older_drawing(tmp_path, monkeypatch):
     assert TableCache(tmp_path).cached_text("run/1/c", lambda: "old") == "old"
-    monkeypatch.setattr("commonwatt.web.cache.console_drawing_digest", lambda: "newer")
+    monkeypatch.setattr(
+        "commonwatt.web.cache.console_source_and_translations_digest", lambda: "newer"
+    )
     assert TableCache(tmp_path).cached_text("run/1/c", lambda: "new") == "new"
 
 
@@ -193,8 +195,8 @@ CHANGES = [
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("country", ["hongkong", "finland"])
 def test_a_path_made_beside_the_worker_is_the_one_made_in_it(monkeypatch, country, change):
-    explore_country_change(country, change)  # loads the compiler here
-    here = explored_country_text(country, change)
+    explore_country_debt_change(country, change)  # loads the compiler here
+    here = console_explored_country_json(country, change)
     assert "numba" in sys.modules
     begun = []
 
@@ -204,13 +206,13 @@ def test_a_path_made_beside_the_worker_is_the_one_made_in_it(monkeypatch, countr
 
     monkeypatch.delitem(sys.modules, "numba")
     monkeypatch.setattr("commonwatt.processes.spawn.run_process", run)
-    assert explored_country_text(country, change) == here
+    assert console_explored_country_json(country, change) == here
     assert begun == [["-m", "commonwatt.web.explored"]]
 
 
 def test_a_path_that_no_process_can_make_is_made_in_the_worker(monkeypatch):
-    explore_country_change("finland", CHANGES[0])
-    here = explored_country_text("finland", CHANGES[0])
+    explore_country_debt_change("finland", CHANGES[0])
+    here = console_explored_country_json("finland", CHANGES[0])
     for failing in ([sys.executable, "-c", "raise SystemExit(3)"], ["/nowhere/python"]):
         monkeypatch.setattr(
             "commonwatt.processes.spawn.run_process",
@@ -218,4 +220,4 @@ def test_a_path_that_no_process_can_make_is_made_in_the_worker(monkeypatch):
         )
         with monkeypatch.context() as absent:
             absent.delitem(sys.modules, "numba")
-            assert explored_country_text("finland", CHANGES[0]) == here
+            assert console_explored_country_json("finland", CHANGES[0]) == here

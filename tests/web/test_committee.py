@@ -7,10 +7,10 @@ import pytest
 from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.clinic.usecases.committee import (
     PRODUCT_TABLES,
-    product_file,
-    waiting_row_dicts,
+    clinic_waiting_row_dicts,
+    committee_product_file,
 )
-from commonwatt.clinic.usecases.overview import load_clinic_registry
+from commonwatt.clinic.usecases.overview import load_clinic_registry_without_advice
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key
 from commonwatt.web.auth.access import session_cookie_name
@@ -54,16 +54,19 @@ def clinic(tmp_path_factory):
 
 
 def test_page_command_and_domain_show_the_same_rows(clinic):
-    registry, today = load_clinic_registry(clinic.desk.ledger), datetime.now(UTC).date()
+    registry, today = (
+        load_clinic_registry_without_advice(clinic.desk.ledger),
+        datetime.now(UTC).date(),
+    )
     with clinic.visitor(ConsoleRole.REGULATOR) as visitor:
         page = visitor.get("/committee.json").json()
-        assert page["data"]["waiting"] == waiting_row_dicts(registry, today)
+        assert page["data"]["waiting"] == clinic_waiting_row_dicts(registry, today)
         assert {row["product"] for row in page["data"]["waiting"]} == {"product/p", "product/q"}
         shown = visitor.get("/committee/tables/waiting.json").json()
         assert [row["subject"] for row in shown["data"]] == [
             row["subject"] for row in page["data"]["waiting"]
         ]
-        made = product_file(registry, "product/p", today).tables()
+        made = committee_product_file(registry, "product/p", today).tables()
         for name in PRODUCT_TABLES:
             table = visitor.get(f"/committee/tables/{name}.json?product=product/p").json()
             assert table["rows"] == len(made[name]) > 0, name
@@ -71,13 +74,16 @@ def test_page_command_and_domain_show_the_same_rows(clinic):
 
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_the_page_of_a_product_says_all_in_the_reader_s_language(clinic, language):
-    registry, today = load_clinic_registry(clinic.desk.ledger), datetime.now(UTC).date()
+    registry, today = (
+        load_clinic_registry_without_advice(clinic.desk.ledger),
+        datetime.now(UTC).date(),
+    )
     with clinic.visitor(ConsoleRole.REGULATOR) as visitor:
         visitor.cookies.set("language", language)
         text = visitor.get(f"/{PRODUCT}", headers=HTML).text
     for title, _ in PRODUCT_TABLES.values():
         assert title.translate(language) in text
-    for row in waiting_row_dicts(registry, today, product="product/p", language=language):
+    for row in clinic_waiting_row_dicts(registry, today, product="product/p", language=language):
         assert row["reason"] in text
         assert row["command"] in text
     assert Message("in force").translate(language) in text

@@ -69,7 +69,7 @@ def output(place):
     source.write_text("\n".join(_patient(i) for i in range(60)))
     room.import_dataset(lambda store: import_fhir([source], store, "raw"), by=custodian, at=now())
     _, report = room.deidentify("raw", "safe", by=custodian, at=now())
-    room.sign_risk("safe", report.sha256, by=custodian, at=now())
+    room.sign_dataset_risk_report("safe", report.sha256, by=custodian, at=now())
     request = JobSubmission(
         code=BY_SEX, dataset="safe", tables=("Patient",), outputs={"n.csv": OutputKind.CSV},
         cohorts={"n.csv": ALL_BY_SEX},

@@ -163,7 +163,7 @@ def test_a_token_has_the_roles_of_its_account_and_can_be_taken_back(console):
         program.headers["authorization"] = f"Bearer {secret}"
         assert program.get("/fleet.json").status_code == 200
         assert program.post("/works/study").status_code == 403
-        digest = accounts.console_secret_digest(secret)
+        digest = accounts.console_secret_sha256_hex(secret)
         assert visitor.post(f"/account/tokens/{digest}/drop").status_code == 303
         assert program.get("/fleet.json").status_code == 401
 

@@ -303,7 +303,7 @@ def test_an_invited_person_has_the_account_alone(there):
         assert led.status_code == 403
         back = browser.get(browser.get(start).headers["location"])
         assert browser.get(back.headers["location"]).status_code == 303
-    assert accounts.visitor_of_token(console.desk, token, now=now) is None
+    assert accounts.visitor_of_api_token_or_none(console.desk, token, now=now) is None
     with pytest.raises(SignInError):
         accounts.sign_in(console.desk, "shared", "correct horse", "here", now=now)
 
@@ -344,7 +344,7 @@ def test_one_person_has_one_account(there):
         assert refused.status_code == 401
         assert "another account" in refused.json()["found"]
         # The link was not used up by that.
-        assert accounts.account_of_welcome_link_or_blank(console.desk, link, now=now) == "cy"
+        assert accounts.account_of_welcome_link_blank_if_first(console.desk, link, now=now) == "cy"
         assert _sign_in(browser).status_code == 303
         assert "<h1>bo</h1>" in browser.get("/account").text
 
@@ -431,7 +431,7 @@ def test_a_session_ends_although_the_provider_is_away(there):
         server.about = {"issuer": "http://127.0.0.1:9/elsewhere"}
         console_provider = OidcProvider(console.desk.settings)
         with pytest.raises(Exception, match="issuer"):
-            console_provider.sign_out_address("")
+            console_provider.provider_sign_out_url_or_blank("")
 
 
 def test_who_comes_by_password_is_not_signed_out_at_a_provider(there):
@@ -522,7 +522,7 @@ def test_an_answer_to_another_sign_in_is_refused(there):
 def test_a_code_is_worth_nothing_without_its_verifier(there):
     console, _ = there
     mine = OidcProvider(console.desk.settings)
-    url, pending = mine.begin_sign_in("/")
+    url, pending = mine.provider_url_and_pending_sign_in("/")
     with console.stranger() as browser:
         back = browser.get(url).headers["location"]
     code = dict(part.split("=") for part in back.split("?")[1].split("&"))["code"]

@@ -8,17 +8,17 @@ import pytest
 from commonwatt.core.errors import ProgrammeError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.runs import RunStore
-from commonwatt.study.programme.reader import find_programme
+from commonwatt.study.programme.reader import find_programme_path
 from commonwatt.study.programme.submitted import (
     LARGEST_BYTES,
-    find_submitted_programme,
+    check_and_keep_submitted_programme,
     removed_submitted_programme,
-    submit_programme,
-    submitted_programme_of_inputs,
-    submitted_programmes,
+    submitted_programme_of_run_inputs_or_none,
+    submitted_programme_with_digest_checked,
+    submitted_programmes_newest_first,
 )
 from commonwatt.web.roles import ACTION_ROLES, ConsoleAction, ConsoleRole
-from commonwatt.web.tasks.kinds import KINDS, submitted_programmes_folder
+from commonwatt.web.tasks.kinds import KINDS, console_submitted_programmes_folder
 from commonwatt.web.tasks.supervisor import find_console_task, list_newest_tasks
 from tests.small_programme import small_programme
 from tests.web.console import HTML, running
@@ -80,7 +80,9 @@ def test_a_file_that_did_not_come_with_it_is_refused_and_nothing_is_kept(small, 
     old, new = REACHES[case]
     assert old in text
     with pytest.raises(ProgrammeError) as caught:
-        submit_programme(tmp_path / "kept", "mine", text.replace(old, new).encode(), files)
+        check_and_keep_submitted_programme(
+            tmp_path / "kept", "mine", text.replace(old, new).encode(), files
+        )
     # Refused for its reach and before the file was read: no word of it stands in the message.
     assert "want" in str(caught.value)
     assert not list((tmp_path / "kept").glob("*"))
@@ -93,13 +95,17 @@ def test_the_same_programme_without_such_a_file_is_taken(small, tmp_path, case):
     assert old in text
     if "price" in case:
         files = files | {"price.csv": _hourly(8784)}
-    kept = submit_programme(tmp_path / "kept", "mine", text.replace(old, new).encode(), files)
-    assert find_submitted_programme(tmp_path / "kept", kept.key) == kept
+    kept = check_and_keep_submitted_programme(
+        tmp_path / "kept", "mine", text.replace(old, new).encode(), files
+    )
+    assert submitted_programme_with_digest_checked(tmp_path / "kept", kept.key) == kept
     assert kept.title == "Small"
     # Again: the same bytes under the same name are the same programme.
-    again = submit_programme(tmp_path / "kept", "mine", text.replace(old, new).encode(), files)
+    again = check_and_keep_submitted_programme(
+        tmp_path / "kept", "mine", text.replace(old, new).encode(), files
+    )
     assert again.key == kept.key
-    assert len(submitted_programmes(tmp_path / "kept")) == 1
+    assert len(submitted_programmes_newest_first(tmp_path / "kept")) == 1
 
 
 BROKEN = {
@@ -118,7 +124,7 @@ BROKEN = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_what_is_no_programme_is_refused_in_a_sentence(tmp_path, case):
     with pytest.raises(ProgrammeError) as caught:
-        submit_programme(tmp_path / "kept", "mine", BROKEN[case])
+        check_and_keep_submitted_programme(tmp_path / "kept", "mine", BROKEN[case])
     assert caught.value.where.startswith("mine")
     assert not list((tmp_path / "kept").glob("*"))
 
@@ -135,7 +141,9 @@ def test_what_is_no_programme_is_refused_in_a_sentence(tmp_path, case):
 )
 def test_how_an_editor_writes_a_file_is_no_fault(small, tmp_path, change):
     text, files = small
-    assert submit_programme(tmp_path / "kept", "mine", change(text.encode()), files).title
+    assert check_and_keep_submitted_programme(
+        tmp_path / "kept", "mine", change(text.encode()), files
+    ).title
 
 
 @pytest.mark.parametrize(
@@ -145,13 +153,16 @@ def test_how_an_editor_writes_a_file_is_no_fault(small, tmp_path, change):
 def test_a_name_that_is_no_name_or_is_taken_is_refused(small, tmp_path, name):
     text, files = small
     with pytest.raises(ProgrammeError, match="wanted"):
-        submit_programme(tmp_path / "kept", name, text.encode(), files)
+        check_and_keep_submitted_programme(tmp_path / "kept", name, text.encode(), files)
 
 
 @pytest.mark.parametrize("name", ["mine", "a", "7", "harbour-2", "a" * 40])
 def test_any_other_name_is_taken(small, tmp_path, name):
     text, files = small
-    assert submit_programme(tmp_path / "kept", name, text.encode(), files).name == name
+    assert (
+        check_and_keep_submitted_programme(tmp_path / "kept", name, text.encode(), files).name
+        == name
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,7 +171,9 @@ def test_any_other_name_is_taken(small, tmp_path, name):
 def test_an_attached_file_has_a_plain_name(small, tmp_path, name):
     text, files = small
     with pytest.raises(ProgrammeError, match="attached"):
-        submit_programme(tmp_path / "kept", "mine", text.encode(), files | {name: b"x"})
+        check_and_keep_submitted_programme(
+            tmp_path / "kept", "mine", text.encode(), files | {name: b"x"}
+        )
 
 
 @pytest.mark.parametrize(
@@ -168,35 +181,35 @@ def test_an_attached_file_has_a_plain_name(small, tmp_path, name):
 )
 def test_a_key_of_nothing_is_refused(tmp_path, key):
     with pytest.raises(ProgrammeError, match="no such programme"):
-        find_submitted_programme(tmp_path, key)
+        submitted_programme_with_digest_checked(tmp_path, key)
 
 
 def test_a_file_that_was_changed_since_is_not_run(small, tmp_path):
     text, files = small
-    kept = submit_programme(tmp_path / "kept", "mine", text.encode(), files)
+    kept = check_and_keep_submitted_programme(tmp_path / "kept", "mine", text.encode(), files)
     for changed in (kept.path, kept.path.with_name("jobs.csv")):
         before = changed.read_bytes()
         changed.write_bytes(before + b"\n")
         with pytest.raises(ProgrammeError, match="changed since"):
-            find_submitted_programme(tmp_path / "kept", kept.key)
+            submitted_programme_with_digest_checked(tmp_path / "kept", kept.key)
         changed.write_bytes(before)
     (kept.path.parent / "more.csv").write_bytes(b"x")
     with pytest.raises(ProgrammeError, match="changed since"):
-        find_submitted_programme(tmp_path / "kept", kept.key)
+        submitted_programme_with_digest_checked(tmp_path / "kept", kept.key)
 
 
 def test_other_attached_files_make_another_programme(small, tmp_path):
     text, files = small
-    one = submit_programme(tmp_path / "kept", "mine", text.encode(), files)
+    one = check_and_keep_submitted_programme(tmp_path / "kept", "mine", text.encode(), files)
     more = files | {"jobs.csv": files["jobs.csv"] + b"999999,60,1,a\n"}
-    other = submit_programme(tmp_path / "kept", "mine", text.encode(), more)
+    other = check_and_keep_submitted_programme(tmp_path / "kept", "mine", text.encode(), more)
     assert one.key != other.key
     for programme in (one, other):
         inputs = [{"name": path.name, "sha256": file_sha256(path)} for path in programme.files]
-        found = submitted_programme_of_inputs(tmp_path / "kept", inputs)
+        found = submitted_programme_of_run_inputs_or_none(tmp_path / "kept", inputs)
         assert found is not None
         assert found.key == programme.key
-    assert submitted_programme_of_inputs(tmp_path / "kept", []) is None
+    assert submitted_programme_of_run_inputs_or_none(tmp_path / "kept", []) is None
 
 
 # Through the console.
@@ -253,7 +266,7 @@ def test_pasted_text_gives_the_programme_of_the_file(console, small):
         fields = {"name": "mine", "text": crlf}
         pasted = _upload(visitor, "", files, fields).headers["location"]
         assert pasted == by_file
-        shipped = find_programme("fjord").read_text(encoding="utf-8")
+        shipped = find_programme_path("fjord").read_text(encoding="utf-8")
         answer = visitor.post("/programmes", json={"name": "north", "text": shipped})
         assert answer.status_code == 201
         assert answer.json()["programme"].startswith("north@")
@@ -386,9 +399,11 @@ def test_nothing_half_written_is_ever_listed(small, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        submit_programme(tmp_path / "kept", "mine", text.encode(), files, check=stop)
-    assert submitted_programmes(tmp_path / "kept") == []
-    assert submit_programme(tmp_path / "kept", "mine", text.encode(), files)
+        check_and_keep_submitted_programme(
+            tmp_path / "kept", "mine", text.encode(), files, check=stop
+        )
+    assert submitted_programmes_newest_first(tmp_path / "kept") == []
+    assert check_and_keep_submitted_programme(tmp_path / "kept", "mine", text.encode(), files)
 
 
 def test_a_form_that_is_no_form_and_files_of_one_name_are_refused(console, small):
@@ -474,7 +489,9 @@ def test_a_shipped_programme_is_not_deleted_and_nobody_without_the_role_deletes(
         answer = visitor.post(f"/programmes/{key}/delete", data={"confirm": key})
         assert answer.status_code == 403
         assert "/delete" not in visitor.get(f"/programmes?added={key}", headers=HTML).text
-    assert find_submitted_programme(submitted_programmes_folder(console.desk.settings.store), key)
+    assert submitted_programme_with_digest_checked(
+        console_submitted_programmes_folder(console.desk.settings.store), key
+    )
 
 
 def test_a_programme_of_which_a_run_is_under_way_is_not_deleted(console, small):
@@ -490,18 +507,18 @@ def test_a_programme_of_which_a_run_is_under_way_is_not_deleted(console, small):
 
 def test_what_fails_inside_leaves_the_programme_as_it_was(small, tmp_path):
     text, files = small
-    kept = submit_programme(tmp_path / "kept", "mine", text.encode(), files)
+    kept = check_and_keep_submitted_programme(tmp_path / "kept", "mine", text.encode(), files)
     seen = []
 
     def fail_inside():
         with removed_submitted_programme(tmp_path / "kept", kept.key):
-            seen.append(submitted_programmes(tmp_path / "kept"))
+            seen.append(submitted_programmes_newest_first(tmp_path / "kept"))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail_inside()
     assert seen == [[]]
-    assert submitted_programmes(tmp_path / "kept") == [kept]
+    assert submitted_programmes_newest_first(tmp_path / "kept") == [kept]
     with removed_submitted_programme(tmp_path / "kept", kept.key):
         pass
     assert list((tmp_path / "kept").iterdir()) == []

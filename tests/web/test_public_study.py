@@ -9,7 +9,7 @@ from commonwatt.ledger.verify import verify_ledger
 from commonwatt.runs import RunRecipe, RunStore
 from commonwatt.web.public_study import (
     pin_public_study,
-    pinned_study_id,
+    pinned_study_id_or_blank,
     public_study,
     unpin_public_study,
 )
@@ -22,7 +22,7 @@ def _other_study(root, title):
     """Put a newer study of another programme into the store, without any table."""
     store = RunStore(root)
     recipe = RunRecipe(kind="study", title=title, seed=1, parameters={"t": title}, inputs=[])
-    return store.complete_run(store.draft(recipe), headline={})
+    return store.complete_run_draft(store.draft(recipe), headline={})
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_neither_a_what_if_nor_another_run_is_ever_public(console):
     made, harbour, changed = console
     store = RunStore(made.desk.settings.store)
     recipe = RunRecipe(kind="fleet-compare", title="x", seed=1, parameters={}, inputs=[])
-    compared = store.complete_run(store.draft(recipe), headline={})
+    compared = store.complete_run_draft(store.draft(recipe), headline={})
     with made.visitor(ConsoleRole.PLANNER) as planner:
         for run, status in (
             (changed.run_id, 409),
@@ -78,7 +78,7 @@ def test_neither_a_what_if_nor_another_run_is_ever_public(console):
         # A button that would only be refused is not offered.
         assert "/pin" not in planner.get(f"/runs?run={changed.run_id}", headers=HTML).text
         assert "/pin" in planner.get(f"/runs?run={harbour.run_id}", headers=HTML).text
-    assert pinned_study_id(made.desk) == ""
+    assert pinned_study_id_or_blank(made.desk) == ""
     assert public_study(made.desk).run_id == harbour.run_id
 
 
@@ -103,7 +103,7 @@ def test_pinning_again_writes_nothing_and_a_run_that_is_gone_pins_nothing(consol
     assert len(list(desk.ledger.entries(kind="console.public-study"))) == 1
     with pytest.raises(Exception, match="not pinned"):
         unpin_public_study(desk, harbour.run_id, "ada", now=now)
-    assert pinned_study_id(desk) == fjord.run_id
+    assert pinned_study_id_or_blank(desk) == fjord.run_id
     every = desk.runs._store.ids
     monkeypatch.setattr(
         desk.runs._store, "ids", lambda: [each for each in every() if each != fjord.run_id]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.web.middleware import request_rate_key
-from commonwatt.web.rates import RequestRates, client_address
+from commonwatt.web.rates import RequestRates, client_address_behind_trusted_proxies
 from commonwatt.web.roles import ConsoleRole
 from tests.web.console import running
 
@@ -122,7 +122,7 @@ CHAINS = [
 @pytest.mark.parametrize(("peer", "forwarded", "trusted", "wanted"), CHAINS)
 def test_only_a_proxy_that_was_named_says_who_asks(peer, forwarded, trusted, wanted):
     networks = [ipaddress.ip_network(text) for text in trusted]
-    assert client_address(peer, forwarded, networks) == wanted
+    assert client_address_behind_trusted_proxies(peer, forwarded, networks) == wanted
 
 
 def test_a_caller_behind_no_named_proxy_does_not_choose_an_address(tmp_path):

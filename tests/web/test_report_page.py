@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from commonwatt.report import Report, ReportSection, ReportTable, render_report_html
 from commonwatt.report.paper import TablePlacement, table_placement
-from commonwatt.report.pdf import page_numbers_by_anchor, write_report_pdf
+from commonwatt.report.pdf import pdf_page_number_by_anchor, write_report_pdf
 from commonwatt.runs import RunStore
 from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
@@ -180,7 +180,7 @@ def test_page_one_is_one_page_of_paper_and_short(browser, reports, language, tmp
     assert len(re.findall(r"[^\s]*\w[^\s]*", rest)) + chinese < 250
     target = tmp_path / "report.pdf"
     target.write_bytes(page.pdf(prefer_css_page_size=True))
-    assert page_numbers_by_anchor(target.read_bytes())["fleet"] == 3
+    assert pdf_page_number_by_anchor(target.read_bytes())["fleet"] == 3
     page.close()
 
 
@@ -206,7 +206,7 @@ def test_a_figure_leads_to_its_origin_though_its_group_is_folded(browser, report
 def test_the_contents_of_a_printed_report_name_the_page_of_every_section(reports, tmp_path):
     target = tmp_path / "report.pdf"
     write_report_pdf(reports["en"], target)
-    numbers = page_numbers_by_anchor(target.read_bytes())
+    numbers = pdf_page_number_by_anchor(target.read_bytes())
     text = reports["en"].read_text(encoding="utf-8")
     wanted = re.findall(r'data-page="([^"]+)"', text)
     assert [numbers[name] for name in wanted] == sorted(numbers[name] for name in wanted)

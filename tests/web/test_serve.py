@@ -15,7 +15,11 @@ from uvicorn.supervisors import Multiprocess
 from commonwatt.core.errors import UsageError
 from commonwatt.web.rates import RequestRates
 from commonwatt.web.roles import ConsoleRole
-from commonwatt.web.serve import bind_console_socket, console_settings_for, prepare_console_link
+from commonwatt.web.serve import (
+    bind_console_socket,
+    console_settings_for,
+    prepare_console_and_return_link,
+)
 from commonwatt.web.settings import Settings
 from commonwatt.web.tasks.supervisor import start_task
 from commonwatt.web.workers import run_console_workers
@@ -56,12 +60,12 @@ def test_serve_prints_one_link_that_makes_the_first_account(tmp_path, workers):
 def test_the_second_start_prints_the_plain_address(tmp_path):
     sample_store(tmp_path)
     settings = Settings.of(tmp_path, sample="")
-    first = prepare_console_link(settings)
+    first = prepare_console_and_return_link(settings)
     assert "/welcome/" in first
-    assert "/welcome/" in prepare_console_link(settings)  # nobody used the first link
+    assert "/welcome/" in prepare_console_and_return_link(settings)  # nobody used the first link
     with running(tmp_path, address=settings.address) as console:
         console.session(ConsoleRole.REGISTRAR)
-    assert prepare_console_link(settings) == settings.address
+    assert prepare_console_and_return_link(settings) == settings.address
 
 
 def test_the_server_is_light_until_something_heavy_is_asked():

@@ -157,7 +157,7 @@ def test_the_addresses_are_made_once_before_workers_are_forked(tmp_path):
 def test_a_console_without_a_programme_of_its_own_loads_no_reader_of_programmes(tmp_path):
     code = (
         "import sys; from pathlib import Path;"
-        "from commonwatt.web.tasks.kinds import task_programme_options as options;"
+        "from commonwatt.web.tasks.kinds import console_task_programme_options as options;"
         f"print('harbour' in dict(options(Path({str(tmp_path)!r}))),"
         "'commonwatt.study.programme.reader' in sys.modules)"
     )
@@ -172,8 +172,8 @@ class _Registry:
 def test_rules_are_read_for_a_registry_with_events_alone(monkeypatch):
     reads = []
     monkeypatch.setattr(overview, "open_reporting_duties", lambda _: reads.append(1) or [])
-    assert (overview.reporting_duty_rows(_Registry()), reads) == ([], [])
-    assert (overview.reporting_duty_rows(_Registry("event/1")), reads) == ([], [1])
+    assert (overview.incident_reporting_duty_rows(_Registry()), reads) == ([], [])
+    assert (overview.incident_reporting_duty_rows(_Registry("event/1")), reads) == ([], [1])
 
 
 def test_a_path_that_is_made_beside_the_worker_gives_way_to_pages(monkeypatch):
@@ -182,7 +182,11 @@ def test_a_path_that_is_made_beside_the_worker_gives_way_to_pages(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO(asked))
     monkeypatch.setattr(sys, "stdout", written)
     monkeypatch.setattr(explored.os, "nice", steps.append)
-    monkeypatch.setattr(explored, "_explored_text", lambda name, _: steps.append(name) or "path")
+    monkeypatch.setattr(
+        explored,
+        "_explored_country_json_in_this_process",
+        lambda name, _: steps.append(name) or "path",
+    )
     explored.main()
     assert steps == [3, "finland"]
     assert written.getvalue() == "path"

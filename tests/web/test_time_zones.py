@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from commonwatt.cli.serve import serve
 from commonwatt.core.errors import UsageError
 from commonwatt.web.instants import (
+    console_instant_text_in_zone,
+    console_utc_offset_text,
     console_zone,
-    instant_text,
     is_written_instant,
     server_zone_name,
-    zone_offset_text,
 )
 from commonwatt.web.registry import PAGES
 from commonwatt.web.roles import ConsoleRole
@@ -76,7 +76,7 @@ def test_files_keep_their_instants_in_utc_for_programs(console):
 
 def test_a_day_is_the_day_of_the_zone():
     zone = ZoneInfo(ZONE)
-    assert instant_text("2026-11-29T20:15:00Z", zone) == "2026-11-30 04:15 UTC+8"
+    assert console_instant_text_in_zone("2026-11-29T20:15:00Z", zone) == "2026-11-30 04:15 UTC+8"
 
 
 @given(
@@ -86,7 +86,7 @@ def test_a_day_is_the_day_of_the_zone():
     st.timezones(),
 )
 def test_an_instant_is_read_back_from_its_text_in_any_zone(at, zone):
-    day, time, offset = instant_text(at, zone).split(" ")
+    day, time, offset = console_instant_text_in_zone(at, zone).split(" ")
     sign, hours, minutes = re.fullmatch(r"UTC(?:([+−])(\d+)(?::(\d\d))?)?", offset).groups()
     shift = (int(hours or 0) * 60 + int(minutes or 0)) * (-1 if sign == "−" else 1)
     shown = datetime.fromisoformat(f"{day}T{time}+00:00").timestamp() - shift * 60
@@ -143,4 +143,4 @@ def test_the_server_is_asked_for_its_zone(tmp_path):
 def test_an_offset_names_no_abbreviation_that_three_countries_share():
     winter = datetime(2026, 1, 1, 12, tzinfo=ZoneInfo("UTC"))
     for zone in ("Asia/Taipei", "America/Chicago", "America/Havana"):
-        assert "CST" not in zone_offset_text(winter.astimezone(ZoneInfo(zone)))
+        assert "CST" not in console_utc_offset_text(winter.astimezone(ZoneInfo(zone)))

@@ -72,14 +72,14 @@ def slow_country(monkeypatch):
     """Let the debt of a country be explored only when the test says so; yield how often it was."""
     from commonwatt.treasury.usecases import explore
 
-    may_end, calls, plain = threading.Event(), [], explore.explore_country_change
+    may_end, calls, plain = threading.Event(), [], explore.explore_country_debt_change
 
     def explore_when_told(name, change):
         calls.append(name)
         assert may_end.wait(120)
         return plain(name, change)
 
-    monkeypatch.setattr(explore, "explore_country_change", explore_when_told)
+    monkeypatch.setattr(explore, "explore_country_debt_change", explore_when_told)
     yield may_end, calls
     may_end.set()
 

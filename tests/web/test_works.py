@@ -20,7 +20,7 @@ from commonwatt.core.messages import Message
 from commonwatt.ledger.verify import verify_ledger
 from commonwatt.processes.identity import parse_process_identity
 from commonwatt.runs import RunStore
-from commonwatt.runs.check import run_store_faults
+from commonwatt.runs.check import run_store_fault_messages
 from commonwatt.web.errors import TaskError
 from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.tasks import worker
@@ -28,14 +28,14 @@ from commonwatt.web.tasks.kinds import KINDS
 from commonwatt.web.tasks.supervisor import (
     MOST_ATTEMPTS,
     TaskState,
+    console_task_progress_messages,
+    console_task_when_over_or_timeout,
+    console_tasks_folder,
     find_console_task,
     list_newest_tasks,
-    move_task_to_state,
+    move_task_to_state_unless_stale,
     start_task,
-    stop_task,
-    task_messages,
-    tasks_folder,
-    wait_for_task,
+    stop_and_kill_console_task,
 )
 from tests.databases import postgresql
 from tests.web.slow_child import TABLES
@@ -69,7 +69,7 @@ def _end(process, child=None):
 
 
 def _child(desk, work_id, seconds=60):
-    path = tasks_folder(desk) / f"{work_id}.pid"
+    path = console_tasks_folder(desk) / f"{work_id}.pid"
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if path.exists() and (text := path.read_text()):
@@ -81,7 +81,7 @@ def _child(desk, work_id, seconds=60):
 def _check_whole(desk, work):
     """Nothing half shown, everything on record, every file whole."""
     root = desk.settings.store
-    assert run_store_faults(root) == []
+    assert run_store_fault_messages(root) == []
     runs = RunStore(root).list()
     if work.state is TaskState.FINISHED:
         assert [run.run_id for run in runs] == [work.run_id]
@@ -113,9 +113,12 @@ def test_a_work_is_done_and_says_what_it_does(slow):
     work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
     assert find_console_task(desk, work_id).state is TaskState.WAITING
     foreman.start()
-    work = wait_for_task(desk, work_id, 60)
+    work = console_task_when_over_or_timeout(desk, work_id, 60)
     assert (work.state, work.attempt) == (TaskState.FINISHED, 1)
-    assert [str(message) for message in task_messages(desk, work_id)][:2] == ["Table 0", "Table 1"]
+    assert [str(message) for message in console_task_progress_messages(desk, work_id)][:2] == [
+        "Table 0",
+        "Table 1",
+    ]
     assert [task.work_id for task in list_newest_tasks(desk)] == [work_id]
     kinds = [entry.body.get("to") for entry in desk.ledger.entries(subject=f"work/{work_id}")]
     assert kinds == [None, "running", "finished"]
@@ -132,12 +135,12 @@ def test_a_work_is_done_and_begun_again_on_postgresql(tmp_path, monkeypatch):
         os.killpg(foreman._children[-1].pid, signal.SIGKILL)
         foreman._children[-1].wait(20)
         foreman.start()
-        work = wait_for_task(desk, work_id, 60)
+        work = console_task_when_over_or_timeout(desk, work_id, 60)
         foreman.stop()
         for child in foreman._children:
             child.wait(30)
         assert (work.state, work.attempt) == (TaskState.FINISHED, 2)
-        assert run_store_faults(desk.settings.store) == []
+        assert run_store_fault_messages(desk.settings.store) == []
         verify_ledger(desk.ledger)
         desk.database.dispose()
 
@@ -147,16 +150,16 @@ def test_a_stopped_work_leaves_nothing(slow):
     work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
     foreman.start()
     _child(desk, work_id)
-    while not task_messages(desk, work_id):
+    while not console_task_progress_messages(desk, work_id):
         time.sleep(0.02)
-    stop_task(desk, work_id, "ada", now=_now())
+    stop_and_kill_console_task(desk, work_id, "ada", now=_now())
     for child in foreman._children:
         child.wait(30)
     work = find_console_task(desk, work_id)
     assert work.state is TaskState.STOPPED
     assert RunStore(desk.settings.store).list() == []
     with pytest.raises(TaskError):
-        stop_task(desk, work_id, "ada", now=_now())
+        stop_and_kill_console_task(desk, work_id, "ada", now=_now())
     _check_whole(desk, work)
     assert not list(desk.settings.store.glob(".draft-*"))
 
@@ -174,7 +177,7 @@ def test_a_server_killed_at_any_moment_leaves_no_run_half_shown(slow, after_s, c
     if not before.over:
         assert RunStore(desk.settings.store).list() == [] or not child_too or before.run_id == ""
     foreman.start()
-    work = wait_for_task(desk, work_id, 60)
+    work = console_task_when_over_or_timeout(desk, work_id, 60)
     assert work.state is TaskState.FINISHED
     assert work.attempt in ({1, 2} if child_too else {1})
     _check_whole(desk, work)
@@ -228,10 +231,10 @@ def test_a_damaged_store_is_told(slow, tmp_path):
     desk, foreman = slow
     work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
     foreman.start()
-    work = wait_for_task(desk, work_id, 60)
+    work = console_task_when_over_or_timeout(desk, work_id, 60)
     root = desk.settings.store
     (root / work.run_id / "tables" / "t3.parquet").write_bytes(b"other")
-    assert [str(fault) for fault in run_store_faults(root)] == [
+    assert [str(fault) for fault in run_store_fault_messages(root)] == [
         f"Run {work.run_id}: table t3 is missing or was changed."
     ]
 
@@ -273,12 +276,12 @@ def test_a_work_whose_process_cannot_be_started_fails_and_the_next_one_runs(
     monkeypatch.setattr(subprocess, "Popen", flaky)
     first = start_task(desk, "study", GIVEN, "ada", now=_now())
     foreman.start()
-    work = wait_for_task(desk, first, 60)
+    work = console_task_when_over_or_timeout(desk, first, 60)
     assert (work.state, work.error["error"]) == (TaskState.FAILED, "process-failed")
     assert work.error["remedy"]
     assert work.error["zh-Hant"]
     second = start_task(desk, "study", GIVEN, "ada", now=_now())
-    assert wait_for_task(desk, second, 60).state is TaskState.FINISHED
+    assert console_task_when_over_or_timeout(desk, second, 60).state is TaskState.FINISHED
     assert foreman.is_alive
     kinds = [entry.body.get("to") for entry in desk.ledger.entries(subject=f"work/{first}")]
     assert kinds == [None, "running", "failed"]
@@ -289,14 +292,14 @@ def test_a_work_that_cannot_be_seen_to_holds_up_no_other(slow):
     desk, foreman = slow
     first, second = (start_task(desk, "study", GIVEN, "ada", now=_now()) for _ in range(2))
     # A folder where the lock of the first one should be: nobody can open it.
-    (tasks_folder(desk) / f"{first}.lock").mkdir()
+    (console_tasks_folder(desk) / f"{first}.lock").mkdir()
     for _ in range(4):
         foreman.supervise_once(_now())
-    (tasks_folder(desk) / f"{first}.lock").rmdir()
+    (console_tasks_folder(desk) / f"{first}.lock").rmdir()
     foreman.start()
-    assert {wait_for_task(desk, work_id, 60).state for work_id in (first, second)} == {
-        TaskState.FINISHED
-    }
+    assert {
+        console_task_when_over_or_timeout(desk, work_id, 60).state for work_id in (first, second)
+    } == {TaskState.FINISHED}
 
 
 def test_a_stop_signals_nobody_who_bears_the_number_by_now(slow):
@@ -304,8 +307,8 @@ def test_a_stop_signals_nobody_who_bears_the_number_by_now(slow):
     work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
     foreman.supervise_once(_now())
     bystander = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    (tasks_folder(desk) / f"{work_id}.pid").write_text(f"{bystander.pid} 1\n")
-    stop_task(desk, work_id, "ada", now=_now())
+    (console_tasks_folder(desk) / f"{work_id}.pid").write_text(f"{bystander.pid} 1\n")
+    stop_and_kill_console_task(desk, work_id, "ada", now=_now())
     assert bystander.poll() is None
     bystander.kill()
     bystander.wait()
@@ -343,7 +346,7 @@ def test_a_failed_work_says_what_failed_where_and_what_to_do_and_is_no_study(
     before = desk.runs.ids()
     work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
     waiting = find_console_task(desk, work_id)
-    move_task_to_state(desk, waiting, TaskState.RUNNING, now=_now())
+    move_task_to_state_unless_stale(desk, waiting, TaskState.RUNNING, now=_now())
     worker._run_console_task(desk, find_console_task(desk, work_id))
     with console.visitor(ConsoleRole.PLANNER) as visitor:
         page = visitor.get(f"/works/{work_id}?lang={language}", headers={"accept": "text/html"})

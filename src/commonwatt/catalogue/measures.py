@@ -22,12 +22,12 @@ from commonwatt.catalogue.errors import CatalogueError, UnitError
 from commonwatt.catalogue.units import (
     Unit,
     convert,
-    digits_in_scale,
+    decimals_in_other_unit_scale,
     format_quantity,
     format_unit,
     parse_unit,
     unit_in_scale_of_language,
-    value_in_scale,
+    unit_value_in_other_scale,
 )
 from commonwatt.core.messages import Message
 
@@ -58,7 +58,7 @@ class Form:
         signed: Whether a rise carries its plus, as a change does.
         grouped: Whether thousands are parted; a year's are not.
 
-    >>> SHARE.with_digits(2).with_shown_unit("% of GDP").unit
+    >>> SHARE.with_digits(2).measure_form_with_shown_unit("% of GDP").unit
     '% of GDP'
     """
 
@@ -72,7 +72,7 @@ class Form:
         """Return this form with another number of decimals."""
         return replace(self, digits=digits)
 
-    def with_shown_unit(self, unit: str) -> Form:
+    def measure_form_with_shown_unit(self, unit: str) -> Form:
         """Return this form with another unit that people are shown."""
         return replace(self, unit=unit)
 
@@ -223,7 +223,9 @@ def measure_value_text(
     # Four digits that matter, as in a cell; `format_quantity` would keep all that the float has.
     if form.digits is None:
         counted = unit_in_scale_of_language(unit, language, value=shown)
-        number = _measure_significant_digits_text(value_in_scale(shown, parse_unit(unit), counted))
+        number = _measure_significant_digits_text(
+            unit_value_in_other_scale(shown, parse_unit(unit), counted)
+        )
         return f"{number} {format_unit(counted, language)}"
     return sign + format_quantity(shown, unit, language, digits=form.digits)
 
@@ -250,7 +252,7 @@ def measure_cell_text(
     sign = "+" if form.signed and shown > 0 else ""
     if form.digits is None:
         return sign + _measure_significant_digits_text(shown)
-    digits = _measure_digits_under_heading(of, form.digits, language, currency)
+    digits = _measure_decimals_under_heading(of, form.digits, language, currency)
     return sign + format(shown, f"{',' if form.grouped else ''}.{digits}f")
 
 
@@ -264,7 +266,7 @@ def measure_value_in_heading_unit(
     """
     shown = _measure_value_in_shown_unit(value, of, currency)
     scales = _heading_unit_and_counted_unit(of, language, currency)
-    return shown if scales is None else value_in_scale(shown, *scales)
+    return shown if scales is None else unit_value_in_other_scale(shown, *scales)
 
 
 def _measure_value_in_shown_unit(value: float, of: Described, currency: str) -> float:
@@ -287,9 +289,11 @@ def _heading_unit_and_counted_unit(
     return None if counted is unit else (unit, counted)
 
 
-def _measure_digits_under_heading(of: Described, digits: int, language: str, currency: str) -> int:
+def _measure_decimals_under_heading(
+    of: Described, digits: int, language: str, currency: str
+) -> int:
     scales = _heading_unit_and_counted_unit(of, language, currency)
-    return digits if scales is None else digits_in_scale(digits, *scales)
+    return digits if scales is None else decimals_in_other_unit_scale(digits, *scales)
 
 
 def _measure_of_measure_or_column(of: Described) -> Measure:

@@ -80,7 +80,7 @@ ENERGY: Final = Measure(
     Message("Energy, overhead included"),
     "kWh",
     Message("Energy of GPUs, held and free, with cooling and losses"),
-    NUMBER.with_digits(1).with_shown_unit("MWh"),
+    NUMBER.with_digits(1).measure_form_with_shown_unit("MWh"),
 )
 POWER_BILL: Final = Measure(
     "power_bill",
@@ -94,7 +94,7 @@ CARBON: Final = Measure(
     Message("Carbon"),
     "kg CO2e",
     Message("Energy of each hour times the carbon intensity of that hour"),
-    NUMBER.with_digits(1).with_shown_unit("t CO2e"),
+    NUMBER.with_digits(1).measure_form_with_shown_unit("t CO2e"),
 )
 HOUR: Final = Measure(
     "hour", Message("Hour of the week (UTC)"), "h", Message("Hours from the week's start"), COUNT
@@ -160,6 +160,6 @@ DEBT_GDP: Final = Measure(
     Message("Debt over GDP"),
     "share of GDP",
     Message("Gross debt at the year's end over that year's GDP"),
-    SHARE.with_digits(2).with_shown_unit("% of GDP"),
+    SHARE.with_digits(2).measure_form_with_shown_unit("% of GDP"),
     "debt / gdp",
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from commonwatt.catalogue.errors import CatalogueError
 from commonwatt.catalogue.measures import CURRENCY, TableColumn
-from commonwatt.core.errors import TableError, table_cell_location
+from commonwatt.core.errors import TableError, table_cell_location_text
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class TableSchema:
             **{column.name: [row[column.name] for row in records] for column in self.columns}
         )
 
-    def checked_frame(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def frame_checked_against_schema(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return `build_frame` where its columns are exactly these, and refuse any other.
 
         A column without a single value has no type of its own and takes the declared one.
@@ -77,7 +77,7 @@ class TableSchema:
         # The order as well: a CSV is often read by position.
         if frame.columns != wanted:
             raise CatalogueError(
-                table_cell_location(self.name),
+                table_cell_location_text(self.name),
                 found=Message("columns {names}", {"names": ", ".join(frame.columns)}),
                 wanted=Message("columns {names}", {"names": ", ".join(wanted)}),
             )
@@ -102,7 +102,9 @@ class TableSchema:
             ),
         )
 
-    def under_name(self, name: str, *more: TableColumn, meaning: str = "") -> TableSchema:
+    def schema_under_name_with_more_columns(
+        self, name: str, *more: TableColumn, meaning: str = ""
+    ) -> TableSchema:
         """Return this table under another name, with more columns at its end."""
         columns = (*self.columns, *more)
         return replace(self, name=name, columns=columns, meaning=meaning or self.meaning)
@@ -131,7 +133,7 @@ class TableSchema:
         wanted = [column.name for column in self.columns]
         if set(names) != set(wanted):
             raise TableError(
-                table_cell_location(self.name),
+                table_cell_location_text(self.name),
                 found=Message("columns {names}", {"names": ", ".join(names)}),
                 wanted=Message("columns {names}", {"names": ", ".join(wanted)}),
             )
@@ -174,7 +176,7 @@ def _catalogue_column_of_declared_type(
     if series.dtype == pl.Null or (series.dtype.is_integer() and column.kind in _WIDER):
         return series.cast(wanted)
     raise CatalogueError(
-        table_cell_location(table, column=column.name),
+        table_cell_location_text(table, column=column.name),
         found=Message("values of the type {type}", {"type": str(series.dtype)}),
         wanted=Message("values of the type {type}", {"type": column.kind}),
     )

@@ -24,7 +24,7 @@ _MODULES: Final = (
 
 
 @contextmanager
-def click_words_in(language: str) -> Generator[None]:
+def click_words_translated_in_language(language: str) -> Generator[None]:
     """Let click speak `language` within the block, in this thread or coroutine alone."""
     _route_click_gettext_through_call_language()
     token = _LANGUAGE.set(language)
@@ -43,14 +43,14 @@ def _route_click_gettext_through_call_language() -> None:
         if hasattr(module, "_"):
             module.__dict__["_"] = _click_text_in_call_language
         if hasattr(module, "ngettext"):
-            module.__dict__["ngettext"] = _click_plural_word
+            module.__dict__["ngettext"] = _click_plural_text_in_call_language
 
 
 def _click_text_in_call_language(text: str) -> str:
     return _click_translations_of_call().gettext(text) if _LANGUAGE.get() else gettext.gettext(text)
 
 
-def _click_plural_word(singular: str, plural: str, count: int) -> str:
+def _click_plural_text_in_call_language(singular: str, plural: str, count: int) -> str:
     of: Callable[[str, str, int], str] = gettext.ngettext
     if _LANGUAGE.get():
         of = _click_translations_of_call().ngettext
@@ -58,10 +58,14 @@ def _click_plural_word(singular: str, plural: str, count: int) -> str:
 
 
 def _click_translations_of_call() -> gettext.NullTranslations:
-    return _chinese_click_words() if _LANGUAGE.get() == "zh-Hant" else gettext.NullTranslations()
+    return (
+        _chinese_click_translations()
+        if _LANGUAGE.get() == "zh-Hant"
+        else gettext.NullTranslations()
+    )
 
 
 @cache
-def _chinese_click_words() -> gettext.NullTranslations:
+def _chinese_click_translations() -> gettext.NullTranslations:
     with (LOCALE / "zh_Hant" / "LC_MESSAGES" / "click.mo").open("rb") as file:
         return gettext.GNUTranslations(file)

@@ -34,10 +34,10 @@ from commonwatt.cli.clinic_rules_text import (
 )
 from commonwatt.cli.clinic_sealed import add_sealed_evaluation_commands
 from commonwatt.cli.clinic_text import (
+    auc_by_judge_terminal_text,
     command_result_of_registry_entry,
     estimate_rows_terminal_text,
-    judges_terminal_text,
-    recorded_entry_sentence,
+    recorded_entry_terminal_sentence,
 )
 from commonwatt.cli.databases import ledger_option
 from commonwatt.cli.frame import (
@@ -46,8 +46,8 @@ from commonwatt.cli.frame import (
     command_language,
     option,
     raise_click_usage_error,
-    refuse_option_without,
-    refuse_options_not_read,
+    refuse_click_option_without_partner,
+    refuse_click_options_not_read,
 )
 from commonwatt.cli.options import DataPath
 from commonwatt.cli.terminal_text import (
@@ -106,16 +106,16 @@ def clinic_model_classify_command(
 
     if record is not None:
         read = {"record", "use", "places", "where", "key_file", "rule_folders"}
-        refuse_options_not_read("--record", read)
+        refuse_click_options_not_read("--record", read)
         return _record_ruling_command_result(
             record, use, places, where, key_file, app.RuleFolders(folders=rule_folders)
         )
     for name in ("use", "where", "key_file"):
-        refuse_option_without(name, "--record", given=False)
+        refuse_click_option_without_partner(name, "--record", given=False)
     # A rule holds from a day on, so the same facts may have another class next year.
     day = (on or datetime.now(UTC)).date()
     # Nothing is filled in: an axis that nobody stated would decide the class in silence.
-    answer = app.classify_in_jurisdictions(
+    answer = app.product_rulings_in_jurisdictions_dict(
         parse_name_value_fact_options(facts), places, day, app.RuleFolders(folders=rule_folders)
     )
     return CommandResult(
@@ -150,7 +150,7 @@ def _record_ruling_command_result(
     rules: RuleFolders,
 ) -> CommandResult:
     """Compute a ruling from the facts on record and put it there: nobody types a class."""
-    from commonwatt.clinic.usecases.registry import record_computed_ruling
+    from commonwatt.clinic.usecases.registry import compute_and_record_ruling
 
     if use is None:
         raise UsageError("--use", wanted=Message("the intended use that is ruled on"))
@@ -159,7 +159,7 @@ def _record_ruling_command_result(
     if len(places) != 1:
         raise UsageError("--place", found=str(len(places)), wanted=Message("one place"))
     return command_result_of_registry_entry(
-        record_computed_ruling(
+        compute_and_record_ruling(
             where,
             key_file,
             name,
@@ -193,7 +193,7 @@ def clinic_rules_show_command(
         rule_id, _, moved_to = move.partition("=")
         tables = {
             "moved": app.product_class_cells_of_moved_rule(
-                rule_id, _parse_day_argument(moved_to), asked_days, folders
+                rule_id, _parse_cli_iso_day_argument(moved_to), asked_days, folders
             )
         }
     else:
@@ -251,13 +251,13 @@ def clinic_model_evidence_command(
 ) -> CommandResult:
     """Compute discrimination, calibration and threshold metrics by subgroup."""
     from commonwatt.clinic.usecases.evidence import (
-        model_evidence_of_table,
+        model_evidence_dict_and_estimates,
         subgroup_and_funnel_svg_by_file_name,
     )
 
     for name in ("version", "design", "guideline", "where", "key_file"):
-        refuse_option_without(name, "--record", given=record is not None)
-    answer, frame = model_evidence_of_table(
+        refuse_click_option_without_partner(name, "--record", given=record is not None)
+    answer, frame = model_evidence_dict_and_estimates(
         table, score=score, label=label, by=by, threshold=threshold, patient=patient
     )
     charts: dict[str, str] = {}
@@ -274,7 +274,9 @@ def clinic_model_evidence_command(
     data: dict[str, Any] = answer | {"estimates": frame.to_dicts()}
     entry: dict[str, Any] | None = None
     if record is not None:
-        entry = _recorded_evidence_entry(record, version, data, design, guideline, where, key_file)
+        entry = _record_model_evidence_returning_entry(
+            record, version, data, design, guideline, where, key_file
+        )
         data["entry"] = entry
     return CommandResult(
         data=data,
@@ -284,7 +286,7 @@ def clinic_model_evidence_command(
     )
 
 
-def _recorded_evidence_entry(
+def _record_model_evidence_returning_entry(
     name: str,
     version: str | None,
     computed: dict[str, Any],
@@ -321,9 +323,9 @@ def _recorded_evidence_entry(
 @option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
 def clinic_model_joint_command(table: Path, model: str, doctor: str, label: str) -> CommandResult:
     """Show what recording the doctor's own estimate is worth."""
-    from commonwatt.clinic.usecases.evidence import clinician_against_model_result
+    from commonwatt.clinic.usecases.evidence import clinician_against_model_comparison_dict
 
-    answer = clinician_against_model_result(table, model=model, doctor=doctor, label=label)
+    answer = clinician_against_model_comparison_dict(table, model=model, doctor=doctor, label=label)
     return CommandResult(
         data=answer, text=lambda language: _doctor_and_model_auc_terminal_text(answer, language)
     )
@@ -354,7 +356,7 @@ def _doctor_and_model_auc_terminal_text(answer: dict[str, Any], language: str) -
         },
     )
     notes = left_out_row_sentences(answer["read"], language)
-    return "\n".join([judges_terminal_text(answer, language), *gains, apart, *notes])
+    return "\n".join([auc_by_judge_terminal_text(answer, language), *gains, apart, *notes])
 
 
 def _model_evidence_terminal_text(
@@ -362,22 +364,24 @@ def _model_evidence_terminal_text(
 ) -> str:
     from commonwatt.clinic.domain.tables import ESTIMATES
     from commonwatt.clinic.usecases.monitor_assumptions import (
-        assumption_sentence,
-        table_reading_sentences,
+        clinic_monitor_assumption_sentence,
+        patient_table_reading_sentences,
     )
 
     names = ("group", "metric", "estimate", "low", "high", "rows")
     columns = [ESTIMATES.column(name) for name in names]
     shown = estimate_rows_terminal_text(columns, frame.iter_rows(named=True), language)
     assumed = (
-        assumption_sentence(each["assumption"], each["figures"], language)
+        clinic_monitor_assumption_sentence(each["assumption"], each["figures"], language)
         for each in data["assumptions"]
     )
-    lines = [shown, *table_reading_sentences(data["read"], language), *assumed]
-    return "\n".join([*lines, recorded_entry_sentence(entry, language)] if entry else lines)
+    lines = [shown, *patient_table_reading_sentences(data["read"], language), *assumed]
+    return "\n".join(
+        [*lines, recorded_entry_terminal_sentence(entry, language)] if entry else lines
+    )
 
 
-def _parse_day_argument(text: str) -> date:
+def _parse_cli_iso_day_argument(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:

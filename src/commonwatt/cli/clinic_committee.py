@@ -14,7 +14,7 @@ from commonwatt.cli.clinic_options import command_utc_now, key_option
 from commonwatt.cli.clinic_text import command_result_of_registry_entry
 from commonwatt.cli.databases import ledger_option
 from commonwatt.cli.frame import CommandResult, command, command_language, option
-from commonwatt.cli.terminal_text import terminal_table
+from commonwatt.cli.terminal_text import terminal_table_text
 from commonwatt.core.messages import translate
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ _WAITING_COLUMNS = ("due_at", "subject", "reason", "role", "command")
 
 def add_committee_click_commands() -> None:
     """Add the committee's commands to `commonwatt clinic`."""
-    _add_waiting_command()
-    _add_product_command()
-    _add_alarm_answer_command()
+    _add_clinic_committee_waiting_command()
+    _add_committee_product_file_command()
+    _add_clinic_alarm_answer_command()
 
 
-def _add_waiting_command() -> None:
+def _add_clinic_committee_waiting_command() -> None:
     @command(
         groups.committee,
         "waiting",
@@ -48,15 +48,15 @@ def _add_waiting_command() -> None:
     def waiting(where: str, product: str, on: datetime | None) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show what stands still until somebody acts: who, by which command, by when."""
         from commonwatt.clinic.domain.tables import WAITING
-        from commonwatt.clinic.usecases.committee import waiting_rows_of_ledger
+        from commonwatt.clinic.usecases.committee import clinic_waiting_rows_of_ledger
 
         day = (on or datetime.now(UTC)).date()
         language = command_language(click.get_current_context())
-        rows = waiting_rows_of_ledger(where, day, product=product, language=language)
+        rows = clinic_waiting_rows_of_ledger(where, day, product=product, language=language)
         return CommandResult(
             data={"on": day.isoformat(), "waiting": rows},
             text=lambda language: _waiting_terminal_text(rows, language),
-            tables=_frames_for_out({"waiting": WAITING}, {"waiting": rows}),
+            tables=_declared_frames_if_out_given({"waiting": WAITING}, {"waiting": rows}),
         )
 
 
@@ -65,10 +65,10 @@ def _waiting_terminal_text(rows: Sequence[Mapping[str, Any]], language: str) -> 
 
     if not rows:
         return translate("Nothing waits.", language)
-    return terminal_table([WAITING.column(name) for name in _WAITING_COLUMNS], rows, language)
+    return terminal_table_text([WAITING.column(name) for name in _WAITING_COLUMNS], rows, language)
 
 
-def _frames_for_out(
+def _declared_frames_if_out_given(
     schemas: Mapping[str, TableSchema], tables: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> dict[str, pl.DataFrame]:
     """Return tables with their declared columns; none without --out, which alone wants them."""
@@ -82,7 +82,7 @@ def _frames_for_out(
     }
 
 
-def _add_product_command() -> None:
+def _add_committee_product_file_command() -> None:
     @command(
         groups.committee, "product", example="commonwatt clinic committee product product/chest"
     )
@@ -93,22 +93,24 @@ def _add_product_command() -> None:
         """Show what a product rests on: rulings, evidence, plans, alarms, duties, changes."""
         from commonwatt.clinic.usecases.committee import (
             PRODUCT_TABLES,
-            product_file_of_ledger,
+            committee_product_file_of_ledger,
         )
 
         day = (on or datetime.now(UTC)).date()
         language = command_language(click.get_current_context())
-        tables = product_file_of_ledger(where, product, day, language=language).tables()
+        tables = committee_product_file_of_ledger(where, product, day, language=language).tables()
         return CommandResult(
             data={"product": product, "on": day.isoformat(), **tables},
-            text=lambda language: _product_terminal_text(tables, language),
-            tables=_frames_for_out(
+            text=lambda language: _product_file_terminal_text(tables, language),
+            tables=_declared_frames_if_out_given(
                 {name: table for name, (_, table) in PRODUCT_TABLES.items()}, tables
             ),
         )
 
 
-def _product_terminal_text(tables: Mapping[str, Sequence[Mapping[str, Any]]], language: str) -> str:
+def _product_file_terminal_text(
+    tables: Mapping[str, Sequence[Mapping[str, Any]]], language: str
+) -> str:
     from commonwatt.clinic.usecases.committee import PRODUCT_TABLES
 
     nothing = translate("Nothing on record.", language)
@@ -118,12 +120,12 @@ def _product_terminal_text(tables: Mapping[str, Sequence[Mapping[str, Any]]], la
         columns = list(table.columns)
         if name == "waiting":
             columns = [table.column(each) for each in _WAITING_COLUMNS]
-        shown = terminal_table(columns, rows, language) if rows else nothing
+        shown = terminal_table_text(columns, rows, language) if rows else nothing
         blocks.append(f"{title.translate(language)}\n{shown}")
     return "\n\n".join(blocks)
 
 
-def _add_alarm_answer_command() -> None:
+def _add_clinic_alarm_answer_command() -> None:
     @command(
         groups.monitor,
         "answer",

@@ -11,7 +11,7 @@ import click
 
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import PLACE_METAVAR, command_utc_now, guides_option, key_option
-from commonwatt.cli.clinic_queries import duties_terminal_text
+from commonwatt.cli.clinic_queries import reporting_duties_terminal_text
 from commonwatt.cli.clinic_text import command_result_of_registry_entry
 from commonwatt.cli.databases import ledger_option
 from commonwatt.cli.frame import CommandResult, command, command_language, option
@@ -32,7 +32,7 @@ def add_registry_click_commands() -> None:
     """Add the commands of the registry to `commonwatt clinic`."""
     _add_model_register_command()
     _add_deployment_commands()
-    _add_incident_command()
+    _add_incident_report_command()
     _add_incident_close_command()
     _add_version_dossier_command()
 
@@ -60,7 +60,7 @@ def _add_model_register_command() -> None:
         from commonwatt.clinic.usecases import registry as app
 
         return command_result_of_registry_entry(
-            app.register_record_file(
+            app.record_clinic_registry_file(
                 where,
                 key_file,
                 kind,
@@ -129,7 +129,7 @@ def _add_deployment_commands() -> None:
         )
 
 
-def _add_incident_command() -> None:
+def _add_incident_report_command() -> None:
     @command(
         groups.incident,
         "report",
@@ -171,21 +171,23 @@ def _add_incident_command() -> None:
         """Report an incident and show who must report it by when."""
         from commonwatt.clinic.usecases import queries
         from commonwatt.clinic.usecases import registry as app
-        from commonwatt.clinic.usecases.rules import check_rule_place
+        from commonwatt.clinic.usecases.rules import check_place_has_rules
 
         # Before it is on record for ever: under a misspelt place no clock would run.
-        check_rule_place(place)
+        check_place_has_rules(place)
         body: dict[str, Any] = {"deployment": deployment, "type": "incident", "severity": severity}
         now = datetime.now(UTC)
         body |= {"jurisdiction": place, "code": code, "aware_at": (aware or now).isoformat()}
         body |= {"reporter": reporter} if reporter else {}
         body |= {field: text for field, text in described.items() if text}
-        entry = app.record_in_registry(where, key_file, "event", name, body, now=command_utc_now)
+        entry = app.record_in_clinic_registry(
+            where, key_file, "event", name, body, now=command_utc_now
+        )
         # Read back from the record, so that the deadlines shown are those that the record gives.
-        answer = queries.incident_reporting_answer(where)
+        answer = queries.timed_and_untimed_reporting_duties_dict(where)
         return CommandResult(
             data={"entry": entry, **answer},
-            text=lambda language: duties_terminal_text(answer, language),
+            text=lambda language: reporting_duties_terminal_text(answer, language),
         )
 
 
@@ -205,7 +207,9 @@ def _add_incident_close_command() -> None:
         from commonwatt.clinic.usecases import registry as app
 
         return command_result_of_registry_entry(
-            app.close_incident(where, key_file, event, report_number, now=command_utc_now)
+            app.record_incident_report_and_close(
+                where, key_file, event, report_number, now=command_utc_now
+            )
         )
 
 
@@ -222,7 +226,7 @@ def _add_version_dossier_command() -> None:
         from commonwatt.clinic.io.fhir import FhirRelease
         from commonwatt.clinic.usecases import registry as app
 
-        page, bundles = app.version_dossier_and_fhir(
+        page, bundles = app.version_dossier_html_and_fhir_bundles(
             where,
             version,
             command_language(click.get_current_context()),
@@ -231,7 +235,7 @@ def _add_version_dossier_command() -> None:
         # Before the page is written by --out: a letter that no font has is refused here and leaves
         # no half dossier.
         if pdf:
-            app.save_dossier_pdf(page, pdf)
+            app.save_clinic_dossier_pdf(page, pdf)
         bundle = bundles[FhirRelease.R5]
         names = {FhirRelease.R5: "fhir.json", FhirRelease.R4B: "fhir-r4b.json"}
         files = {"dossier.html": page} | {

@@ -9,7 +9,7 @@ import click
 
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.frame import CommandResult, command, option
-from commonwatt.cli.terminal_text import figure_sentence, terminal_table
+from commonwatt.cli.terminal_text import figure_sentence, terminal_table_text
 from commonwatt.core.messages import Message
 
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -48,9 +48,9 @@ def add_model_explain_click_command() -> None:
         seed: int,
     ) -> CommandResult:
         """Show what each column is worth to a model, or what it adds in one case."""
-        from commonwatt.clinic.usecases.explain import explain_model_on_table
+        from commonwatt.clinic.usecases.explain import model_explanation_dict_and_frame
 
-        explanation, frame = explain_model_on_table(
+        explanation, frame = model_explanation_dict_and_frame(
             table, linear=linear, python=python, columns=columns, label=label, row=row, seed=seed
         )
         return CommandResult(
@@ -73,7 +73,7 @@ def _model_explanation_terminal_text(explanation: dict[str, Any], language: str)
             {"rows": (measures.EVIDENCE_ROWS, explanation["rows"])},
         )
         columns = [column for column in IMPORTANCE.columns if column.name != "rounds"]
-        shown = terminal_table(columns, explanation["columns"], language)
+        shown = terminal_table_text(columns, explanation["columns"], language)
         return "\n".join([head, shown, *notes])
     figures = {
         "row": (measures.ROW_EXPLAINED, explanation["row"]),
@@ -82,7 +82,7 @@ def _model_explanation_terminal_text(explanation: dict[str, Any], language: str)
     }
     head = figure_sentence(_SCALES[explanation["scale"]], language, figures)
     # Shapley values of other models are sampled; without its error a small one could be noise.
-    shown = terminal_table(CASE.columns, explanation["columns"], language)
+    shown = terminal_table_text(CASE.columns, explanation["columns"], language)
     return "\n".join([head, shown, *notes])
 
 

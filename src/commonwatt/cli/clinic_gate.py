@@ -23,7 +23,7 @@ from commonwatt.cli.frame import (
     option,
     raise_click_usage_error,
 )
-from commonwatt.cli.terminal_text import figure_sentence, indented, labelled_text
+from commonwatt.cli.terminal_text import figure_sentence, indented, terminal_label_and_text
 from commonwatt.core.log import open_log_with_default_file
 from commonwatt.core.messages import Message, translate
 
@@ -52,7 +52,7 @@ _secret = option(
 
 def add_advice_gate_click_commands() -> None:
     """Add the commands of the gate to `commonwatt clinic`."""
-    _add_serve_command()
+    _add_gate_serve_command()
     _add_gate_ask_command()
     _add_gate_disclose_command()
     _add_gate_sign_command()
@@ -60,7 +60,7 @@ def add_advice_gate_click_commands() -> None:
     _add_gate_lottery_audit_command()
 
 
-def _add_serve_command() -> None:
+def _add_gate_serve_command() -> None:
     @command(
         groups.gate,
         "serve",
@@ -113,7 +113,7 @@ def _add_serve_command() -> None:
         if mcp is None:
             address.check()
         open_log_with_default_file(secret_file.parent / "log" / "gate.jsonl")
-        with app.open_advice_gate(
+        with app.open_advice_gate_and_commit_lottery(
             where, key_file, institution_file, secret_file, now=command_utc_now()
         ) as opened:
             # Said at each start: what cannot be compared with its approved digest may have been
@@ -131,7 +131,7 @@ def _add_serve_command() -> None:
             if mcp is not None:
                 # With MCP over stdio all of stdout belongs to the protocol, so everything else goes
                 # to stderr.
-                app.serve_agent_pathway(opened, mcp, plan, command_utc_now)
+                app.serve_agent_pathway_over_mcp(opened, mcp, plan, command_utc_now)
             else:
                 server = app.cds_hooks_server(opened, address, command_utc_now)
                 app.serve_cds_hooks(server, address, _print_gate_address_on_terminal)
@@ -175,10 +175,10 @@ def _add_gate_ask_command() -> None:
         """Ask a model about one encounter, or learn which rule refuses it."""
         from commonwatt.clinic.usecases import gateway as app
 
-        with app.open_advice_gate(
+        with app.open_advice_gate_and_commit_lottery(
             where, key_file, institution_file, secret_file, now=command_utc_now()
         ) as opened:
-            advice = app.request_model_advice(
+            advice = app.record_and_return_model_advice(
                 opened,
                 deployment,
                 encounter,
@@ -264,7 +264,9 @@ def _add_gate_sign_command() -> None:
         from commonwatt.clinic.usecases import gateway as app
 
         call = AgentCall(deployment, encounter, parse_name_value_fact_options(facts))
-        statement = app.signed_human_step(key_file, plan, step, call, answer, now=command_utc_now())
+        statement = app.signed_human_step_dict(
+            key_file, plan, step, call, answer, now=command_utc_now()
+        )
         return CommandResult(data=statement, text=lambda _: json.dumps(statement))
 
 
@@ -277,10 +279,10 @@ def _add_gate_guides_command() -> None:
     @guides_option
     def guides(guide_folders: tuple[Path, ...]) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """List the guides, the facts that each asks for, and files that are no guides."""
-        from commonwatt.clinic.io.guides import load_guide_library
+        from commonwatt.clinic.io.guides import load_clinic_guide_library
         from commonwatt.clinic.usecases import gateway as app
 
-        library = load_guide_library(guide_folders)
+        library = load_clinic_guide_library(guide_folders)
         return CommandResult(
             data=app.guides_and_unavailable_files_dict(library),
             text=lambda language: _guide_library_terminal_text(library, language),
@@ -293,10 +295,10 @@ def _guide_library_terminal_text(library: GuideLibrary, language: str) -> str:
         lines.append(f"{guide.guide_id}  {guide.names[language]}")
         for fact in guide.facts.values():
             wanted = fact.wanted().translate(language)
-            meaning = labelled_text(fact.meaning[language], wanted)
+            meaning = terminal_label_and_text(fact.meaning[language], wanted)
             lines.append(indented(f"{fact.name}  {meaning}"))
     for name, fault in library.faults.items():
-        lines.append(labelled_text(name, fault.translate(language)))
+        lines.append(terminal_label_and_text(name, fault.translate(language)))
     return "\n".join(lines)
 
 
@@ -323,7 +325,7 @@ def _add_gate_lottery_audit_command() -> None:
         """Draw the lots again by which doctors were asked first, and compare the record."""
         from commonwatt.clinic.usecases import gateway as app
 
-        audit = app.encounter_lottery_audit(where, institution, secret_files)
+        audit = app.encounter_lottery_audit_dict(where, institution, secret_files)
         return CommandResult(
             data=audit, text=lambda language: _lottery_audit_terminal_text(audit, language)
         )

@@ -11,7 +11,7 @@ import click
 from commonwatt.catalogue.measures import ABSENT
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.frame import CommandResult, command, option
-from commonwatt.cli.terminal_text import counts_terminal_text, figure_sentence, terminal_table
+from commonwatt.cli.terminal_text import counts_terminal_text, figure_sentence, terminal_table_text
 from commonwatt.core.messages import Message
 
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -51,7 +51,7 @@ def _device_records_terminal_text(imported: dict[str, Any], language: str) -> st
     if imported["cards"]:
         # A card that breaks no rule says so: an empty cell could be a fault of the table.
         cards = [card | {"rule": card["rule"] or ABSENT} for card in imported["cards"]]
-        lines.append(terminal_table(columns, cards, language))
+        lines.append(terminal_table_text(columns, cards, language))
     for summary in imported["devices"]:
         by_route = counts_terminal_text(summary["routes"], measures.RECORDS_OF_KIND, language)
         form = Message("{file}: {count} devices; {by}", {"file": summary["file"], "by": by_route})

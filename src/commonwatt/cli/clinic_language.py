@@ -11,7 +11,7 @@ import click
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_text import estimate_rows_terminal_text
 from commonwatt.cli.frame import CommandResult, command, option
-from commonwatt.cli.terminal_text import figure_sentence, terminal_figures
+from commonwatt.cli.terminal_text import figure_sentence, terminal_figures_text
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _there = click.Path(dir_okay=False, exists=True, path_type=Path)
 def add_language_model_commands() -> None:
     """Add the examination of language models to `commonwatt clinic`."""
     _add_language_model_examine_command()
-    _add_canaries_command()
+    _add_language_canaries_command()
 
 
 def _add_language_model_examine_command() -> None:
@@ -72,7 +72,7 @@ def _add_language_model_examine_command() -> None:
             answers=answers,
             baseline=baseline,
         )
-        examination, frame, answers_file = app.language_examination_of_notes(
+        examination, frame, answers_file = app.language_examination_dict_table_and_answers(
             notes,
             access,
             held_out=held_out,
@@ -91,7 +91,7 @@ def _add_language_model_examine_command() -> None:
         )
 
 
-def _add_canaries_command() -> None:
+def _add_language_canaries_command() -> None:
     @command(
         groups.language_models,
         "canaries",
@@ -147,7 +147,7 @@ def _language_examination_terminal_text(
     )
     return "\n".join(
         [
-            terminal_figures(head, language),
+            terminal_figures_text(head, language),
             estimate_rows_terminal_text(columns, frame.iter_rows(named=True), language),
             *_language_quality_terminal_lines(examination, language),
         ]

@@ -19,7 +19,12 @@ from commonwatt.cli.frame import (
     raise_click_usage_error,
 )
 from commonwatt.cli.options import DataPath
-from commonwatt.cli.terminal_text import figure_sentence, indented, labelled_text, terminal_table
+from commonwatt.cli.terminal_text import (
+    figure_sentence,
+    indented,
+    terminal_label_and_text,
+    terminal_table_text,
+)
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 
@@ -106,7 +111,7 @@ _PLAN_OPTIONS = (
 )
 
 
-def _with_options(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
+def _decorator_adding_click_options(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
     """Return a decorator that adds options in the order in which help shows them."""
 
     def add_options(function: F) -> F:
@@ -127,8 +132,8 @@ def add_monitor_click_commands() -> None:
         "commonwatt clinic monitor run scores.csv --deployment deployment/x --key monitor.pem",
     )
     @click.argument("table", type=DataPath())
-    @_with_options(_COLUMN_OPTIONS)
-    @_with_options(_PLAN_OPTIONS)
+    @_decorator_adding_click_options(_COLUMN_OPTIONS)
+    @_decorator_adding_click_options(_PLAN_OPTIONS)
     @option(
         "--deployment",
         default="",
@@ -149,15 +154,15 @@ def add_monitor_click_commands() -> None:
     def monitor(ctx: click.Context, table: Path, **words: Any) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Watch a model's calibration with a guaranteed false-alarm bound."""
         from commonwatt.clinic.usecases.monitor import (
-            monitor_answer_of_table,
+            monitor_answer_dict_of_table,
             silent_monitor_error,
         )
 
-        options = _monitor_options(words)
+        options = _monitor_options_of_click_words(words)
         if words["deployment"]:
-            answer = _record_deployment_monitor_run(table, options, words)
+            answer = _run_deployment_monitor_from_click_words(table, options, words)
         else:
-            answer = monitor_answer_of_table(table, options)
+            answer = monitor_answer_dict_of_table(table, options)
         tables: dict[str, pl.DataFrame] = {}
         files: dict[str, str] = {}
         if ctx.params.get("out") and not words["deployment"]:
@@ -175,12 +180,15 @@ def add_monitor_click_commands() -> None:
         )
 
 
-def _monitor_options(words: dict[str, Any]) -> Any:
-    from commonwatt.clinic.domain.surveillance import COLUMN_ROLES, parse_zone
+def _monitor_options_of_click_words(words: dict[str, Any]) -> Any:
+    from commonwatt.clinic.domain.surveillance import (
+        COLUMN_ROLES,
+        parse_clinic_monitor_zone_name_or_none,
+    )
     from commonwatt.clinic.io.patient_table import PatientColumns
     from commonwatt.clinic.usecases.monitor import MonitorOptions
 
-    if parse_zone(words["zone"] or "UTC") is None:
+    if parse_clinic_monitor_zone_name_or_none(words["zone"] or "UTC") is None:
         raise UsageError("--zone", wanted=Message("the name of a zone, as Asia/Hong_Kong"))
     columns = {name: words[name] for name in (*COLUMN_ROLES, "zone")}
     plan = {
@@ -194,12 +202,12 @@ def _monitor_options(words: dict[str, Any]) -> Any:
     )
 
 
-def _record_deployment_monitor_run(
+def _run_deployment_monitor_from_click_words(
     table: Path, options: Any, words: dict[str, Any]
 ) -> dict[str, Any]:
     from commonwatt.clinic.usecases.surveillance import (
         MonitoredDeployment,
-        run_deployment_monitor,
+        run_and_record_deployment_monitor,
     )
 
     if words["key_file"] is None:
@@ -210,7 +218,7 @@ def _record_deployment_monitor_run(
         key_file=words["key_file"],
         state_file=words["state_file"],
     )
-    return run_deployment_monitor(table, options, of, now=datetime.now(UTC))
+    return run_and_record_deployment_monitor(table, options, of, now=datetime.now(UTC))
 
 
 _VERDICTS = {
@@ -225,13 +233,13 @@ def _monitor_verdicts_terminal_text(answer: dict[str, Any], language: str) -> st
     from commonwatt.clinic.domain import measures
     from commonwatt.clinic.domain.tables import STREAMS
     from commonwatt.clinic.usecases.monitor_assumptions import (
-        empty_day_sentences,
-        monitor_run_sentences,
-        table_reading_sentences,
+        clinic_monitor_empty_day_sentences,
+        clinic_monitor_run_sentences,
+        patient_table_reading_sentences,
     )
 
     streams = [
-        stream | {"verdict": _monitor_verdict_text(stream, language)}
+        stream | {"verdict": _monitor_verdict_terminal_text(stream, language)}
         for stream in answer["streams"]
     ]
     # With the number of streams: the bound is for all of them together and not for each.
@@ -244,30 +252,37 @@ def _monitor_verdicts_terminal_text(answer: dict[str, Any], language: str) -> st
         },
     )
     lines = [
-        terminal_table(STREAMS.columns, streams, language),
+        terminal_table_text(STREAMS.columns, streams, language),
         bound,
-        *_assumption_terminal_lines(answer["assumptions"], language),
-        *table_reading_sentences(answer["read"], language),
-        *empty_day_sentences(answer, language),
+        *_monitor_assumption_terminal_lines(answer["assumptions"], language),
+        *patient_table_reading_sentences(answer["read"], language),
+        *clinic_monitor_empty_day_sentences(answer, language),
         *_label_free_auc_terminal_lines(answer["companion"], language),
-        *monitor_run_sentences(answer, language),
+        *clinic_monitor_run_sentences(answer, language),
     ]
     return "\n".join(lines)
 
 
-def _assumption_terminal_lines(assumptions: list[dict[str, Any]], language: str) -> list[str]:
-    from commonwatt.clinic.usecases.monitor_assumptions import CHECK_WORDS, assumption_sentence
+def _monitor_assumption_terminal_lines(
+    assumptions: list[dict[str, Any]], language: str
+) -> list[str]:
+    from commonwatt.clinic.usecases.monitor_assumptions import (
+        CHECK_WORDS,
+        clinic_monitor_assumption_sentence,
+    )
 
     lines = [Message("The bound rests on:").translate(language)]
     for each in assumptions:
-        sentence = assumption_sentence(each["assumption"], each["figures"], language)
+        sentence = clinic_monitor_assumption_sentence(each["assumption"], each["figures"], language)
         lines.append(
-            indented(labelled_text(CHECK_WORDS[each["check"]].translate(language), sentence))
+            indented(
+                terminal_label_and_text(CHECK_WORDS[each["check"]].translate(language), sentence)
+            )
         )
     return lines
 
 
-def _monitor_verdict_text(stream: dict[str, Any], language: str) -> str:
+def _monitor_verdict_terminal_text(stream: dict[str, Any], language: str) -> str:
     verdict = _VERDICTS[stream["verdict"]].translate(language)
     if not stream["alarm_on"]:
         return verdict

@@ -10,7 +10,7 @@ import click
 
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import PLACE_METAVAR
-from commonwatt.cli.clinic_text import judges_terminal_text, registry_rows_terminal_text
+from commonwatt.cli.clinic_text import auc_by_judge_terminal_text, registry_rows_terminal_text
 from commonwatt.cli.databases import ledger_option
 from commonwatt.cli.frame import CommandResult, command, option
 from commonwatt.cli.terminal_text import figure_sentence, indented
@@ -25,7 +25,7 @@ def add_registry_query_commands() -> None:
     _add_deployment_approver_command()
     _add_product_rulings_command()
     _add_gate_query_commands()
-    _add_duties_command()
+    _add_incident_duties_command()
 
 
 def _add_live_deployments_command() -> None:
@@ -43,19 +43,24 @@ def _add_live_deployments_command() -> None:
         from commonwatt.clinic.domain.tables import LIVE
         from commonwatt.clinic.usecases import queries as app
 
-        answer = app.live_deployments_at_institution(where, institution, at or datetime.now(UTC))
+        answer = app.live_deployments_and_set_aside_entries(
+            where, institution, at or datetime.now(UTC)
+        )
         return CommandResult(
             data=answer,
             text=lambda language: "\n".join(
                 [
                     registry_rows_terminal_text(LIVE.columns, answer["live"], language),
-                    *(_set_aside_entry_text(entry, language) for entry in answer["set_aside"]),
+                    *(
+                        _malformed_registry_entry_terminal_sentence(entry, language)
+                        for entry in answer["set_aside"]
+                    ),
                 ]
             ),
         )
 
 
-def _set_aside_entry_text(entry: Mapping[str, Any], language: str) -> str:
+def _malformed_registry_entry_terminal_sentence(entry: Mapping[str, Any], language: str) -> str:
     from commonwatt.ledger.measures import ENTRY
 
     sentence = Message(
@@ -73,9 +78,10 @@ def _add_deployment_approver_command() -> None:
         """Show who approved a deployment and its threshold."""
         from commonwatt.clinic.usecases import queries as app
 
-        approval = app.deployment_approver(where, deployment)
+        approval = app.deployment_approver_dict(where, deployment)
         return CommandResult(
-            data=approval, text=lambda language: _deployment_approver_text(approval, language)
+            data=approval,
+            text=lambda language: _deployment_approver_terminal_text(approval, language),
         )
 
 
@@ -89,9 +95,9 @@ def _add_product_rulings_command() -> None:
     def rulings(where: str, product: str, place: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show which rule sets gave a product its class."""
         from commonwatt.clinic.usecases import queries as app
-        from commonwatt.clinic.usecases.rules import check_rule_place
+        from commonwatt.clinic.usecases.rules import check_place_has_rules
 
-        check_rule_place(place)
+        check_place_has_rules(place)
         rulings_found = app.product_ruling_rows(where, product, place)
         return CommandResult(
             data={"rulings": rulings_found},
@@ -136,7 +142,7 @@ def _add_gate_query_commands() -> None:
         """Show how accepted and overridden advice fared."""
         from commonwatt.clinic.usecases import queries as app
 
-        outcomes = app.advice_override_outcomes(where, deployment)
+        outcomes = app.advice_outcomes_by_decision_and_comparison(where, deployment)
         return CommandResult(
             data=outcomes, text=lambda language: _advice_overrides_terminal_text(outcomes, language)
         )
@@ -162,7 +168,7 @@ _SEEN = {
 }
 
 
-def _add_duties_command() -> None:
+def _add_incident_duties_command() -> None:
     @command(groups.incident, "duties", example="commonwatt clinic incident duties --json")
     @ledger_option
     @option("--closed", is_flag=True, help="Also those that a report has closed.")
@@ -170,25 +176,25 @@ def _add_duties_command() -> None:
         """Show who must be told of incidents by when."""
         from commonwatt.clinic.usecases import queries as app
 
-        answer = app.incident_reporting_answer(where, closed=closed)
+        answer = app.timed_and_untimed_reporting_duties_dict(where, closed=closed)
         return CommandResult(
-            data=answer, text=lambda language: duties_terminal_text(answer, language)
+            data=answer, text=lambda language: reporting_duties_terminal_text(answer, language)
         )
 
 
-def duties_terminal_text(answer: Mapping[str, Any], language: str) -> str:
+def reporting_duties_terminal_text(answer: Mapping[str, Any], language: str) -> str:
     """Return who must be told of which event by when, and what is to be looked up."""
     from commonwatt.clinic.domain.tables import DUTIES
 
     names = ("event", "jurisdiction", "severity", "reporter", "due_at", "rule")
-    lines = [_untimed_duty_sentence(duty, language) for duty in answer["look_up"]]
+    lines = [_untimed_duty_terminal_sentence(duty, language) for duty in answer["look_up"]]
     if answer["duties"] or not lines:
         columns = [DUTIES.column(name) for name in names]
         lines.insert(0, registry_rows_terminal_text(columns, answer["duties"], language))
     return "\n".join(lines)
 
 
-def _untimed_duty_sentence(duty: Mapping[str, str], language: str) -> str:
+def _untimed_duty_terminal_sentence(duty: Mapping[str, str], language: str) -> str:
     gaps = {"event": duty["event"], "jurisdiction": duty["jurisdiction"], "rule": duty["rule"]}
     if duty["rule"]:
         sentence = Message(
@@ -205,7 +211,7 @@ def _untimed_duty_sentence(duty: Mapping[str, str], language: str) -> str:
     return sentence.translate(language)
 
 
-def _deployment_approver_text(approval: dict[str, Any], language: str) -> str:
+def _deployment_approver_terminal_text(approval: dict[str, Any], language: str) -> str:
     from commonwatt.clinic.domain.measures import THRESHOLD
     from commonwatt.ledger.measures import ENTRY
 
@@ -254,5 +260,5 @@ def _advice_overrides_terminal_text(outcomes: dict[str, Any], language: str) -> 
     ]
     blocks = [registry_rows_terminal_text(ADVICE_FATE.columns, rows, language)]
     if outcomes["voices"]:
-        blocks.append(judges_terminal_text(outcomes["voices"], language))
+        blocks.append(auc_by_judge_terminal_text(outcomes["voices"], language))
     return "\n".join(blocks)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from commonwatt.cli.terminal_text import (
     figure_sentence,
     indented,
-    labelled_text,
-    terminal_table,
+    terminal_label_and_text,
+    terminal_table_text,
 )
 from commonwatt.core.messages import Message, translate
 
@@ -30,7 +30,7 @@ _ROUTES = {
 
 def product_rulings_terminal_text(answer: dict[str, Any], language: str) -> str:
     """Return class, route, duties and periods in each place, with the rules that give them."""
-    lines = _rule_file_fault_lines(answer["faults"], language)
+    lines = _rule_file_fault_terminal_lines(answer["faults"], language)
     for ruling in answer["rulings"]:
         lines += _product_ruling_terminal_lines(ruling, answer["rules"], language)
     gaps = {"digest": answer["rule_set_sha256"][:16], "day": answer["on"]}
@@ -40,9 +40,13 @@ def product_rulings_terminal_text(answer: dict[str, Any], language: str) -> str:
 def _product_ruling_terminal_lines(
     ruling: dict[str, Any], rules: dict[str, Any], language: str
 ) -> list[str]:
-    lines = [labelled_text(ruling["jurisdiction"], _ROUTES[ruling["route"]].translate(language))]
+    lines = [
+        terminal_label_and_text(
+            ruling["jurisdiction"], _ROUTES[ruling["route"]].translate(language)
+        )
+    ]
     for verdict in ruling["classes"]:
-        lines.append(indented(labelled_text(verdict["scheme"], verdict["class"])))
+        lines.append(indented(terminal_label_and_text(verdict["scheme"], verdict["class"])))
         lines += [
             indented(_ruling_reason_terminal_text(name, rules[name], language), 2)
             for name in verdict["because"]
@@ -56,13 +60,13 @@ def _product_ruling_terminal_lines(
         ]
     silent = translate("no rule gives a class", language)
     for scheme in ruling["gaps"]:
-        lines.append(indented(labelled_text(scheme, silent)))
+        lines.append(indented(terminal_label_and_text(scheme, silent)))
         lines += [
             indented(_ruling_reason_terminal_text(name, rules[name], language), 2)
             for name in ruling["gaps_because"].get(scheme, ())
         ]
     duties = ", ".join(ruling["obligations"]) or "–"
-    lines.append(indented(labelled_text(translate("Duties", language), duties)))
+    lines.append(indented(terminal_label_and_text(translate("Duties", language), duties)))
     if ruling["report_within"]:
         lines.append(indented(_reporting_periods_terminal_text(ruling["report_within"], language)))
     for reporter, names in ruling["report_untimed"].items():
@@ -73,7 +77,9 @@ def _product_ruling_terminal_lines(
     # What nobody stated is said beside what it led to.
     assumed = ", ".join(map("=".join, ruling["assumed"].items()))
     if assumed:
-        lines.append(indented(labelled_text(translate("Not stated, assumed", language), assumed)))
+        lines.append(
+            indented(terminal_label_and_text(translate("Not stated, assumed", language), assumed))
+        )
     return lines
 
 
@@ -86,7 +92,7 @@ def _unread_fact_terminal_text(fact: Mapping[str, str], language: str) -> str:
     stated = Message("{fact}={value}", gaps)
     if reason:
         stated = Message("{fact}={value} [{article}: {reason}]", gaps)
-    return labelled_text(heading, stated.translate(language))
+    return terminal_label_and_text(heading, stated.translate(language))
 
 
 def _reporting_periods_terminal_text(periods: Sequence[Mapping[str, Any]], language: str) -> str:
@@ -94,7 +100,7 @@ def _reporting_periods_terminal_text(periods: Sequence[Mapping[str, Any]], langu
 
     # Working days are never turned into days of the calendar: which of them are holidays is a
     # fact of place and year.
-    return terminal_table(REPORT_WITHIN.columns, periods, language)
+    return terminal_table_text(REPORT_WITHIN.columns, periods, language)
 
 
 def _ruling_reason_terminal_text(name: str, rule: Mapping[str, Any], language: str) -> str:
@@ -104,7 +110,7 @@ def _ruling_reason_terminal_text(name: str, rule: Mapping[str, Any], language: s
     source, article, checked = (rule[key] for key in ("source", "article", "checked"))
     words = rule["quote"]
     quote = f"“{words}”" if words else translate("no quotation read", language)
-    return labelled_text(name, f"{text} [{source}, {article}; {checked}; {quote}]")
+    return terminal_label_and_text(name, f"{text} [{source}, {article}; {checked}; {quote}]")
 
 
 _PRIMARY = Message("{share} of all rules were checked against the text of the law itself")
@@ -128,11 +134,13 @@ def rule_places_terminal_text(answer: Mapping[str, Any], language: str) -> str:
     failing = [name for place in answer["places"] for name in place["failing_cases"]]
     shown = [column for column in RULE_PLACES.columns if column.name != "file"]
     gaps = {"digest": answer["rule_set_sha256"][:16]}
-    unproved = labelled_text(measure_label_text(FAILING_CASES, language), ", ".join(failing))
+    unproved = terminal_label_and_text(
+        measure_label_text(FAILING_CASES, language), ", ".join(failing)
+    )
     return "\n".join(
         [
-            *_rule_file_fault_lines(answer["faults"], language),
-            terminal_table(shown, rows, language),
+            *_rule_file_fault_terminal_lines(answer["faults"], language),
+            terminal_table_text(shown, rows, language),
             *([unproved] if failing else []),
             figure_sentence(_PRIMARY, language, {"share": (PRIMARY_TEXT_SHARE, share)}),
             Message("Rule set {digest}", gaps).translate(language),
@@ -140,9 +148,9 @@ def rule_places_terminal_text(answer: Mapping[str, Any], language: str) -> str:
     )
 
 
-def _rule_file_fault_lines(faults: Mapping[str, str], language: str) -> list[str]:
+def _rule_file_fault_terminal_lines(faults: Mapping[str, str], language: str) -> list[str]:
     heading = translate("A file of rules is at fault, and its place answers nothing", language)
-    return [labelled_text(heading, fault) for fault in faults.values()]
+    return [terminal_label_and_text(heading, fault) for fault in faults.values()]
 
 
 def rule_book_findings_terminal_text(tables: dict[str, pl.DataFrame], language: str) -> str:
@@ -166,15 +174,15 @@ def rule_book_findings_terminal_text(tables: dict[str, pl.DataFrame], language: 
     blocks: list[str] = []
     for name, frame in tables.items():
         count = measure_cell_text(frame.height, RULE_FINDINGS, language)
-        blocks.append(labelled_text(headings[name].translate(language), count))
+        blocks.append(terminal_label_and_text(headings[name].translate(language), count))
         if not frame.is_empty():
-            blocks[-1] += "\n" + _terminal_rows_text(schemas[name], frame, language)
+            blocks[-1] += "\n" + _rule_findings_terminal_rows_text(schemas[name], frame, language)
     return "\n\n".join(blocks)
 
 
-def _terminal_rows_text(
+def _rule_findings_terminal_rows_text(
     schema: TableSchema, frame: pl.DataFrame, language: str, most: int = 60
 ) -> str:
     rows = frame.head(most).iter_rows(named=True)
-    lines = [terminal_table(schema.columns, rows, language)]
+    lines = [terminal_table_text(schema.columns, rows, language)]
     return indented("\n".join([*lines, *(["…"] if frame.height > most else [])]))

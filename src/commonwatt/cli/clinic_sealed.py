@@ -112,8 +112,8 @@ def _add_sealed_model_examine_command() -> None:
         from commonwatt.clinic.usecases import sealed as app
 
         now = datetime.now(UTC)
-        model = app.load_vendor_model(linear, python, url, artefact)
-        report = app.examine_sealed_model(
+        model = app.load_vendor_scorer_and_sha256(linear, python, url, artefact)
+        report = app.examine_sealed_model_and_record_report(
             where, items, secret_file, key_file, sealed, model, version=version, now=now
         )
         return CommandResult(
@@ -163,7 +163,7 @@ def _add_reveal_and_confirm_click_commands() -> None:
         """Check that a report, its seal and opened items belong together."""
         from commonwatt.clinic.usecases import sealed as app
 
-        confirmation = app.sealed_report_confirmation(report, sealed, opened)
+        confirmation = app.checked_sealed_report_dict(report, sealed, opened)
         return CommandResult(
             data=confirmation,
             text=lambda language: _sealed_report_terminal_text(confirmation, language),

@@ -7,7 +7,7 @@ from typing import Any
 
 from commonwatt.catalogue.measures import TableColumn
 from commonwatt.cli.frame import CommandResult
-from commonwatt.cli.terminal_text import figure_sentence, terminal_table
+from commonwatt.cli.terminal_text import figure_sentence, terminal_table_text
 from commonwatt.core.messages import Message, translate
 
 
@@ -24,10 +24,10 @@ def estimate_rows_terminal_text(
     few = translate("too few to say", language)
     # Too few events give no figure at all: a wide interval is still quoted by its middle.
     shown = ({**row, "estimate": few} if row["estimate"] is None else row for row in rows)
-    return terminal_table(columns, shown, language)
+    return terminal_table_text(columns, shown, language)
 
 
-def judges_terminal_text(auc_by_judge: Mapping[str, Sequence[float]], language: str) -> str:
+def auc_by_judge_terminal_text(auc_by_judge: Mapping[str, Sequence[float]], language: str) -> str:
     """Return the AUC of model, doctor and both with their intervals, a line each."""
     from commonwatt.clinic.domain.measures import JUDGES
     from commonwatt.clinic.domain.tables import CLINIC_VOICES
@@ -37,7 +37,7 @@ def judges_terminal_text(auc_by_judge: Mapping[str, Sequence[float]], language: 
         for judge, name in JUDGES.items()
         for area, low, high in [auc_by_judge[judge]]
     )
-    return terminal_table(CLINIC_VOICES.columns, rows, language)
+    return terminal_table_text(CLINIC_VOICES.columns, rows, language)
 
 
 def registry_rows_terminal_text(
@@ -46,10 +46,10 @@ def registry_rows_terminal_text(
     """Return rows on record as a table, or that there is none."""
     if not rows:
         return translate("Nothing on record.", language)
-    return terminal_table(columns, rows, language)
+    return terminal_table_text(columns, rows, language)
 
 
-def recorded_entry_sentence(entry: Mapping[str, Any], language: str) -> str:
+def recorded_entry_terminal_sentence(entry: Mapping[str, Any], language: str) -> str:
     """Return that an entry is on record, by its number and its subject."""
     from commonwatt.ledger.measures import ENTRY
 
@@ -59,11 +59,13 @@ def recorded_entry_sentence(entry: Mapping[str, Any], language: str) -> str:
 
 def command_result_of_registry_entry(entry: dict[str, Any]) -> CommandResult:
     """Return what a command that wrote one entry found out."""
-    return CommandResult(data=entry, text=lambda language: _registry_entry_text(entry, language))
+    return CommandResult(
+        data=entry, text=lambda language: _registry_entry_terminal_text(entry, language)
+    )
 
 
-def _registry_entry_text(entry: Mapping[str, Any], language: str) -> str:
-    lines = [recorded_entry_sentence(entry, language)]
+def _registry_entry_terminal_text(entry: Mapping[str, Any], language: str) -> str:
+    lines = [recorded_entry_terminal_sentence(entry, language)]
     for deployment, rule in entry.get("advises_no_more", {}).items():
         refused = Message(
             "{deployment} is live and advises no more: {rule}",

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from commonwatt.cli.frame import option
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
-from commonwatt.core.notices import give_notice
+from commonwatt.core.notices import send_notice_to_collector
 
 _MOST_BYTES: Final = 4096
 
@@ -38,8 +38,12 @@ class DatabaseLocation(click.types.StringParamType):
         flag = param.opts[0] if param else "--database"
         if text.startswith("@"):
             return _database_location_in_file(Path(text[1:]), flag)
-        if _stands_on_command_line(param, ctx) and _holds_password(text):
-            give_notice(_password_on_command_line_warning(flag, _environment_name(param)))
+        if _option_given_on_command_line(param, ctx) and _database_url_holds_password(text):
+            send_notice_to_collector(
+                _password_on_command_line_warning(
+                    flag, _option_environment_variable_or_blank(param)
+                )
+            )
         return text
 
 
@@ -55,18 +59,18 @@ ledger_option = option(
 )
 
 
-def _environment_name(param: click.Parameter | None) -> str:
+def _option_environment_variable_or_blank(param: click.Parameter | None) -> str:
     name = param.envvar if param else None
     return name if isinstance(name, str) else ""
 
 
-def _stands_on_command_line(param: click.Parameter | None, ctx: click.Context | None) -> bool:
+def _option_given_on_command_line(param: click.Parameter | None, ctx: click.Context | None) -> bool:
     if param is None or ctx is None:
         return False
     return ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
 
 
-def _holds_password(text: str) -> bool:
+def _database_url_holds_password(text: str) -> bool:
     if "://" not in text:
         return False
     import sqlalchemy as sa

@@ -23,7 +23,7 @@ from commonwatt.cli.frame import (
     command,
     command_language,
     option,
-    refuse_options_not_read,
+    refuse_click_options_not_read,
     terminal_progress_bar_advance,
 )
 from commonwatt.cli.options import DataPath
@@ -48,7 +48,7 @@ fleet = LazyGroup(
 )
 
 
-def _add_trace_options(function: F) -> F:
+def _add_trace_click_options(function: F) -> F:
     """Add the options that name the trace."""
     path = DataPath()
     declared = [
@@ -65,7 +65,7 @@ def _add_trace_options(function: F) -> F:
     return function
 
 
-def _add_trace_and_nodes_options(function: F) -> F:
+def _add_trace_and_nodes_click_options(function: F) -> F:
     """Add the options that name the trace and the machines."""
     declared = [
         option("--clock", type=click.Choice(["shared", "start"]), default="shared",
@@ -78,10 +78,10 @@ def _add_trace_and_nodes_options(function: F) -> F:
     ]  # fmt: skip
     for decorate in reversed(declared):
         function = decorate(function)
-    return _add_trace_options(function)
+    return _add_trace_click_options(function)
 
 
-def _add_policy_options(function: F) -> F:
+def _add_policy_click_options(function: F) -> F:
     """Add the options that choose one policy."""
     declared = [
         option("--order", default="fifo", show_default=True,
@@ -98,7 +98,7 @@ def _add_policy_options(function: F) -> F:
     return function
 
 
-def _add_seed_and_runtime_options(function: F) -> F:
+def _add_seed_and_runtime_click_options(function: F) -> F:
     seed = option("--seed", type=click.IntRange(0), default=0, help="Seed of every draw.")
     runtime = option(
         "--runtime",
@@ -116,7 +116,7 @@ def _add_seed_and_runtime_options(function: F) -> F:
     "describe",
     example="commonwatt fleet describe --trace jobs.swf\ncommonwatt fleet describe --trace llm.csv",
 )
-@_add_trace_options
+@_add_trace_click_options
 def fleet_describe_command(
     traces: tuple[Path, ...], format_: str | None, mapping: Path | None, strict: bool
 ) -> CommandResult:
@@ -140,9 +140,9 @@ def fleet_describe_command(
         "--arrived-load 1.3 --json"
     ),
 )
-@_add_trace_and_nodes_options
-@_add_policy_options
-@_add_seed_and_runtime_options
+@_add_trace_and_nodes_click_options
+@_add_policy_click_options
+@_add_seed_and_runtime_click_options
 @option("--quotas", type=click.Path(path_type=Path), help="CSV with tenant,gpus: its quota.")
 @option(
     "--arrived-load",
@@ -172,9 +172,9 @@ def fleet_simulate_command(
 
     is_users_own = is_user_scheduling_policy(order)
     if is_users_own:
-        refuse_options_not_read("--order FILE.py:CLASS", {"order", *demand})
+        refuse_click_options_not_read("--order FILE.py:CLASS", {"order", *demand})
     if arrived_load is not None:
-        refuse_options_not_read(
+        refuse_click_options_not_read(
             "--arrived-load",
             # Jobs come one by one and none ever waits, so only the place is chosen.
             {"place", "seed", "arrived_load", *demand},
@@ -208,8 +208,8 @@ def fleet_simulate_command(
         "--policy fifo --policy sjf+easy --policy qssf+consolidate"
     ),
 )
-@_add_trace_and_nodes_options
-@_add_seed_and_runtime_options
+@_add_trace_and_nodes_click_options
+@_add_seed_and_runtime_click_options
 @option(
     "--policy",
     "policies",
@@ -253,7 +253,7 @@ def fleet_compare_command(
         "--axis nodes=56,60,64 --axis policy=fifo,sjf+easy --workers 2"
     ),
 )
-@_add_trace_and_nodes_options
+@_add_trace_and_nodes_click_options
 @option(
     "--axis",
     "axes",
@@ -300,9 +300,9 @@ def fleet_sweep_command(
     example="commonwatt fleet explain 18204 --trace jobs.swf --nodes 64 --gpus-per-node 8",
 )
 @click.argument("job", metavar="JOB")
-@_add_trace_and_nodes_options
-@_add_policy_options
-@_add_seed_and_runtime_options
+@_add_trace_and_nodes_click_options
+@_add_policy_click_options
+@_add_seed_and_runtime_click_options
 def explain_job(
     job: str,
     order: str,

@@ -11,9 +11,9 @@ from commonwatt.catalogue.measures import (
     measure_heading,
 )
 from commonwatt.cli.terminal_text import (
-    aligned_terminal_rows,
-    terminal_figures,
-    terminal_table,
+    aligned_terminal_rows_text,
+    terminal_figures_text,
+    terminal_table_text,
 )
 from commonwatt.fleet.domain.measures import TOKENS_OF_REQUEST
 from commonwatt.fleet.domain.tables import (
@@ -117,7 +117,7 @@ def policy_comparison_terminal_text(rows: pl.DataFrame, language: str) -> str:
         "preemptions",
     )
     columns = [COMPARISON.column(name) for name in names]
-    return terminal_table(columns, rows.iter_rows(named=True), language, left=(0,))
+    return terminal_table_text(columns, rows.iter_rows(named=True), language, left=(0,))
 
 
 def fleet_sweep_terminal_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -> str:
@@ -145,7 +145,7 @@ def fleet_sweep_terminal_text(rows: pl.DataFrame, axes: Sequence[str], language:
         ]
         for row in rows.iter_rows(named=True)
     ]
-    return aligned_terminal_rows([headings, *lines])
+    return aligned_terminal_rows_text([headings, *lines])
 
 
 def job_wait_terminal_text(data: Mapping[str, Any], language: str) -> str:
@@ -160,7 +160,7 @@ def _fleet_figures_terminal_text(
     language: str,
 ) -> str:
     """Return figures one below the other, their values flush."""
-    return terminal_figures(((columns[name], figures[name]) for name in names), language)
+    return terminal_figures_text(((columns[name], figures[name]) for name in names), language)
 
 
 def _terminal_figures_with_short_digest(data: Mapping[str, Any]) -> dict[str, Any]:

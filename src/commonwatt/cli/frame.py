@@ -25,7 +25,7 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from commonwatt.cli.click_words import click_words_in
+from commonwatt.cli.click_words import click_words_translated_in_language
 from commonwatt.core.errors import BugError, CommonwattError, UsageError
 from commonwatt.core.faults import logged_machine_fault_error, machine_fault
 from commonwatt.core.log import (
@@ -34,11 +34,11 @@ from commonwatt.core.log import (
     LogEvent,
     log_bug,
     log_event,
-    logging_to,
+    logging_to_destination,
     open_log,
 )
 from commonwatt.core.messages import Message, message_language, translate, translated_text
-from commonwatt.core.notices import notices_to
+from commonwatt.core.notices import notices_sent_to_sink
 
 if TYPE_CHECKING:
     import polars as pl
@@ -262,7 +262,7 @@ def command(
     def make_click_command(function: Callable[..., CommandResult]) -> click.Command:
         @functools.wraps(function)
         def run_command_function(*, as_json: bool, out: Path | None, **given: object) -> None:
-            with _out_folder_made(out):
+            with _out_folder_made_removed_on_failure(out):
                 write_command_result(function(**given), as_json=as_json, out=out)
 
         for extra in (
@@ -311,7 +311,7 @@ def command_json_text(data: Mapping[str, Any]) -> str:
 _OPTIONS_OF_EVERY_COMMAND = frozenset({"as_json", "out", "lang", "log"})
 
 
-def refuse_options_not_read(way: str, read: Collection[str]) -> None:
+def refuse_click_options_not_read(way: str, read: Collection[str]) -> None:
     """Refuse what was given on the command line and what this way of the command does not read.
 
     An answer that passed an option over would look as if it had been heeded.
@@ -323,16 +323,16 @@ def refuse_options_not_read(way: str, read: Collection[str]) -> None:
     Raises:
         UsageError: An option was given that is not read.
     """
-    for parameter in _own_parameters_on_command_line():
+    for parameter in _command_parameters_given_on_command_line():
         if parameter.name not in read:
             raise UsageError(
-                _parameter_on_command_line(parameter),
+                _parameter_name_on_command_line(parameter),
                 found=Message("an option that {way} does not read", {"way": way}),
                 remedy=Message("Leave one of the two out."),
             )
 
 
-def refuse_option_without(name: str, partner: str, *, given: bool) -> None:
+def refuse_click_option_without_partner(name: str, partner: str, *, given: bool) -> None:
     """Refuse a parameter that does nothing unless another one is given.
 
     Args:
@@ -345,10 +345,10 @@ def refuse_option_without(name: str, partner: str, *, given: bool) -> None:
     """
     if given:
         return
-    for parameter in _own_parameters_on_command_line():
+    for parameter in _command_parameters_given_on_command_line():
         if parameter.name == name:
             raise UsageError(
-                _parameter_on_command_line(parameter),
+                _parameter_name_on_command_line(parameter),
                 found=Message(
                     "an option that does nothing without {partner}", {"partner": partner}
                 ),
@@ -356,7 +356,7 @@ def refuse_option_without(name: str, partner: str, *, given: bool) -> None:
             )
 
 
-def _own_parameters_on_command_line() -> list[click.Parameter]:
+def _command_parameters_given_on_command_line() -> list[click.Parameter]:
     """Return the command's parameters that stand on its command line, but for everybody's."""
     ctx = click.get_current_context()
     return [
@@ -369,7 +369,7 @@ def _own_parameters_on_command_line() -> list[click.Parameter]:
     ]
 
 
-def _parameter_on_command_line(parameter: click.Parameter) -> str:
+def _parameter_name_on_command_line(parameter: click.Parameter) -> str:
     if isinstance(parameter, click.Argument):
         return parameter.human_readable_name
     return max(parameter.opts, key=len)
@@ -402,18 +402,20 @@ def run_main(root: click.Command, arguments: Sequence[str]) -> int:
     """Run `root` and return the exit code; say every error in a sentence."""
     language = _language_of_command_line(arguments)
     with (
-        click_words_in(language),
-        logging_to(os.environ.get(LOG_ENVIRONMENT, "")),
-        notices_to(lambda message: click.echo(message.translate(language), err=True)),
+        click_words_translated_in_language(language),
+        logging_to_destination(os.environ.get(LOG_ENVIRONMENT, "")),
+        notices_sent_to_sink(lambda message: click.echo(message.translate(language), err=True)),
     ):
         began_s = time.monotonic()
-        exit_code = _run_command(root, arguments, language)
+        exit_code = _run_command_and_return_exit_code(root, arguments, language)
         wall_s = time.monotonic() - began_s
         log_event(LogEvent.COMMAND_ENDED, exit_code=exit_code, wall_s=wall_s)
         return exit_code
 
 
-def _run_command(root: click.Command, arguments: Sequence[str], language: str) -> int:
+def _run_command_and_return_exit_code(
+    root: click.Command, arguments: Sequence[str], language: str
+) -> int:
     try:
         root.main(args=list(arguments), prog_name="commonwatt", standalone_mode=False)
     except click.exceptions.Exit as left:
@@ -425,9 +427,11 @@ def _run_command(root: click.Command, arguments: Sequence[str], language: str) -
         click.echo(translate("Stopped; nothing was kept.", language), err=True)
         return 130
     except BrokenPipeError:
-        return _close_stdout_exit_code()
+        return _silence_stdout_and_return_exit_code()
     except Exception as error:
-        return _print_command_error(_command_error_of_exception(error), arguments)
+        return _print_command_error_returning_exit_code(
+            _command_error_of_exception(error), arguments
+        )
     return 0
 
 
@@ -441,7 +445,7 @@ def _command_error_of_exception(error: Exception) -> CommonwattError:
     return (
         _command_error_of_database_fault(error)
         or logged_machine_fault_error(error)
-        or _command_bug_error(error)
+        or _logged_command_bug_error(error)
     )
 
 
@@ -458,7 +462,9 @@ def _command_error_of_database_fault(error: Exception) -> CommonwattError | None
     return None
 
 
-def _print_command_error(error: CommonwattError, arguments: Sequence[str]) -> int:
+def _print_command_error_returning_exit_code(
+    error: CommonwattError, arguments: Sequence[str]
+) -> int:
     if "--json" in arguments:
         click.echo(json.dumps(error.as_dict(), ensure_ascii=False), err=True)
     else:
@@ -466,7 +472,7 @@ def _print_command_error(error: CommonwattError, arguments: Sequence[str]) -> in
     return error.exit_code
 
 
-def _command_bug_error(error: BaseException) -> CommonwattError:
+def _logged_command_bug_error(error: BaseException) -> CommonwattError:
     if os.environ.get("COMMONWATT_DEBUG"):
         traceback.print_exception(error)
     last = traceback.extract_tb(error.__traceback__)[-1]
@@ -486,13 +492,13 @@ def _command_bug_error(error: BaseException) -> CommonwattError:
     )
 
 
-def _close_stdout_exit_code() -> int:
+def _silence_stdout_and_return_exit_code() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141
 
 
 @contextmanager
-def _out_folder_made(out: Path | None) -> Generator[None]:
+def _out_folder_made_removed_on_failure(out: Path | None) -> Generator[None]:
     """Make the folder of `--out` before the command does anything that stays.
 
     A command that put something on record and then could not write its answer would look as if

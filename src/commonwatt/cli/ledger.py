@@ -59,7 +59,7 @@ def ledger_init_command(
 
     # The first must be a registrar: only a registrar can enrol the next.
     who = Person(name=name, role="registrar", organisation=organisation, device=device)
-    actor = app.init_ledger(where, key_file, who, now=utc_now)
+    actor = app.init_ledger_with_first_registrar(where, key_file, who, now=utc_now)
     return CommandResult(
         data=actor, text=lambda language: _enrolled_actor_terminal_text(actor, language)
     )
@@ -96,7 +96,7 @@ def ledger_enrol_command(
 
     who = Person(name=name, role=role, organisation=organisation, device=device)
     if public_file and not key_file:
-        actor = app.enrol_public_key_file(where, by_file, public_file, who, now=utc_now)
+        actor = app.enrol_actor_by_public_key_file(where, by_file, public_file, who, now=utc_now)
     elif key_file and not public_file:
         actor = app.enrol_ledger_actor(where, by_file, key_file, who, now=utc_now)
     else:
@@ -178,7 +178,7 @@ def ledger_checkpoint_command(where: str, key_file: Path) -> CommandResult:
     """Sign the size and root of now, for outsiders to keep."""
     from commonwatt.ledger import usecases as app
 
-    return _command_result_of_checkpoint_note(app.sign_current_checkpoint(where, key_file))
+    return _command_result_of_checkpoint_note(app.sign_current_ledger_checkpoint(where, key_file))
 
 
 @command(ledger, "export", example="commonwatt ledger export record --key me.pem")
@@ -221,7 +221,7 @@ def ledger_backup_command(
     """Write ledger, projects, data and runs of a folder into one file, while they are in use."""
     from commonwatt.ledger import usecases as app
 
-    done = app.back_up_home_at(home, archive, keys, database, now=datetime.now(UTC))
+    done = app.back_up_ledger_home_as_dict(home, archive, keys, database, now=datetime.now(UTC))
     return CommandResult(
         data=done, text=lambda language: _home_backup_terminal_text(done, language)
     )
@@ -250,7 +250,7 @@ def restore(
     """Put a backup back into an empty place, verified, all of it or nothing."""
     from commonwatt.ledger import usecases as app
 
-    done = app.restore_home_at(archive, home, keys, database, pinned)
+    done = app.restore_ledger_home_as_dict(archive, home, keys, database, pinned)
     return CommandResult(
         data=done, text=lambda language: _home_restore_terminal_text(done, language)
     )
@@ -383,24 +383,24 @@ def _ledger_verification_terminal_text(verification: dict[str, Any], language: s
 
 
 def _ledger_entries_terminal_text(listing: dict[str, Any], language: str) -> str:
-    from commonwatt.cli.terminal_text import terminal_table
+    from commonwatt.cli.terminal_text import terminal_table_text
     from commonwatt.ledger.measures import SHOWN_ENTRIES
 
     if not listing["entries"]:
         return translate("No such entries.", language)
     who = {actor["actor_id"]: actor for actor in listing["actors"]}
-    rows = [entry | {"by": _ledger_signer_text(who[entry["actor_id"]])}
+    rows = [entry | {"by": _ledger_signer_terminal_text(who[entry["actor_id"]])}
             for entry in listing["entries"]]  # fmt: skip
-    return terminal_table(SHOWN_ENTRIES.columns, rows, language)
+    return terminal_table_text(SHOWN_ENTRIES.columns, rows, language)
 
 
-def _ledger_signer_text(actor: dict[str, Any]) -> str:
+def _ledger_signer_terminal_text(actor: dict[str, Any]) -> str:
     name, role, organisation = (actor[key] for key in ("name", "role", "organisation"))
     return f"{name} ({role}, {organisation})"
 
 
 def _ledger_proof_terminal_text(proof: dict[str, Any], language: str) -> str:
-    from commonwatt.cli.terminal_text import figure_sentence, indented, terminal_figures
+    from commonwatt.cli.terminal_text import figure_sentence, indented, terminal_figures_text
     from commonwatt.ledger.measures import PROOF, PROOF_HASHES
 
     first = figure_sentence(
@@ -412,7 +412,11 @@ def _ledger_proof_terminal_text(proof: dict[str, Any], language: str) -> str:
     # The path comes last and whole, so that another program can compute the root from what is
     # printed.
     return "\n".join(
-        [first, terminal_figures(figures, language), *(indented(step) for step in proof["path"])]
+        [
+            first,
+            terminal_figures_text(figures, language),
+            *(indented(step) for step in proof["path"]),
+        ]
     )
 
 

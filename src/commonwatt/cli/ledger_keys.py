@@ -9,7 +9,7 @@ import click
 
 from commonwatt.cli.databases import ledger_option
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
-from commonwatt.cli.terminal_text import figure_sentence, labelled_text
+from commonwatt.cli.terminal_text import figure_sentence, terminal_label_and_text
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 
@@ -22,12 +22,12 @@ _reason = option("--reason", required=True, help="Why, in words for the record."
 
 def add_ledger_key_commands(ledger: LazyGroup, upkeep: LazyGroup) -> None:
     """Add what concerns keys, permissions and witnesses to `commonwatt ledger`."""
-    _add_key_commands(ledger)
-    _add_permission_commands(upkeep)
-    _add_witness_command(ledger)
+    _add_ledger_key_and_actor_commands(ledger)
+    _add_ledger_permission_commands(upkeep)
+    _add_ledger_witness_command(ledger)
 
 
-def _add_key_commands(ledger: LazyGroup) -> None:
+def _add_ledger_key_and_actor_commands(ledger: LazyGroup) -> None:
     @command(ledger, "key", example="commonwatt ledger key lee.pem")
     @click.argument("key_file", type=_file)
     @option("--no-password", "unlocked", is_flag=True, help="For the key of a service.")
@@ -35,7 +35,7 @@ def _add_key_commands(ledger: LazyGroup) -> None:
         """Make a pair of keys: a private one that a password locks, and FILE.pub to hand on."""
         from commonwatt.ledger import usecases as app
 
-        pair = app.make_key_pair(key_file, locked=not unlocked)
+        pair = app.make_signing_key_pair_files(key_file, locked=not unlocked)
         sentence = Message(
             "Key {actor_id}: the private one in {key_file}, the public one in {public_key_file}",
             {name: pair[name] for name in ("actor_id", "key_file", "public_key_file")},
@@ -61,7 +61,9 @@ def _add_key_commands(ledger: LazyGroup) -> None:
         actor = app.revoke_ledger_actor(where, by_file, actor_id, reason, now=utc_now)
         gaps = {name: actor[name] for name in ("name", "role", "actor_id")}
         sentence = Message("{name} ({role}) signs no more with key {actor_id}", gaps)
-        return CommandResult(data=actor, text=_agreement_text_renderer(sentence, actor))
+        return CommandResult(
+            data=actor, text=_ledger_agreement_terminal_text_renderer(sentence, actor)
+        )
 
     @command(
         ledger,
@@ -86,10 +88,12 @@ def _add_key_commands(ledger: LazyGroup) -> None:
         actor = app.rotate_ledger_actor(where, by_file, actor_id, public_file, reason, now=utc_now)
         gaps = {name: actor[name] for name in ("name", "role", "actor_id", "replaces")}
         sentence = Message("{name} ({role}) signs with key {actor_id} in place of {replaces}", gaps)
-        return CommandResult(data=actor, text=_agreement_text_renderer(sentence, actor))
+        return CommandResult(
+            data=actor, text=_ledger_agreement_terminal_text_renderer(sentence, actor)
+        )
 
 
-def _add_permission_commands(upkeep: LazyGroup) -> None:
+def _add_ledger_permission_commands(upkeep: LazyGroup) -> None:
     @command(upkeep, "permissions", example="commonwatt ledger upkeep permissions --json")
     @ledger_option
     @option("--set", "table_file", type=_file, help="JSON file of the table to put in force.")
@@ -111,12 +115,13 @@ def _add_permission_commands(upkeep: LazyGroup) -> None:
         else:
             table = app.set_ledger_permissions(where, by_file, table_file, now=utc_now)
         lines = [
-            labelled_text(kind, ", ".join(roles)) for kind, roles in sorted(table["roles"].items())
+            terminal_label_and_text(kind, ", ".join(roles))
+            for kind, roles in sorted(table["roles"].items())
         ]
         committee = Message("Committee: {roles}", {"roles": ", ".join(table["committee"]) or "–"})
         return CommandResult(
             data=table,
-            text=lambda language: _agreement_text_renderer(
+            text=lambda language: _ledger_agreement_terminal_text_renderer(
                 "\n".join([*lines, committee.translate(language)]), table
             )(language),
         )
@@ -143,7 +148,7 @@ def _add_permission_commands(upkeep: LazyGroup) -> None:
         )
 
 
-def _add_witness_command(ledger: LazyGroup) -> None:
+def _add_ledger_witness_command(ledger: LazyGroup) -> None:
     @command(
         ledger,
         "witness",
@@ -171,11 +176,13 @@ def _add_witness_command(ledger: LazyGroup) -> None:
 
         if not (add or remove or accept_loss):
             rows = app.ledger_size_and_witness_reports(where)
-            return CommandResult(data=rows, text=lambda language: _witness_text(rows, language))
+            return CommandResult(
+                data=rows, text=lambda language: _ledger_witness_terminal_text(rows, language)
+            )
         if by_file is None or not reason:
             raise UsageError("ledger witness", wanted=Message("--by and --reason with a change"))
         if accept_loss:
-            entry = app.accept_loss_of_entries(where, by_file, reason, now=utc_now)
+            entry = app.accept_loss_of_ledger_entries(where, by_file, reason, now=utc_now)
             lost = Message("Entry {index} says which are lost")
             place = {"index": (ENTRY, entry["index"])}
             return CommandResult(
@@ -184,13 +191,13 @@ def _add_witness_command(ledger: LazyGroup) -> None:
         rows = app.change_ledger_witnesses(where, by_file, add, remove, reason, now=utc_now)
         return CommandResult(
             data=rows,
-            text=lambda language: _agreement_text_renderer(_witness_text(rows, language), rows)(
-                language
-            ),
+            text=lambda language: _ledger_agreement_terminal_text_renderer(
+                _ledger_witness_terminal_text(rows, language), rows
+            )(language),
         )
 
 
-def _witness_text(rows: dict[str, Any], language: str) -> str:
+def _ledger_witness_terminal_text(rows: dict[str, Any], language: str) -> str:
     from commonwatt.ledger.measures import ENTRIES
 
     whole = Message("The ledger has {n} entries")
@@ -207,7 +214,9 @@ def _witness_text(rows: dict[str, Any], language: str) -> str:
     return "\n".join(lines)
 
 
-def _agreement_text_renderer(sentence: Message | str, written: dict[str, Any]) -> Any:
+def _ledger_agreement_terminal_text_renderer(
+    sentence: Message | str, written: dict[str, Any]
+) -> Any:
     """Return what says a change, or that the second of the committee must make it, too."""
 
     def text(language: str) -> str:

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
 def migrate_database_command_result(where: str | Path) -> CommandResult:
     """Migrate every store in a database, and say what was done."""
-    from commonwatt.stores.engine import database_faults_as_store_errors, database_location_text
+    from commonwatt.stores.engine import (
+        database_faults_as_store_errors,
+        database_location_text_without_password,
+    )
     from commonwatt.stores.migrate import migrate_database
 
     with database_faults_as_store_errors(where):
         migrations = migrate_database(where)
-    place = database_location_text(where)
+    place = database_location_text_without_password(where)
     return CommandResult(
         data={
             "database": place,

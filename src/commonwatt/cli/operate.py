@@ -258,9 +258,9 @@ def operate_meter_command(
 ) -> CommandResult:
     """Show what each tenant used and owes; with --out, per job and as a trace."""
     from commonwatt.operate.usecases.home import open_controller_home
-    from commonwatt.operate.usecases.status import metered_gpu_use
+    from commonwatt.operate.usecases.status import metered_gpu_use_and_tables_by_name
 
-    data, tables = metered_gpu_use(
+    data, tables = metered_gpu_use_and_tables_by_name(
         open_controller_home(folder),
         now_s=time.time(),
         # From the epoch on where nothing is said: everything that was ever metered.
@@ -279,9 +279,9 @@ def operate_capture_command(folder: Path) -> CommandResult:
     import json
 
     from commonwatt.operate.usecases.home import open_controller_home
-    from commonwatt.operate.usecases.status import capture_cluster_now
+    from commonwatt.operate.usecases.status import current_cluster_capture_json_line
 
-    text = capture_cluster_now(open_controller_home(folder))
+    text = current_cluster_capture_json_line(open_controller_home(folder))
     # As text the exact bytes, so that a file that was redirected can be decided again and compared.
     return CommandResult(data=json.loads(text), text=lambda _: text)
 
@@ -293,7 +293,9 @@ def operate_replay_command(folder: Path, path: Path | None) -> CommandResult:
     """Decide again in the simulator what was decided live, and compare."""
     from commonwatt.operate.usecases.home import open_controller_home
     from commonwatt.operate.usecases.status import decision_and_expected_starts_of_capture
-    from commonwatt.operate.usecases.status import replay_logged_decisions as again
+    from commonwatt.operate.usecases.status import (
+        logged_decisions_agreement_with_simulator as again,
+    )
 
     # A single state needs no controller, so this also answers on a machine without one.
     if path is not None:
@@ -314,9 +316,9 @@ def operate_dashboard_command() -> CommandResult:
     """Write a Grafana dashboard of the controller's figures."""
     import json
 
-    from commonwatt.operate.usecases.dashboard import controller_grafana_dashboard
+    from commonwatt.operate.usecases.dashboard import controller_grafana_dashboard_json
 
-    text = controller_grafana_dashboard()
+    text = controller_grafana_dashboard_json()
     return CommandResult(data=json.loads(text), text=lambda _: text)
 
 
@@ -344,15 +346,15 @@ def _print_tick_actions_on_terminal(tick: TickResult) -> None:
 
 
 def _controller_run_terminal_text(summary: dict[str, Any], language: str) -> str:
-    from commonwatt.cli.terminal_text import terminal_figures
+    from commonwatt.cli.terminal_text import terminal_figures_text
     from commonwatt.operate.domain.tables import CONTROLLER_RUN
 
     figures = ((column, summary[column.name]) for column in CONTROLLER_RUN.columns)
-    return terminal_figures(figures, language)
+    return terminal_figures_text(figures, language)
 
 
 def _cluster_status_terminal_text(cluster: dict[str, Any], language: str) -> str:
-    from commonwatt.cli.terminal_text import indented, terminal_table
+    from commonwatt.cli.terminal_text import indented, terminal_table_text
     from commonwatt.operate.domain.tables import STATUS_JOBS, STATUS_NODES
 
     # A job runs somewhere or waits for a reason, and never both.
@@ -360,16 +362,16 @@ def _cluster_status_terminal_text(cluster: dict[str, Any], language: str) -> str
     return "\n".join(
         [
             translate("Nodes", language),
-            indented(terminal_table(STATUS_NODES.columns, cluster["nodes"], language)),
+            indented(terminal_table_text(STATUS_NODES.columns, cluster["nodes"], language)),
             translate("Jobs", language),
-            indented(terminal_table(STATUS_JOBS.columns, jobs, language)),
+            indented(terminal_table_text(STATUS_JOBS.columns, jobs, language)),
         ]
     )
 
 
 def _tenant_usage_terminal_text(data: dict[str, Any], language: str) -> str:
     from commonwatt.catalogue.measures import measure_heading, measure_label_text
-    from commonwatt.cli.terminal_text import terminal_table
+    from commonwatt.cli.terminal_text import terminal_table_text
     from commonwatt.operate.domain.tables import TENANTS
 
     currency = next((invoice["currency"] for invoice in data["invoices"]), "")
@@ -383,20 +385,20 @@ def _tenant_usage_terminal_text(data: dict[str, Any], language: str) -> str:
 
     rows = [{"tenant": name, **sums} for name, sums in data["tenants"].items()]
     columns = [TENANTS.column(name) for name in names]
-    return terminal_table(columns, rows, language, heading=heading, currency=currency)
+    return terminal_table_text(columns, rows, language, heading=heading, currency=currency)
 
 
 def _replayed_decisions_terminal_text(data: dict[str, Any], language: str) -> str:
-    from commonwatt.cli.terminal_text import terminal_figures
+    from commonwatt.cli.terminal_text import terminal_figures_text
     from commonwatt.operate.domain.tables import REPLAYED
 
     values = {**data, "differing": len(data["differing"])}
     figures = ((column, values[column.name]) for column in REPLAYED.columns)
-    return terminal_figures(figures, language)
+    return terminal_figures_text(figures, language)
 
 
 def _scheduling_decision_terminal_text(decision: dict[str, Any], language: str) -> str:
-    from commonwatt.cli.terminal_text import terminal_table
+    from commonwatt.cli.terminal_text import terminal_table_text
     from commonwatt.operate.domain.tables import DECIDED, EXPECTED_STARTS
 
     decided = [
@@ -411,8 +413,8 @@ def _scheduling_decision_terminal_text(decision: dict[str, Any], language: str) 
     ]
     return "\n\n".join(
         [
-            terminal_table(DECIDED.columns, decided, language),
-            terminal_table(EXPECTED_STARTS.columns, starts, language),
+            terminal_table_text(DECIDED.columns, decided, language),
+            terminal_table_text(EXPECTED_STARTS.columns, starts, language),
         ]
     )
 

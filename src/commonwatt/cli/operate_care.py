@@ -204,7 +204,7 @@ def _care_step_terminal_line(step: CareStep) -> str:
 
 
 def _care_steps_terminal_text(data: Mapping[str, Any], language: str) -> str:
-    from commonwatt.cli.terminal_text import terminal_table
+    from commonwatt.cli.terminal_text import terminal_table_text
     from commonwatt.operate.domain.tables import CARE_STEPS
 
     # A step that a bound held back is shown with the bound: care that does nothing must say why.
@@ -216,25 +216,25 @@ def _care_steps_terminal_text(data: Mapping[str, Any], language: str) -> str:
         }
         for step in data["steps"]
     ]
-    lines = [terminal_table(CARE_STEPS.columns, steps, language)] if steps else []
+    lines = [terminal_table_text(CARE_STEPS.columns, steps, language)] if steps else []
     if data["dry_run"]:
         lines.append(translate("A dry run: nothing was touched.", language))
     return "\n".join([*lines, _nodes_in_care_terminal_text(data, language)])
 
 
 def _nodes_in_care_terminal_text(data: Mapping[str, Any], language: str) -> str:
-    from commonwatt.cli.terminal_text import terminal_table
+    from commonwatt.cli.terminal_text import terminal_table_text
     from commonwatt.operate.domain.tables import CARE_CASES
 
     nodes = data["nodes"]
-    lines = [terminal_table(CARE_CASES.columns, nodes, language)] if nodes else []
+    lines = [terminal_table_text(CARE_CASES.columns, nodes, language)] if nodes else []
     if data["frozen"]:
         lines.append(translate("Care is frozen: a person must release it.", language))
     return "\n".join(lines) or translate("No node is in care.", language)
 
 
 def _node_alarms_terminal_text(data: Mapping[str, Any], language: str) -> str:
-    from commonwatt.cli.terminal_text import terminal_table
+    from commonwatt.cli.terminal_text import terminal_table_text
     from commonwatt.operate.domain.tables import ALARM_SCORES, ALARMS_RAISED, EPISODES
 
     raised = {"episodes": len(data["episodes"]), "steps": data["steps"]}
@@ -243,7 +243,7 @@ def _node_alarms_terminal_text(data: Mapping[str, Any], language: str) -> str:
         episode | {"metrics": ", ".join(episode["metrics"])} for episode in data["episodes"]
     ]
     if episodes:
-        blocks.append(terminal_table(EPISODES.columns, episodes, language))
+        blocks.append(terminal_table_text(EPISODES.columns, episodes, language))
     # Only where the later table has a column `label` is there anything to compare the alarms with.
     if data["judged"]:
         blocks.append(_care_figures_terminal_text(ALARM_SCORES, data["judged"], language))
@@ -263,22 +263,22 @@ def _care_figures_terminal_text(
     table: TableSchema, data: Mapping[str, Any], language: str, *, first: tuple[str, ...] = ()
 ) -> str:
     """Return a line for each figure of a declared table, as the catalogue writes it."""
-    from commonwatt.cli.terminal_text import terminal_figures
+    from commonwatt.cli.terminal_text import terminal_figures_text
 
     columns = [table.column(name) for name in first]
     columns += [column for column in table.columns if column.name not in first]
-    return terminal_figures(((column, data[column.name]) for column in columns), language)
+    return terminal_figures_text(((column, data[column.name]) for column in columns), language)
 
 
 def _lemon_nodes_terminal_text(data: Mapping[str, Any], language: str) -> str:
-    from commonwatt.cli.terminal_text import indented, terminal_table
+    from commonwatt.cli.terminal_text import indented, terminal_table_text
     from commonwatt.operate.domain.tables import LEMONS, LEMONS_FOUND
 
     figures = {**data, "lemons": len(data["lemons"])}
     text = _care_figures_terminal_text(LEMONS_FOUND, figures, language)
     if not data["lemons"]:
         return text
-    return f"{text}\n{indented(terminal_table(LEMONS.columns, data['lemons'], language))}"
+    return f"{text}\n{indented(terminal_table_text(LEMONS.columns, data['lemons'], language))}"
 
 
 def _checkpoint_interval_terminal_text(data: Mapping[str, Any], language: str) -> str:

@@ -16,8 +16,8 @@ from commonwatt.cli.terminal_text import (
     figure_sentence,
     indented,
     labelled_terminal_text,
-    terminal_figures,
-    terminal_table,
+    terminal_figures_text,
+    terminal_table_text,
 )
 from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message, translate
@@ -67,9 +67,9 @@ def runs_migrate_command(store: Path, database: str | None) -> CommandResult:
     """Bring the database of this store up to this version, or to a PostgreSQL."""
     from commonwatt.cli.migrations import migrate_database_command_result
     from commonwatt.runs import RunStore
-    from commonwatt.runs.database import run_database_location
+    from commonwatt.runs.database import run_database_path_or_url
 
-    answer = migrate_database_command_result(run_database_location(store, database))
+    answer = migrate_database_command_result(run_database_path_or_url(store, database))
     # Opened once, so that the folder remembers its database and every run in it is listed there.
     RunStore(store, database)
     return answer
@@ -84,7 +84,7 @@ def runs_check_command(store: Path, run: str | None) -> CommandResult:
     With RUN, each figure is evaluated anew over the tables of that run.
     """
     from commonwatt.runs import RunStore
-    from commonwatt.runs.check import run_store_faults
+    from commonwatt.runs.check import run_store_fault_messages
     from commonwatt.runs.measures import RUNS_LISTED
 
     opened = RunStore(store)
@@ -93,7 +93,7 @@ def runs_check_command(store: Path, run: str | None) -> CommandResult:
         # their digests.
         return _check_study_command_result(opened, run)
     listed = len(opened.ids())
-    faults = run_store_faults(store)
+    faults = run_store_fault_messages(store)
     if faults:
         # The data's fault and not a bug: it is not ours that somebody changed a file.
         raise InputError(str(store), found=faults[0])
@@ -107,11 +107,11 @@ def runs_check_command(store: Path, run: str | None) -> CommandResult:
 
 def _check_study_command_result(store: RunStore, prefix: str) -> CommandResult:
     from commonwatt.runs.measures import FIGURES_CHECKED
-    from commonwatt.study.check import study_run_faults
+    from commonwatt.study.check import study_run_fault_messages
 
     run = store.get(prefix)
     count = sum(1 for figure in run.figures if figure.get("expression"))
-    faults = study_run_faults(store.folder(run.run_id))
+    faults = study_run_fault_messages(store.folder(run.run_id))
     # No figures is no proof: a run without any would otherwise be called whole.
     if not count:
         faults = [
@@ -141,7 +141,7 @@ def show_run(store: Path, run: str) -> CommandResult:
     folder = opened.folder(run_shown.run_id)
     return CommandResult(
         data=_show_run_command_data(run_shown) | {"folder": fspath(folder)},
-        text=lambda language: _show_run_command_text(run_shown, folder, language),
+        text=lambda language: _show_run_terminal_text(run_shown, folder, language),
         tables=opened.tables_on_demand(run_shown),
     )
 
@@ -260,10 +260,10 @@ def _run_list_terminal_text(stored_runs: list[Run], language: str) -> str:
         }
         for run in stored_runs
     ]
-    return terminal_table(columns, rows, language)
+    return terminal_table_text(columns, rows, language)
 
 
-def _show_run_command_text(run: Run, folder: Path, language: str) -> str:
+def _show_run_terminal_text(run: Run, folder: Path, language: str) -> str:
     from commonwatt.runs.measures import (
         HEADLINE,
         INPUTS,
@@ -283,17 +283,21 @@ def _show_run_command_text(run: Run, folder: Path, language: str) -> str:
             f"{run_title_message(run.title, run.parameters).translate(language)} ({run.kind})",
             indented(f"{run.run_id}  {run.created_at}  {folder}"),
             translate("Inputs", language),
-            indented(terminal_table(INPUTS.columns, inputs, language)),
+            indented(terminal_table_text(INPUTS.columns, inputs, language)),
             translate("Tables", language),
-            indented(terminal_table(TABLES.columns, tables, language)),
+            indented(terminal_table_text(TABLES.columns, tables, language)),
             translate("Headline", language),
-            indented(terminal_table(HEADLINE.columns, _headline_rows(run.headline), language)),
-            terminal_figures(ending, language),
+            indented(
+                terminal_table_text(
+                    HEADLINE.columns, _headline_name_value_terminal_rows(run.headline), language
+                )
+            ),
+            terminal_figures_text(ending, language),
         ]
     )
 
 
-def _headline_rows(headline: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _headline_name_value_terminal_rows(headline: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield a row for each figure, those by site or by alternative one by one."""
     for name, value in headline.items():
         if isinstance(value, Mapping):

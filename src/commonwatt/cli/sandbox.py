@@ -18,8 +18,8 @@ from commonwatt.cli.frame import (
     command,
     option,
     raise_click_usage_error,
-    refuse_option_without,
-    refuse_options_not_read,
+    refuse_click_option_without_partner,
+    refuse_click_options_not_read,
 )
 from commonwatt.cli.options import DataPath
 from commonwatt.cli.sandbox_text import (
@@ -135,7 +135,9 @@ def import_dataset(
     from commonwatt.sandbox.usecases import steps
 
     place = _project_context_of_click_options(room, who)
-    data = steps.import_project_dataset(place, form, list(sources), dataset, schema=schema)
+    data = steps.import_project_dataset_and_report_rules(
+        place, form, list(sources), dataset, schema=schema
+    )
     return CommandResult(data=data, text=partial(imported_dataset_terminal_text, data))
 
 
@@ -184,7 +186,9 @@ def sandbox_submit_command(
     cluster = None if on is None else cluster_runner_of_isolated_jobs(on, node)
     return _project_command_result(
         answers.SUBMITTED,
-        steps.submit_isolated_job(_project_context_of_click_options(room, who), job, node, cluster),
+        steps.submit_isolated_job_and_report_outputs(
+            _project_context_of_click_options(room, who), job, node, cluster
+        ),
     )
 
 
@@ -219,7 +223,7 @@ def sandbox_synthesize_command(
     from commonwatt.sandbox.usecases import steps
 
     place = _project_context_of_click_options(room, who)
-    data = steps.synthesize_project_tables(
+    data = steps.synthesize_project_tables_and_report_files(
         place, dataset, to, tables=tables, domains=domains, rows=rows, epsilon=epsilon
     )
     return CommandResult(data=data, text=partial(synthetic_files_terminal_text, data))
@@ -231,9 +235,9 @@ def sandbox_synthesize_command(
 @_rooms
 def status(room: str, **who: Any) -> CommandResult:
     """Show a project's datasets and outputs."""
-    from commonwatt.sandbox.usecases.projects.status import project_status
+    from commonwatt.sandbox.usecases.projects.status import data_project_status
 
-    data = project_status(_project_context_of_click_options(room, who))
+    data = data_project_status(_project_context_of_click_options(room, who))
     return CommandResult(data=data, text=partial(project_status_terminal_text, data))
 
 
@@ -259,12 +263,13 @@ def sandbox_review_command(
     place = _project_context_of_click_options(room, who)
     if approve is not None:
         # Who votes has looked before: a vote that also wrote a file would be two acts in one.
-        refuse_options_not_read(
+        refuse_click_options_not_read(
             "--approve" if approve else "--reject",
             {"approve", "output", *_WHERE_AND_WHO},
         )
         return _project_command_result(
-            answers.OUTPUT_MOVED, steps.vote_on_project_output(place, output, approve=approve)
+            answers.OUTPUT_MOVED,
+            steps.vote_on_project_output_and_report_state(place, output, approve=approve),
         )
     data = steps.reviewed_output_bytes(place, output)
     if save is not None:
@@ -317,21 +322,21 @@ def budget(
     from commonwatt.sandbox.usecases import steps
 
     place = _project_context_of_click_options(room, who)
-    refuse_option_without("epsilon", "--count", given=counted is not None)
+    refuse_click_option_without_partner("epsilon", "--count", given=counted is not None)
     if grant is not None:
-        refuse_options_not_read("--grant", {"grant", "person", *_WHERE_AND_WHO})
+        refuse_click_options_not_read("--grant", {"grant", "person", *_WHERE_AND_WHO})
         return _project_command_result(
-            answers.PRIVACY_BUDGET, steps.set_project_privacy_budget(place, grant, person)
+            answers.PRIVACY_BUDGET, steps.set_project_privacy_budget_epsilon(place, grant, person)
         )
     if counted is not None:
-        refuse_options_not_read("--count", {"counted", "epsilon", *_WHERE_AND_WHO})
+        refuse_click_options_not_read("--count", {"counted", "epsilon", *_WHERE_AND_WHO})
         dataset, _, table = counted.partition("/")
         return _project_command_result(
             answers.NOISY_COUNT,
             steps.spend_budget_on_noisy_people_count(place, dataset, table, epsilon),
         )
     return _project_command_result(
-        answers.PRIVACY_BUDGET, steps.project_privacy_budget(place, person)
+        answers.PRIVACY_BUDGET, steps.project_privacy_budget_facts(place, person)
     )
 
 
@@ -388,7 +393,9 @@ def sandbox_project_recall_command(
 
     return _project_command_result(
         answers.OUTPUT_MOVED,
-        steps.recall_project_output(_project_context_of_click_options(room, who), output, reason),
+        steps.recall_project_output_and_report_state(
+            _project_context_of_click_options(room, who), output, reason
+        ),
     )
 
 
@@ -414,7 +421,7 @@ def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> Co
 
     return _project_command_result(
         answers.OPT_OUT,
-        steps.record_person_opt_out(
+        steps.record_person_opt_out_and_list_models(
             _project_context_of_click_options(room, who), person, scope, out=not back_in
         ),
     )
@@ -438,7 +445,7 @@ def sandbox_project_erase_command(
 
     return _project_command_result(
         answers.ERASED,
-        steps.erase_person_from_project(
+        steps.erase_person_from_project_and_report(
             _project_context_of_click_options(room, who), person, delete_copies=delete_copies
         ),
     )
@@ -456,7 +463,9 @@ def sandbox_activity_command(room: str, keep_days: int, **who: Any) -> CommandRe
     """Show who did what on which rows when, what is unusual, and what is due."""
     from commonwatt.sandbox.usecases import steps
 
-    data = steps.project_activity(_project_context_of_click_options(room, who), keep_days)
+    data = steps.data_project_activity_report(
+        _project_context_of_click_options(room, who), keep_days
+    )
     return CommandResult(data=data, text=partial(project_activity_terminal_text, data))
 
 
@@ -470,7 +479,8 @@ def close(room: str, **who: Any) -> CommandResult:
     from commonwatt.sandbox.usecases import steps
 
     return _project_command_result(
-        answers.PROJECT_MOVED, steps.close_project(_project_context_of_click_options(room, who))
+        answers.PROJECT_MOVED,
+        steps.close_data_project(_project_context_of_click_options(room, who)),
     )
 
 
@@ -490,7 +500,9 @@ def delete(room: str, dataset: str | None, **who: Any) -> CommandResult:
 
     return _project_command_result(
         answers.WIPED,
-        steps.delete_project_data(_project_context_of_click_options(room, who), dataset),
+        steps.delete_project_data_and_return_proof(
+            _project_context_of_click_options(room, who), dataset
+        ),
     )
 
 
@@ -500,7 +512,7 @@ def sandbox_prove_command(node: Path) -> CommandResult:
     """Attack this machine's isolation with every known program."""
     from commonwatt.sandbox.usecases import steps
 
-    data = steps.attack_isolation(node)
+    data = steps.isolation_attack_verdicts(node)
     return CommandResult(data=data, text=partial(isolation_attacks_terminal_text, data))
 
 

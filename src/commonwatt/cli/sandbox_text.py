@@ -17,8 +17,8 @@ from commonwatt.cli.terminal_text import (
     Figure,
     counts_terminal_text,
     indented,
-    terminal_figures,
-    terminal_table,
+    terminal_figures_text,
+    terminal_table_text,
 )
 from commonwatt.core.messages import Message
 
@@ -46,9 +46,9 @@ def project_answer_terminal_text(
     fields = [(column, given[column]) for column in answer.columns if column in given]
     records = tables.FIELDS_OF_FIELD.get(answer.name, {})
     blocks = [
-        terminal_figures(
+        terminal_figures_text(
             (
-                _counted_project_field(column, value, language)
+                _project_field_figure_with_counts(column, value, language)
                 for column, value in fields
                 if column.name not in records
             ),
@@ -146,12 +146,14 @@ def isolation_attacks_terminal_text(data: Mapping[str, Any], language: str) -> s
     )
 
 
-def _counted_project_field(column: TableColumn, value: Any, language: str) -> Figure:
+def _project_field_figure_with_counts(column: TableColumn, value: Any, language: str) -> Figure:
     """Return a field for the first block: a list as its length, counts by name on one line."""
     if isinstance(value, Mapping):
         counts = cast("Mapping[str, object]", value)
         return column, counts_terminal_text(counts, column, language) or None
-    return column, len(cast("Sequence[object]", value)) if _is_project_list(value) else value
+    return column, len(cast("Sequence[object]", value)) if _is_project_list_or_tuple(
+        value
+    ) else value
 
 
 def _project_field_terminal_text(
@@ -159,30 +161,30 @@ def _project_field_terminal_text(
 ) -> str:
     """Return what a field holds beyond its line in the first block; "" for a plain figure."""
     if record := tables.FIELDS_OF_FIELD.get(answer.name, {}).get(column.name):
-        return terminal_figures(
+        return terminal_figures_text(
             ((record.column(name), figure) for name, figure in value.items()), language
         )
-    if not _is_project_list(value) or not value:
+    if not _is_project_list_or_tuple(value) or not value:
         return ""
     rows = tables.ROWS_OF_FIELD.get(answer.name, {}).get(column.name)
     if rows is None:
-        return "\n".join(_project_entry_text(entry, column, language) for entry in value)
+        return "\n".join(_project_entry_terminal_text(entry, column, language) for entry in value)
     cells = (
         {name: _joined_project_cell(cell) for name, cell in row.items()}
         for row in cast("Iterable[Mapping[str, Any]]", value)
     )
-    return terminal_table(rows.columns, cells, language)
+    return terminal_table_text(rows.columns, cells, language)
 
 
-def _project_entry_text(entry: object, column: TableColumn, language: str) -> str:
+def _project_entry_terminal_text(entry: object, column: TableColumn, language: str) -> str:
     if isinstance(entry, Message):
         return entry.translate(language)
     return measure_cell_text(entry, column, language)
 
 
 def _joined_project_cell(cell: Any) -> Any:
-    return "; ".join(cast("Sequence[str]", cell)) if _is_project_list(cell) else cell
+    return "; ".join(cast("Sequence[str]", cell)) if _is_project_list_or_tuple(cell) else cell
 
 
-def _is_project_list(value: object) -> bool:
+def _is_project_list_or_tuple(value: object) -> bool:
     return isinstance(value, list | tuple)

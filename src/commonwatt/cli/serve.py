@@ -128,7 +128,7 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
         bind_console_socket,
         console_settings_for,
         console_start_warnings,
-        prepare_console_link,
+        prepare_console_and_return_link,
         serve_console,
     )
 
@@ -136,7 +136,7 @@ def serve(store: Path, host: str, port: int, workers: int, **given: object) -> C
     # closed whatever happens, as an option that is refused leaves nobody to answer there.
     with closing(bind_console_socket(host, port)) as sock:
         settings = console_settings_for(store, sock, **given)
-        link = prepare_console_link(settings)
+        link = prepare_console_and_return_link(settings)
         _print_cli_console_link(settings, link)
         for note in console_start_warnings(settings):
             click_echo_message_to_stderr(note)

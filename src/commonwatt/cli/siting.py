@@ -14,11 +14,15 @@ from commonwatt.cli.frame import (
     LazyGroup,
     command,
     option,
-    refuse_option_without,
-    refuse_options_not_read,
+    refuse_click_option_without_partner,
+    refuse_click_options_not_read,
 )
 from commonwatt.cli.frame import command_language as language_of_call
-from commonwatt.cli.terminal_text import figure_sentence, terminal_table, turned_terminal_table
+from commonwatt.cli.terminal_text import (
+    figure_sentence,
+    terminal_table_text,
+    turned_terminal_table_text,
+)
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message, translate
 
@@ -66,9 +70,9 @@ def cost(
     from commonwatt.siting.domain.tables import COST_TABLES
 
     if contest:
-        refuse_options_not_read("--contest", {"contest", "sites", "draws", "seed"})
+        refuse_click_options_not_read("--contest", {"contest", "sites", "draws", "seed"})
         return _command_result_of_site_comparison(sites, draws, seed)
-    refuse_option_without("cooling", "--market", given=market is not None)
+    refuse_click_option_without_partner("cooling", "--market", given=market is not None)
     answer = app.gpu_hour_cost_result(
         sites, case=case, cells=app.load_library_cost_cells(cells) if cells else None,
         utilisation=utilisation,
@@ -78,8 +82,8 @@ def cost(
     return CommandResult(
         data=answer,
         text=lambda language: _site_costs_terminal_text(answer, language),
-        tables=_command_tables_of_siting_answer(answer, COST_TABLES),
-        files=_command_files_of_site_costs(answer),
+        tables=_siting_command_frames_by_table_name(answer, COST_TABLES),
+        files=_site_cost_command_files_by_name(answer),
     )
 
 
@@ -91,7 +95,7 @@ def _command_result_of_site_comparison(
     from commonwatt.report.charts import chart_svg_document
     from commonwatt.siting import usecases as app
     from commonwatt.siting.domain.tables import COST_TABLES
-    from commonwatt.siting.usecases.charts import break_even_map_chart
+    from commonwatt.siting.usecases.charts import siting_break_even_map_chart
     from commonwatt.siting.usecases.report import (
         site_comparison_report_section,
         siting_report_html_page,
@@ -106,10 +110,10 @@ def _command_result_of_site_comparison(
     return CommandResult(
         data=answer,
         text=lambda language: _site_comparison_terminal_text(answer, language),
-        tables=_command_tables_of_siting_answer(answer, COST_TABLES),
+        tables=_siting_command_frames_by_table_name(answer, COST_TABLES),
         files={
             "break_even_map.svg": chart_svg_document(
-                break_even_map_chart(other, first_site),
+                siting_break_even_map_chart(other, first_site),
                 pl.DataFrame(answer["break_even_map"]),
                 _siting_command_language(),
             ),
@@ -158,7 +162,7 @@ def siting_place_command(
     from commonwatt.siting.domain.tables import PLACE_TABLES
 
     if day_ahead is not None:
-        refuse_options_not_read(
+        refuse_click_options_not_read(
             "--day-ahead", {"day_ahead", "year", "carbon_price", "data", "leave_out"}
         )
         return _command_result_of_day_ahead_placement(
@@ -178,8 +182,8 @@ def siting_place_command(
         # A row for each hour and pool: --out has them as a table, where they can be used.
         data={key: value for key, value in answer.items() if key != "hourly"},
         text=lambda language: _placement_terminal_text(answer, words, language),
-        tables=_command_tables_of_siting_answer(answer, PLACE_TABLES),
-        files=_command_files_of_placement(answer, words),
+        tables=_siting_command_frames_by_table_name(answer, PLACE_TABLES),
+        files=_placement_command_files_by_name(answer, words),
     )
 
 
@@ -203,11 +207,11 @@ def _command_result_of_day_ahead_placement(
     return CommandResult(
         data=answer,
         text=lambda language: _day_ahead_placement_terminal_text(rows, language),
-        tables=_command_tables_of_siting_answer(answer, PLACE_TABLES),
+        tables=_siting_command_frames_by_table_name(answer, PLACE_TABLES),
     )
 
 
-def _command_tables_of_siting_answer(
+def _siting_command_frames_by_table_name(
     answer: dict[str, Any], declared: Mapping[str, TableSchema]
 ) -> dict[str, Any]:
     """Return the tables of an answer, each with exactly the columns that are declared of it."""
@@ -219,7 +223,7 @@ def _command_tables_of_siting_answer(
     }
 
 
-def _command_files_of_site_costs(answer: dict[str, Any]) -> dict[str, str]:
+def _site_cost_command_files_by_name(answer: dict[str, Any]) -> dict[str, str]:
     from commonwatt.siting.usecases.charts import site_cost_svg_texts_by_file_name
     from commonwatt.siting.usecases.report import siting_cost_section, siting_report_html_page
 
@@ -229,7 +233,9 @@ def _command_files_of_site_costs(answer: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _command_files_of_placement(answer: dict[str, Any], words: list[Message]) -> dict[str, str]:
+def _placement_command_files_by_name(
+    answer: dict[str, Any], words: list[Message]
+) -> dict[str, str]:
     from commonwatt.siting.usecases.charts import placement_svg_texts_by_file_name
     from commonwatt.siting.usecases.report import siting_placement_section, siting_report_html_page
 
@@ -253,7 +259,7 @@ def _site_costs_terminal_text(answer: dict[str, Any], language: str) -> str:
         "p50_usd_per_effective_pflop_hour", "utilisation_share",
     )  # fmt: skip
     columns = [SITES.column(name) for name in names]
-    table = turned_terminal_table(SITES.column("site"), columns, answer["sites"], language)
+    table = turned_terminal_table_text(SITES.column("site"), columns, answer["sites"], language)
     drivers = [
         _site_cost_drivers_terminal_message(site["site"], answer["tornado"], 3, language)
         for site in answer["sites"]
@@ -345,7 +351,9 @@ def _site_comparison_terminal_text(answer: dict[str, Any], language: str) -> str
     from commonwatt.siting.domain.tables import CONTEST
 
     cases = [row | {"contest": translate(row["contest"], language)} for row in answer["contest"]]
-    table = turned_terminal_table(CONTEST.column("contest"), CONTEST.columns[1:], cases, language)
+    table = turned_terminal_table_text(
+        CONTEST.column("contest"), CONTEST.columns[1:], cases, language
+    )
     which = Message(
         "The first site is {first}, the second {second}.",
         {"first": answer["one"], "second": answer["other"]},
@@ -360,7 +368,7 @@ def _placement_terminal_text(answer: dict[str, Any], words: list[Message], langu
 
     names = ("pool", "h100_equivalents", "mean_use_share", "size_usd", "running_usd", "carbon_t")
     columns = [PLACE_SITES.column(name) for name in names]
-    table = terminal_table(columns, answer["sites"], language, left=range(len(columns)))
+    table = terminal_table_text(columns, answer["sites"], language, left=range(len(columns)))
     total = figure_sentence(
         Message("Cost {cost} over {hours}, proved to {gap} of the best; {carbon}."),
         language,
@@ -377,6 +385,6 @@ def _placement_terminal_text(answer: dict[str, Any], words: list[Message], langu
 def _day_ahead_placement_terminal_text(rows: list[dict[str, Any]], language: str) -> str:
     from commonwatt.siting.domain.tables import DAY_AHEAD
 
-    return turned_terminal_table(
+    return turned_terminal_table_text(
         DAY_AHEAD.column("latency_limit_ms"), DAY_AHEAD.columns[1:], rows, language
     )

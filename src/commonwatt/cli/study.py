@@ -75,7 +75,7 @@ def study(programme: str, what_if: tuple[str, ...], pdf: Path | None, store: Pat
     return CommandResult(
         data=_command_json_of_study_run(study_run),
         text=lambda tongue: _study_run_terminal_text(
-            study_run, tongue, _names_in_language(loaded, tongue)
+            study_run, tongue, _programme_label_translations_by_name(loaded, tongue)
         ),
         tables=opened.tables_on_demand(study_run.run),
         files={"report.html": study_run.report.read_text(encoding="utf-8")},
@@ -98,11 +98,13 @@ def _command_json_of_study_run(study_run: StudyRun) -> dict[str, Any]:
     }
 
 
-def _names_in_language(programme: Programme, tongue: str) -> dict[str, str]:
+def _programme_label_translations_by_name(programme: Programme, tongue: str) -> dict[str, str]:
     """Return what the reader's language calls the title, the sites and the alternatives."""
     file = programme.file
     title = file.title.translate("en")
-    words = programme.label_translations(tongue) | {title: file.title.translate(tongue)}
+    words = programme.programme_label_translation_by_english(tongue) | {
+        title: file.title.translate(tongue)
+    }
     # In English an alternative is called as a change names it, and so it stays.
     if tongue != "en":
         words |= {name: part.label.translate(tongue) for name, part in file.alternatives.items()}
@@ -115,7 +117,7 @@ def _study_run_terminal_text(study_run: StudyRun, tongue: str, words: Mapping[st
         return _what_if_terminal_text(study_run, tongue)
     from commonwatt.catalogue import shared
     from commonwatt.catalogue.measures import measure_label_text, measure_value_text
-    from commonwatt.cli.terminal_text import labelled_text
+    from commonwatt.cli.terminal_text import terminal_label_and_text
     from commonwatt.fleet.domain import measures as fleet
 
     figures = study_run.run.headline
@@ -148,12 +150,16 @@ def _study_run_terminal_text(study_run: StudyRun, tongue: str, words: Mapping[st
         (translate("Run", tongue), study_run.run.run_id),
         (translate("Report", tongue), fspath(study_run.report.resolve())),
     ]
-    return "\n".join(labelled_text(name, value) for name, value in rows)
+    return "\n".join(terminal_label_and_text(name, value) for name, value in rows)
 
 
 def _what_if_terminal_text(study_run: StudyRun, tongue: str) -> str:
     """Return the figures that the changes moved, before and after."""
-    from commonwatt.cli.terminal_text import figure_sentence, labelled_text, terminal_table
+    from commonwatt.cli.terminal_text import (
+        figure_sentence,
+        terminal_label_and_text,
+        terminal_table_text,
+    )
     from commonwatt.study.measures import FIGURES_UNMOVED, WHAT_IF
 
     columns = [WHAT_IF.column(name) for name in ("figure", "before", "after", "change_share")]
@@ -166,10 +172,12 @@ def _what_if_terminal_text(study_run: StudyRun, tongue: str) -> str:
     )
     return "\n".join(
         [
-            terminal_table(columns, moved, tongue, left=range(len(columns))),
+            terminal_table_text(columns, moved, tongue, left=range(len(columns))),
             same,
-            labelled_text(translate("Run", tongue), study_run.run.run_id),
-            labelled_text(translate("Report", tongue), fspath(study_run.report.resolve())),
+            terminal_label_and_text(translate("Run", tongue), study_run.run.run_id),
+            terminal_label_and_text(
+                translate("Report", tongue), fspath(study_run.report.resolve())
+            ),
         ]
     )
 

@@ -28,7 +28,7 @@ Figure = tuple[Described, object]
 _FIRST_ONLY: Final = (0,)
 
 
-def terminal_table(
+def terminal_table_text(
     columns: Sequence[TableColumn],
     rows: Iterable[Mapping[str, Any]],
     language: str,
@@ -59,10 +59,12 @@ def terminal_table(
         ]
         for row in rows
     ]
-    return aligned_terminal_rows(lines, left=_columns_of_words(columns) if left is None else left)
+    return aligned_terminal_rows_text(
+        lines, left=_indices_of_text_columns(columns) if left is None else left
+    )
 
 
-def turned_terminal_table(
+def turned_terminal_table_text(
     across: TableColumn,
     columns: Sequence[TableColumn],
     rows: Sequence[Mapping[str, Any]],
@@ -80,12 +82,12 @@ def turned_terminal_table(
         ]
         for column in (across, *columns)
     ]
-    return aligned_terminal_rows(lines, left=range(len(rows) + 1))
+    return aligned_terminal_rows_text(lines, left=range(len(rows) + 1))
 
 
-def terminal_figures(figures: Iterable[Figure], language: str, *, currency: str = "") -> str:
+def terminal_figures_text(figures: Iterable[Figure], language: str, *, currency: str = "") -> str:
     """Return figures one below the other, each with its label and unit, values flush."""
-    return terminal_fields(
+    return terminal_fields_text(
         (
             measure_label_text(of, language),
             measure_value_text(value, of, language, currency=currency),
@@ -94,20 +96,20 @@ def terminal_figures(figures: Iterable[Figure], language: str, *, currency: str 
     )
 
 
-def terminal_fields(fields: Iterable[tuple[str, str]]) -> str:
+def terminal_fields_text(fields: Iterable[tuple[str, str]]) -> str:
     """Return texts one below the other, what each is called before it."""
-    return aligned_terminal_rows([list(field) for field in fields], left=(0, 1))
+    return aligned_terminal_rows_text([list(field) for field in fields], left=(0, 1))
 
 
 def labelled_terminal_text(of: Described, text: str, language: str) -> str:
     """Return "label: text" for one figure or column, where a line of its own needs no table."""
-    return labelled_text(measure_label_text(of, language), text)
+    return terminal_label_and_text(measure_label_text(of, language), text)
 
 
-def labelled_text(label: str, text: str) -> str:
+def terminal_label_and_text(label: str, text: str) -> str:
     """Return "label: text", the colon as it is typed in both languages.
 
-    >>> labelled_text("Report", "report.html")
+    >>> terminal_label_and_text("Report", "report.html")
     'Report: report.html'
     """
     return f"{label}: {text}"
@@ -165,7 +167,7 @@ def indented(text: str, depth: int = 1) -> str:
     return "\n".join("  " * depth + line for line in text.splitlines())
 
 
-def aligned_terminal_rows(
+def aligned_terminal_rows_text(
     rows: Sequence[Sequence[str]], *, left: Collection[int] = _FIRST_ONLY
 ) -> str:
     """Return rows as lines whose cells stand below each other.
@@ -174,7 +176,7 @@ def aligned_terminal_rows(
         rows: The cells as they are printed, equally many in each row.
         left: Numbers of the columns that are flush left; the others are flush right.
 
-    >>> print(aligned_terminal_rows([["a", "b"], ["x", "10"], ["yy", "2"]]))
+    >>> print(aligned_terminal_rows_text([["a", "b"], ["x", "10"], ["yy", "2"]]))
     a    b
     x   10
     yy   2
@@ -182,7 +184,7 @@ def aligned_terminal_rows(
     if not rows:
         return ""
     # By columns of the terminal and not by letters, or Chinese tables would not line up.
-    widths = [max(terminal_width(row[i]) for row in rows) for i in range(len(rows[0]))]
+    widths = [max(terminal_width_in_columns(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
             _padded_terminal_cell(cell, widths[i], flush_left=i in left)
@@ -192,10 +194,10 @@ def aligned_terminal_rows(
     )
 
 
-def terminal_width(text: str) -> int:
+def terminal_width_in_columns(text: str) -> int:
     """Return the columns that a text takes on a terminal; Chinese takes two.
 
-    >>> terminal_width("GPU 池")
+    >>> terminal_width_in_columns("GPU 池")
     6
     """
     # Unicode Standard Annex 11: wide and full-width letters take two columns of a terminal.
@@ -203,11 +205,11 @@ def terminal_width(text: str) -> int:
 
 
 def _padded_terminal_cell(text: str, width: int, *, flush_left: bool) -> str:
-    padding = " " * (width - terminal_width(text))
+    padding = " " * (width - terminal_width_in_columns(text))
     return text + padding if flush_left else padding + text
 
 
-def _columns_of_words(columns: Sequence[TableColumn]) -> list[int]:
+def _indices_of_text_columns(columns: Sequence[TableColumn]) -> list[int]:
     return [
         number
         for number, column in enumerate(columns)

@@ -14,8 +14,8 @@ from commonwatt.cli.frame import (
     command,
     command_language,
     option,
-    refuse_option_without,
-    refuse_options_not_read,
+    refuse_click_option_without_partner,
+    refuse_click_options_not_read,
 )
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message, translate
@@ -136,10 +136,12 @@ def treasury_fan_command(
     from commonwatt.treasury.usecases.frames import treasury_answer_frames
 
     if backtest:
-        refuse_options_not_read("--backtest", {"backtest", "weo", "leave_out", "only", "seed"})
+        refuse_click_options_not_read(
+            "--backtest", {"backtest", "weo", "leave_out", "only", "seed"}
+        )
         return _command_result_of_debt_fan_backtest(weo, leave_out, only, seed)
     for name in ("leave_out", "only"):
-        refuse_option_without(name, "--backtest", given=backtest)
+        refuse_click_option_without_partner(name, "--backtest", given=backtest)
     options = FanOptions(
         paths=paths,
         years=years,
@@ -212,7 +214,7 @@ def _debt_fan_backtest_terminal_text(answer: dict[str, Any], language: str) -> s
 
 def _debt_fan_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.catalogue.measures import measure_label_text, measure_value_text
-    from commonwatt.cli.terminal_text import aligned_terminal_rows
+    from commonwatt.cli.terminal_text import aligned_terminal_rows_text
     from commonwatt.treasury.domain import measures
     from commonwatt.treasury.domain.tables import FAN_DEBT
 
@@ -236,7 +238,7 @@ def _debt_fan_terminal_text(answer: dict[str, Any], language: str) -> str:
         )
     ]
     note = translate("Debt in per cent of GDP; chances over the whole horizon.", language)
-    return "\n\n".join([quantiles, aligned_terminal_rows(chances), note])
+    return "\n\n".join([quantiles, aligned_terminal_rows_text(chances), note])
 
 
 @command(treasury, "finance", example="commonwatt treasury finance harbour --json")
@@ -264,7 +266,7 @@ def finance(
     )
     from commonwatt.treasury.usecases.frames import treasury_answer_frames
 
-    refuse_option_without("route", "--sovereign", given=bool(sovereign))
+    refuse_click_option_without_partner("route", "--sovereign", given=bool(sovereign))
     answer = centre_finance_result(centre, target=target, paths=paths, seed=seed)
     files: dict[str, str] = {}
     if sovereign:
@@ -290,7 +292,7 @@ def finance(
 
 def _centre_finance_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.catalogue.measures import measure_cell_text, measure_label_text
-    from commonwatt.cli.terminal_text import aligned_terminal_rows
+    from commonwatt.cli.terminal_text import aligned_terminal_rows_text
     from commonwatt.study.measures import FUNDING_YEARS
     from commonwatt.treasury.domain import measures
     from commonwatt.treasury.domain.tables import CASES, PRICE, ROUTES
@@ -310,7 +312,7 @@ def _centre_finance_terminal_text(answer: dict[str, Any], language: str) -> str:
     routes = [row | {"route": translate(row["route"], language)} for row in answer["routes"]]
     flows = ("route", "peak_gross_debt_mn", "peak_guarantees_mn", "total_deficit_mn")
     parts = [
-        aligned_terminal_rows(covers),
+        aligned_terminal_rows_text(covers),
         _treasury_table_terminal_text(
             PRICE.in_currency(currency), answer["price"], price, language
         ),
@@ -347,7 +349,7 @@ def assess(
     from commonwatt.treasury.usecases.assess import (
         AssessmentOptions,
         debt_assessment_result,
-        debt_assessment_rows,
+        debt_assessment_rows_by_table,
     )
     from commonwatt.treasury.usecases.frames import treasury_answer_frames
 
@@ -356,15 +358,17 @@ def assess(
     return CommandResult(
         data=answer,
         text=lambda language: _debt_assessment_terminal_text(answer, language),
-        tables=treasury_answer_frames(debt_assessment_rows(answer), ("signals", "adjustments")),
+        tables=treasury_answer_frames(
+            debt_assessment_rows_by_table(answer), ("signals", "adjustments")
+        ),
     )
 
 
 def _debt_assessment_terminal_text(answer: dict[str, Any], language: str) -> str:
     from commonwatt.treasury.domain.tables import ADJUSTMENTS, SIGNALS
-    from commonwatt.treasury.usecases.assess import debt_assessment_rows
+    from commonwatt.treasury.usecases.assess import debt_assessment_rows_by_table
 
-    rows = debt_assessment_rows(answer)
+    rows = debt_assessment_rows_by_table(answer)
     # The EU's rules answer with paths to choose from and not with signals.
     if "adjustments" in answer:
         steps = [a | {"binding": translate(a["binding"], language)} for a in rows["adjustments"]]
@@ -395,7 +399,9 @@ def _debt_projection_terminal_text(answer: dict[str, Any], language: str) -> str
     steps = [row | {"step": translate(row["step"], language)} for row in answer["bridge"]]
     bridge = ("step", f"amount_{money}", f"level_{money}")
     values = {
-        "unit": _money_unit_text(YEARS.in_currency(currency).column(f"debt_{money}"), language),
+        "unit": _money_column_unit_terminal_text(
+            YEARS.in_currency(currency).column(f"debt_{money}"), language
+        ),
         "basis": translate(answer["treatment"]["debt_basis"], language),
     }
     note = Message("Amounts in {unit}; debt on the {basis} basis.", values).translate(language)
@@ -412,7 +418,7 @@ def _debt_projection_terminal_text(answer: dict[str, Any], language: str) -> str
     )
 
 
-def _money_unit_text(column: TableColumn, language: str) -> str:
+def _money_column_unit_terminal_text(column: TableColumn, language: str) -> str:
     """Return the unit of a column of money, as its cells are shown."""
     from commonwatt.catalogue.errors import UnitError
     from commonwatt.catalogue.measures import shown_measure_unit_text
@@ -441,13 +447,13 @@ def _treasury_table_terminal_text(
         language: The reader's language.
         note_says_unit: A note below the table says the unit of its money or ratio.
     """
-    from commonwatt.cli.terminal_text import terminal_table
+    from commonwatt.cli.terminal_text import terminal_table_text
 
     def heading(column: TableColumn) -> str:
         return _terminal_column_heading(column, language, note_says_unit=note_says_unit)
 
     shown = [table.column(name) for name in names]
-    return terminal_table(shown, rows, language, heading=heading, left=(0,))
+    return terminal_table_text(shown, rows, language, heading=heading, left=(0,))
 
 
 def _terminal_column_heading(column: TableColumn, language: str, *, note_says_unit: bool) -> str:

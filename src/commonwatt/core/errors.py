@@ -222,10 +222,10 @@ class RunNotFoundError(CommonwattError):
     code, exit_code = "run-unknown", 60
 
 
-def table_cell_location(path: str, row: int | None = None, column: str | None = None) -> str:
+def table_cell_location_text(path: str, row: int | None = None, column: str | None = None) -> str:
     """Return a place in a table as a person would say it.
 
-    >>> table_cell_location("jobs.csv", 18204, "gpus")
+    >>> table_cell_location_text("jobs.csv", 18204, "gpus")
     'jobs.csv, row 18,204, column gpus'
     """
     parts = [path]

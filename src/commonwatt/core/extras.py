@@ -52,7 +52,9 @@ def missing_extra_error(error: ModuleNotFoundError) -> MissingExtraError:
     # A module that only a dependency of an extra wants is in no list: any extra may be the one,
     # and the wing in the traceback decides.
     likely = names or _extras_of_requirements(requirements)
-    wanted_by = [name for name in _package_names_in_traceback(error) if name in likely]
+    wanted_by = [
+        name for name in _commonwatt_packages_in_traceback_innermost_first(error) if name in likely
+    ]
     extra = (wanted_by or list(names) or ["all"])[0]
     part = f"{_PACKAGE}[{extra}]" if extra else _PACKAGE
     return MissingExtraError(
@@ -97,7 +99,7 @@ def _requirement_lines_with_extras() -> tuple[str, ...]:
         return ()
 
 
-def _package_names_in_traceback(error: BaseException) -> list[str]:
+def _commonwatt_packages_in_traceback_innermost_first(error: BaseException) -> list[str]:
     """Return the wings of our modules in a traceback, the innermost first."""
     wings: list[str] = []
     trace = error.__traceback__

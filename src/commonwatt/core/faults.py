@@ -148,7 +148,7 @@ def machine_fault(error: BaseException) -> MachineFault | None:
     >>> machine_fault(ValueError("a fault of ours")) is None
     True
     """
-    faults = (_fault_of_exception(cause) for cause in _error_and_its_causes(error))
+    faults = (_machine_fault_of_exception_or_none(cause) for cause in _error_and_its_causes(error))
     return next((fault for fault in faults if fault is not None), None)
 
 
@@ -165,7 +165,7 @@ def logged_machine_fault_error(error: BaseException, where: str = "") -> Commonw
     kind = ProcessError if fault is MachineFault.NO_PROCESS else StorageError
     sentence, remedy = FAULT_MESSAGES[fault]
     return kind(
-        where or path_named_by_error_or_causes(error) or "storage", found=sentence, remedy=remedy
+        where or path_named_by_error_or_blank(error) or "storage", found=sentence, remedy=remedy
     )
 
 
@@ -173,11 +173,11 @@ def logged_machine_fault(error: BaseException) -> MachineFault | None:
     """Return what `machine_fault` does, with one line in the log where it is one."""
     fault = machine_fault(error)
     if fault is not None:
-        log_event(LogEvent.MACHINE_FAULT, fault=fault, errno=_errno_of_exception(error))
+        log_event(LogEvent.MACHINE_FAULT, fault=fault, errno=_errno_of_error_or_zero(error))
     return fault
 
 
-def path_named_by_error_or_causes(error: BaseException) -> str:
+def path_named_by_error_or_blank(error: BaseException) -> str:
     """Return the file or the database that an error or its causes name; "" where none does."""
     names = (getattr(cause, "filename", None) for cause in _error_and_its_causes(error))
     return next((str(name) for name in names if name), "")
@@ -196,7 +196,7 @@ def machine_faults_as_storage_errors(where: str | os.PathLike[str]) -> Generator
         raise
     except Exception as error:
         # What the block reads may fail as well; its own name says more than that of the draft.
-        place = path_named_by_error_or_causes(error)
+        place = path_named_by_error_or_blank(error)
         is_of_draft = not place or place.endswith(".draft") or ".draft/" in place
         fault_error = logged_machine_fault_error(error, os.fspath(where) if is_of_draft else place)
         if fault_error is None:
@@ -217,7 +217,7 @@ def _error_and_its_causes(error: BaseException) -> Iterator[BaseException]:
         current = driver_error if isinstance(driver_error, BaseException) else current.__cause__
 
 
-def _fault_of_exception(error: BaseException) -> MachineFault | None:
+def _machine_fault_of_exception_or_none(error: BaseException) -> MachineFault | None:
     if isinstance(error, OSError) and error.errno is not None:
         return _FAULT_OF_ERRNO.get(error.errno)
     is_thread_refused = isinstance(error, RuntimeError) and str(error) == "can't start new thread"
@@ -251,6 +251,6 @@ def _fault_of_postgresql_error(error: BaseException) -> MachineFault | None:
     return _FAULT_OF_SQLSTATE.get(code) or _FAULT_OF_SQLSTATE.get(code[:2])
 
 
-def _errno_of_exception(error: BaseException) -> int:
+def _errno_of_error_or_zero(error: BaseException) -> int:
     numbers = (getattr(cause, "errno", None) for cause in _error_and_its_causes(error))
     return next((number for number in numbers if isinstance(number, int)), 0)

@@ -143,7 +143,7 @@ def file_draft(
         finally:
             os.close(fd)
         if synced:
-            sync_folder(path.parent)
+            fsync_folder(path.parent)
 
 
 @contextmanager
@@ -171,7 +171,7 @@ def folder_draft(
             try:
                 yield draft
                 if synced:
-                    sync_tree(draft)
+                    fsync_folder_tree(draft)
                 _rename_to_new_folder(draft, folder)
             except BaseException:
                 shutil.rmtree(draft, ignore_errors=True)
@@ -179,7 +179,7 @@ def folder_draft(
         finally:
             os.close(fd)
         if synced:
-            sync_folder(folder.parent)
+            fsync_folder(folder.parent)
 
 
 @contextmanager
@@ -193,13 +193,13 @@ def file_lock(path: Path, *, wait_s: float = LOCK_WAIT_S) -> Generator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            _wait_for_lock(fd, path, wait_s)
+            _wait_for_file_lock(fd, path, wait_s)
             yield
         finally:
             os.close(fd)
 
 
-def try_lock(file: int) -> bool:
+def try_lock_open_file(file: int) -> bool:
     """Take the lock of an open file if it is free; return whether it is ours now."""
     # flock and not lockf: it belongs to the open file, so a child that is given the descriptor
     # holds it, too, and the kernel gives it back however the last of them dies.
@@ -210,7 +210,7 @@ def try_lock(file: int) -> bool:
     return True
 
 
-def sync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     """Force a folder's names to the device, so that a rename outlives a power cut."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -219,16 +219,16 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def sync_tree(folder: Path) -> None:
+def fsync_folder_tree(folder: Path) -> None:
     """Force every file and folder below `folder`, and itself, to the device."""
     # Contents first, then the folders that name them: a name must never lead to empty bytes.
     for parent, _, names in os.walk(folder, topdown=False):
         for name in names:
-            _sync_regular_file(Path(parent) / name)
-        sync_folder(Path(parent))
+            _fsync_file_if_regular(Path(parent) / name)
+        fsync_folder(Path(parent))
 
 
-def _sync_regular_file(path: Path) -> None:
+def _fsync_file_if_regular(path: Path) -> None:
     if not stat.S_ISREG(path.lstat().st_mode):
         return
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -246,7 +246,7 @@ def _locked_draft_file_descriptor(draft: Path, target: Path, mode: int, wait_s: 
         try:
             # The writer that we waited for has renamed this very file to its target by now; what
             # bears the draft's name is another, or none.
-            if try_lock(fd) and _is_descriptor_of_path(fd, draft):
+            if try_lock_open_file(fd) and _is_descriptor_of_path(fd, draft):
                 os.ftruncate(fd, 0)
                 if stat.S_IMODE(os.fstat(fd).st_mode) & ~mode:
                     # Left by a killed writer with wider permissions than these bytes may have.
@@ -268,8 +268,8 @@ def _locked_draft_folder_descriptor(draft: Path, target: Path, mode: int, wait_s
         except FileNotFoundError:
             continue
         try:
-            if try_lock(fd) and _is_descriptor_of_path(fd, draft):
-                _empty_folder(draft)
+            if try_lock_open_file(fd) and _is_descriptor_of_path(fd, draft):
+                _remove_folder_contents(draft)
                 return fd
         except BaseException:
             os.close(fd)
@@ -278,7 +278,7 @@ def _locked_draft_folder_descriptor(draft: Path, target: Path, mode: int, wait_s
     raise AssertionError("the attempts end by an error")
 
 
-def _empty_folder(folder: Path) -> None:
+def _remove_folder_contents(folder: Path) -> None:
     """Remove what a writer left that was killed."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
@@ -297,9 +297,9 @@ def _rename_to_new_folder(draft: Path, folder: Path) -> None:
         raise
 
 
-def _wait_for_lock(fd: int, path: Path, wait_s: float) -> None:
+def _wait_for_file_lock(fd: int, path: Path, wait_s: float) -> None:
     for _ in _file_lock_retries_until_timeout(path, wait_s):
-        if try_lock(fd):
+        if try_lock_open_file(fd):
             return
 
 

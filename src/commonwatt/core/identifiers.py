@@ -113,7 +113,7 @@ def can_be_identifier(kind: IdentifierKind, name: str) -> bool:
     return SPELLINGS[kind].fits(name)
 
 
-def valid_identifier(kind: IdentifierKind, name: str, where: str) -> str:
+def identifier_checked_valid(kind: IdentifierKind, name: str, where: str) -> str:
     """Return `name`, which something of `kind` may be called.
 
     Args:
@@ -124,14 +124,14 @@ def valid_identifier(kind: IdentifierKind, name: str, where: str) -> str:
     Raises:
         IdentifierError: It may not be called so; place, name and the right form are told.
 
-    >>> valid_identifier(IdentifierKind.PROJECT, "heart", "NAME")
+    >>> identifier_checked_valid(IdentifierKind.PROJECT, "heart", "NAME")
     'heart'
     """
     if can_be_identifier(kind, name):
         return name
     raise IdentifierError(
         where,
-        found=_shown_name(name),
+        found=_shortened_identifier_repr(name),
         wanted=SPELLINGS[kind].wanted,
         remedy=_REMEDIES[kind],
     )
@@ -204,7 +204,7 @@ ACCOUNT: Final = NarrowerSpelling(
 NARROWER_SPELLINGS: Final = (OPERATOR_NAME, DATASET_FOLDER, JOB_FILE, ACCOUNT)
 
 
-def _shown_name(name: str) -> str:
+def _shortened_identifier_repr(name: str) -> str:
     return repr(name[:LONGEST_IDENTIFIER])
 
 

@@ -2,7 +2,7 @@
 
 A kernel is compiled when it is first called, so that a command that calls none never loads the
 compiler; where the work is so small that loading it would take longer, the very same functions
-run as plain Python (`kernels_for_small_work`). Both ways give the same bytes.
+run as plain Python (`plain_python_kernels_if_small_work`). Both ways give the same bytes.
 
 Kernels are compiled without fast-math, so that the same inputs give the same
 bytes everywhere, and cached on disk, so that only a first run compiles.
@@ -73,7 +73,9 @@ class Kernel(Generic[P, R]):
         """What numba made of it; two threads get the same, or each would compile its own."""
         with _compiling:
             if self._dispatcher is None:
-                self._dispatcher = _numba().njit(**self._options)(self.py_func)
+                self._dispatcher = _import_numba_with_own_cache().njit(**self._options)(
+                    self.py_func
+                )
         return self._dispatcher
 
     @property
@@ -145,7 +147,7 @@ def njit(
 
 
 @contextmanager
-def kernels_for_small_work(*, is_small: bool) -> Generator[None]:
+def plain_python_kernels_if_small_work(*, is_small: bool) -> Generator[None]:
     """Run kernels as plain Python where the work `is_small` and the compiler is not loaded yet.
 
     Loading it takes about a second, whatever there is to do. Where it is loaded, compiled
@@ -154,7 +156,7 @@ def kernels_for_small_work(*, is_small: bool) -> Generator[None]:
     Args:
         is_small: Whether the caller's work is done in plain Python before numba is loaded.
     """
-    if not is_small or is_compiler_loaded():
+    if not is_small or is_numba_compiler_loaded():
         yield
         return
     before = _runs_plainly.set(True)
@@ -166,13 +168,13 @@ def kernels_for_small_work(*, is_small: bool) -> Generator[None]:
         _runs_plainly.reset(before)
 
 
-def is_compiler_loaded() -> bool:
+def is_numba_compiler_loaded() -> bool:
     """Return whether kernels run compiled without the price of loading the compiler."""
     return "numba" in sys.modules
 
 
 @functools.cache
-def _numba() -> Any:
+def _import_numba_with_own_cache() -> Any:
     import numba  # type: ignore[import-untyped]
 
     _set_numba_cache_folder(cast("Any", numba).config)

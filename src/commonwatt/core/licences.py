@@ -94,7 +94,7 @@ def shipped_non_code_file_names(package: Path = PACKAGE) -> tuple[str, ...]:
     )
 
 
-def notices_text(table: LicenceTable, title: str) -> str:
+def licence_notices_text(table: LicenceTable, title: str) -> str:
     """Return what whoever passes the package on must keep, each notice once, as plain text."""
     lines = [title, ""]
     by_notice: dict[tuple[str, str], list[str]] = {}
@@ -135,4 +135,4 @@ def _licensed_path_regex(pattern: str) -> re.Pattern[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(notices_text(load_package_licence_table(), NOTICE_TITLE))
+    sys.stdout.write(licence_notices_text(load_package_licence_table(), NOTICE_TITLE))

@@ -168,7 +168,7 @@ def log_context(**fields: LogValue) -> Generator[None]:
 
 
 @contextmanager
-def logging_to(destination: str) -> Generator[None]:
+def logging_to_destination(destination: str) -> Generator[None]:
     """Log to `destination` within the block: a file, "-" for stderr, "" for what was before."""
     before = _OPEN.log
     if destination:
@@ -193,7 +193,7 @@ def open_log_with_default_file(default: Path) -> None:
         open_log(os.environ.get(LOG_ENVIRONMENT) or str(default))
 
 
-def log_destination() -> str:
+def log_destination_or_blank() -> str:
     """Return where the log goes, for a process that is started; "" where there is none."""
     return _OPEN.log.destination if _OPEN.log is not None else ""
 
@@ -212,8 +212,8 @@ def log_bug(error: BaseException) -> BugReport:
     A bug comes when nobody expects it, so it is kept whether or not a log was asked for.
     """
     incident = secrets.token_hex(4)
-    opened = _OPEN.log or _StructuredLog(str(_bug_log_file()))
-    fields = {"incident": incident, "error": type(error), "frames": traceback_frames(error)}
+    opened = _OPEN.log or _StructuredLog(str(_bug_log_file_path()))
+    fields = {"incident": incident, "error": type(error), "frames": traceback_frame_lines(error)}
     checked = {name: _checked_log_value(name, value) for name, value in fields.items()}
     is_in_file = opened.write_event_to_file_or_stderr(
         LogEvent.BUG, {**_LOG_CONTEXT.get(), **checked}
@@ -221,7 +221,7 @@ def log_bug(error: BaseException) -> BugReport:
     return BugReport(file=opened.destination if is_in_file else "", incident=incident)
 
 
-def traceback_frames(error: BaseException) -> list[str]:
+def traceback_frame_lines(error: BaseException) -> list[str]:
     """Return a traceback as places in code, outermost first, each cause after its effect.
 
     No exception's own sentence is among them: it may quote a value of a record.
@@ -249,7 +249,7 @@ def _source_path_from_package_root(path: str) -> str:
     return parts[-1] if parts else ""
 
 
-def _bug_log_file() -> Path:
+def _bug_log_file_path() -> Path:
     """Return where bugs are kept without a log: the folder of state, as XDG names it."""
     home = os.environ.get("HOME")
     state = os.environ.get("XDG_STATE_HOME") or (f"{home}/.local/state" if home else "")
@@ -324,9 +324,11 @@ class _StructuredLog:
         level = "error" if event in LOG_ERRORS else "warning" if event in LOG_WARNINGS else "info"
         at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         facts = {"event": event.value, "level": level, "at": at, "pid": os.getpid()}
-        return self._write_line(json.dumps({**fields, **facts}, sort_keys=True))
+        return self._write_log_line_and_tell_if_filed(
+            json.dumps({**fields, **facts}, sort_keys=True)
+        )
 
-    def _write_line(self, line: str) -> bool:
+    def _write_log_line_and_tell_if_filed(self, line: str) -> bool:
         if self._file is None:
             _write_line_to_stderr(line)
             return False
@@ -379,25 +381,25 @@ class RotatingLogFile:
                 fd = os.open(self.path, _APPENDING, 0o600)
                 try:
                     fcntl.flock(fd, fcntl.LOCK_EX)
-                    if not _is_file_still_at(fd, self.path):
+                    if not _is_open_log_file_at_path(fd, self.path):
                         continue
                     length = os.fstat(fd).st_size
                     if length and length + len(data) > self._most_bytes:
-                        self._put_old_files_aside()
+                        self._rotate_log_files()
                         continue
-                    _write_whole_line(fd, data)
+                    _write_whole_log_line_or_undo(fd, data)
                     return
                 finally:
                     os.close(fd)
 
-    def _put_old_files_aside(self) -> None:
+    def _rotate_log_files(self) -> None:
         for number in range(self._old_files - 1, 0, -1):
             with suppress(FileNotFoundError):
                 os.replace(f"{self.path}.{number}", f"{self.path}.{number + 1}")
         os.replace(self.path, f"{self.path}.1")
 
 
-def _write_whole_line(fd: int, data: bytes) -> None:
+def _write_whole_log_line_or_undo(fd: int, data: bytes) -> None:
     before = os.fstat(fd).st_size
     written = os.write(fd, data)
     if written < len(data):
@@ -406,7 +408,7 @@ def _write_whole_line(fd: int, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
 
-def _is_file_still_at(fd: int, path: Path) -> bool:
+def _is_open_log_file_at_path(fd: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path))
     except FileNotFoundError:

@@ -17,18 +17,18 @@ from commonwatt.core.messages import Message
 _SINK: Final[ContextVar[Callable[[Message], object] | None]] = ContextVar("notices", default=None)
 
 
-def give_notice(message: Message) -> None:
+def send_notice_to_collector(message: Message) -> None:
     """Tell whoever collects notices."""
     if (sink := _SINK.get()) is not None:
         sink(message)
 
 
 @contextmanager
-def notices_to(sink: Callable[[Message], object]) -> Generator[None]:
+def notices_sent_to_sink(sink: Callable[[Message], object]) -> Generator[None]:
     """Hand every notice within the block to `sink`.
 
-    >>> with notices_to(lambda message: print(message.translate("en"))):
-    ...     give_notice(Message("The database {name} was migrated.", {"name": "runs"}))
+    >>> with notices_sent_to_sink(lambda message: print(message.translate("en"))):
+    ...     send_notice_to_collector(Message("The database {name} was migrated.", {"name": "runs"}))
     The database runs was migrated.
     """
     token = _SINK.set(sink)

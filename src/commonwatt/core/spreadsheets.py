@@ -46,16 +46,16 @@ def spreadsheet_safe_text(text: str) -> str:
     return f"'{text}"
 
 
-def text_of_spreadsheet_cell(cell: str) -> str:
+def text_restored_from_spreadsheet_cell(cell: str) -> str:
     """Return the text that `spreadsheet_safe_text` was given.
 
-    >>> [text_of_spreadsheet_cell(cell) for cell in ("'=1+1", "''=1", "-3.5", "'a'")]
+    >>> [text_restored_from_spreadsheet_cell(cell) for cell in ("'=1+1", "''=1", "-3.5", "'a'")]
     ['=1+1', "'=1", '-3.5', "'a'"]
     """
     return cell[1:] if _APOSTROPHE_FIRST.match(cell) else cell
 
 
-def frame_as_spreadsheet_csv(frame: pl.DataFrame, *, marked: bool = False) -> bytes:
+def frame_as_spreadsheet_csv_bytes(frame: pl.DataFrame, *, marked: bool = False) -> bytes:
     """Return a table as CSV in UTF-8 in which no text runs as a formula.
 
     Args:
@@ -86,11 +86,13 @@ def read_spreadsheet_csv(source: Path | bytes, **options: Any) -> pl.DataFrame:
     """
     import polars as pl
 
-    frame = texts_of_spreadsheet_cells(pl.read_csv(source, **options))
-    return _with_column_names(frame, [text_of_spreadsheet_cell(name) for name in frame.columns])
+    frame = frame_with_spreadsheet_texts_restored(pl.read_csv(source, **options))
+    return _frame_renamed_if_names_unique(
+        frame, [text_restored_from_spreadsheet_cell(name) for name in frame.columns]
+    )
 
 
-def texts_of_spreadsheet_cells(frame: pl.DataFrame) -> pl.DataFrame:
+def frame_with_spreadsheet_texts_restored(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a table of cells that were read, each text as it was."""
     import polars as pl
 
@@ -109,7 +111,7 @@ def texts_of_spreadsheet_cells(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def read_spreadsheet_csv_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+def read_spreadsheet_csv_names_and_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Return the column names and the rows of a CSV file, each text as it was.
 
     A cell that is missing at the end of a row is "", and cells beyond the header are left out.
@@ -121,15 +123,15 @@ def read_spreadsheet_csv_rows(path: Path) -> tuple[list[str], list[dict[str, str
     # `-sig`: the mark of a spreadsheet would become part of the first name.
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
-        names = [text_of_spreadsheet_cell(name) for name in reader.fieldnames or ()]
-        return names, [row_of_spreadsheet_cells(row) for row in reader]
+        names = [text_restored_from_spreadsheet_cell(name) for name in reader.fieldnames or ()]
+        return names, [csv_row_with_spreadsheet_texts_restored(row) for row in reader]
 
 
-def row_of_spreadsheet_cells(cells: Mapping[Any, Any]) -> dict[str, str]:
+def csv_row_with_spreadsheet_texts_restored(cells: Mapping[Any, Any]) -> dict[str, str]:
     """Return a row of `csv.DictReader` with each name and text as it was."""
     # The reader puts what stands beyond the header under None, as a list.
     return {
-        text_of_spreadsheet_cell(name): text_of_spreadsheet_cell(cell or "")
+        text_restored_from_spreadsheet_cell(name): text_restored_from_spreadsheet_cell(cell or "")
         for name, cell in cells.items()
         if name is not None
     }
@@ -150,10 +152,12 @@ def _spreadsheet_safe_frame(frame: pl.DataFrame) -> pl.DataFrame:
         .name.keep()
         for text in words
     )
-    return _with_column_names(frame, [spreadsheet_safe_text(name) for name in frame.columns])
+    return _frame_renamed_if_names_unique(
+        frame, [spreadsheet_safe_text(name) for name in frame.columns]
+    )
 
 
-def _with_column_names(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+def _frame_renamed_if_names_unique(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     # A file of another hand may have two names that differ by an apostrophe alone.
     if names == frame.columns or len(set(names)) < len(names):
         return frame

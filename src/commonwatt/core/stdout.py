@@ -23,7 +23,7 @@ def library_output_to_stderr() -> Generator[None]:
         yield
         return
     try:
-        _redirect(2, 1)
+        _redirect_file_descriptor_or_discard(2, 1)
         yield
     finally:
         # What stands in the buffers of C and of Python would come out after the descriptor is back.
@@ -33,7 +33,7 @@ def library_output_to_stderr() -> Generator[None]:
         os.close(stdout)
 
 
-def _redirect(source: int, target: int) -> None:
+def _redirect_file_descriptor_or_discard(source: int, target: int) -> None:
     try:
         os.dup2(source, target)
     except OSError:  # standard error is closed

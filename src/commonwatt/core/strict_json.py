@@ -28,11 +28,13 @@ def parse_strict_json(text: str | bytes) -> Any:
     {'red_flag': 'yes'}
     """
     return json.loads(
-        text, object_pairs_hook=object_with_unique_names, parse_constant=_refused_constant
+        text,
+        object_pairs_hook=json_object_with_unique_names,
+        parse_constant=_refuse_json_nan_or_infinity,
     )
 
 
-def object_with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def json_object_with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object of its members, for a reader of JSON that has numbers of its own.
 
     Raises:
@@ -45,5 +47,5 @@ def object_with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _refused_constant(word: str) -> NoReturn:
+def _refuse_json_nan_or_infinity(word: str) -> NoReturn:
     raise ValueError(word)

@@ -112,21 +112,21 @@ class Lifecycle(Generic[S, F]):
     def __post_init__(self) -> None:
         check_lifecycle_table(self)
 
-    def moves_from(self, origin: S | None) -> frozenset[S]:
+    def states_reachable_by_one_move(self, origin: S | None) -> frozenset[S]:
         """Return the states that some move leads to from `origin`."""
         return frozenset(row.to for row in self.moves if row.origin == origin)
 
     def has_move(self, origin: S | None, to: S) -> bool:
         """Return whether somebody may make such a move under some condition."""
-        return to in self.moves_from(origin)
+        return to in self.states_reachable_by_one_move(origin)
 
-    def is_final(self, state: S) -> bool:
+    def is_final_lifecycle_state(self, state: S) -> bool:
         """Return whether no move leads on from `state`."""
-        return not self.moves_from(state)
+        return not self.states_reachable_by_one_move(state)
 
     def roles_of_move(self, origin: S | None, to: S, step: str) -> frozenset[LedgerRole]:
         """Return the roles that may make a move; none where there is no such move."""
-        rows = (row.who for row in self._rows_of_move(origin, to, step))
+        rows = (row.who for row in self._lifecycle_rows_of_move(origin, to, step))
         return frozenset[LedgerRole]().union(*rows)
 
     def can_move(
@@ -152,7 +152,7 @@ class Lifecycle(Generic[S, F]):
         self, origin: S | None, to: S, *, step: str, roles: Collection[str], facts: F
     ) -> MoveRefusal | None:
         """Return why the move may not be made; first the table, then the role, then the facts."""
-        rows = self._rows_of_move(origin, to, step)
+        rows = self._lifecycle_rows_of_move(origin, to, step)
         if not rows:
             return self._no_such_move_refusal(origin, to)
         # Somebody with two roles is held to the first row that one of them may make: rows of one
@@ -167,16 +167,18 @@ class Lifecycle(Generic[S, F]):
         self, origin: S | None, to: S, *, step: str, role: LedgerRole, facts: F
     ) -> MovePrecondition[F] | None:
         """Return the first precondition that does not hold of a move that `role` may make."""
-        for row in self._rows_of_move(origin, to, step):
+        for row in self._lifecycle_rows_of_move(origin, to, step):
             if role in row.who:
                 return next((need for need in row.needs if need.refusal(facts)), None)
         return None
 
-    def _rows_of_move(self, origin: S | None, to: S, step: str) -> list[LifecycleMove[S, F]]:
+    def _lifecycle_rows_of_move(
+        self, origin: S | None, to: S, step: str
+    ) -> list[LifecycleMove[S, F]]:
         return [row for row in self.moves if (row.origin, row.to, row.step) == (origin, to, step)]
 
     def _no_such_move_refusal(self, origin: S | None, to: S) -> MoveRefusal:
-        names = ", ".join(sorted(self.moves_from(origin))) or "–"
+        names = ", ".join(sorted(self.states_reachable_by_one_move(origin))) or "–"
         return MoveRefusal(
             found=Message(
                 "{state}, from which {to} cannot follow", {"state": origin or "–", "to": to}
@@ -229,42 +231,42 @@ def check_lifecycle_table(lifecycle: Lifecycle[S, F]) -> None:
             raise LifecycleTableError(f"{lifecycle.name}: {move} moves nothing")
     # A state that nothing leads to is a rule about nothing: whoever reads the diagram would
     # believe in a case that cannot come about.
-    unreached = set(lifecycle.states) - reachable_states(lifecycle)
+    unreached = set(lifecycle.states) - reachable_lifecycle_states(lifecycle)
     if unreached:
         raise LifecycleTableError(f"{lifecycle.name}: nothing leads to {sorted(unreached)}")
 
 
-def reachable_states(lifecycle: Lifecycle[S, F]) -> set[S]:
+def reachable_lifecycle_states(lifecycle: Lifecycle[S, F]) -> set[S]:
     """Return the states that some path of moves leads to."""
-    reached = set(lifecycle.moves_from(None))
+    reached = set(lifecycle.states_reachable_by_one_move(None))
     if lifecycle.at_rest is not None:
         reached.add(lifecycle.at_rest)
     queue = list(reached)
     while queue:
-        following = lifecycle.moves_from(queue.pop()) - reached
+        following = lifecycle.states_reachable_by_one_move(queue.pop()) - reached
         reached |= following
         queue += following
     return reached
 
 
-def lifecycle_diagram(lifecycle: Lifecycle[S, F]) -> str:
+def lifecycle_diagram_mermaid(lifecycle: Lifecycle[S, F]) -> str:
     """Return the lifecycle as a state diagram in Mermaid's notation.
 
     States and moves in the order of the table, so that the same table gives the same bytes.
     """
     lines = ["stateDiagram-v2"]
     if lifecycle.at_rest is not None:
-        lines.append(f"    [*] --> {_diagram_state_name(lifecycle.at_rest)}")
+        lines.append(f"    [*] --> {_mermaid_state_name(lifecycle.at_rest)}")
     for row in lifecycle.moves:
-        origin = "[*]" if row.origin is None else _diagram_state_name(row.origin)
-        lines.append(f"    {origin} --> {_diagram_state_name(row.to)}: {row.step}")
+        origin = "[*]" if row.origin is None else _mermaid_state_name(row.origin)
+        lines.append(f"    {origin} --> {_mermaid_state_name(row.to)}: {row.step}")
     lines += [
-        f"    {_diagram_state_name(state)} --> [*]"
+        f"    {_mermaid_state_name(state)} --> [*]"
         for state in lifecycle.states
-        if lifecycle.is_final(state)
+        if lifecycle.is_final_lifecycle_state(state)
     ]
     return "\n".join(dict.fromkeys(lines)) + "\n"
 
 
-def _diagram_state_name(state: StrEnum) -> str:
+def _mermaid_state_name(state: StrEnum) -> str:
     return state.value.replace("-", "_")  # a hyphen ends a name in that notation

@@ -15,10 +15,10 @@ from commonwatt.core.messages import Message
 from commonwatt.operate.domain.actions import ClusterAction, Intent
 from commonwatt.operate.domain.cluster import TERMINAL_PHASES, JobRequest
 from commonwatt.operate.domain.errors import BackendError
-from commonwatt.operate.usecases.actions import perform_recorded_intent
+from commonwatt.operate.usecases.actions import record_and_perform_intent
 from commonwatt.operate.usecases.home import (
     ControllerHome,
-    open_backend,
+    open_cluster_backend,
     open_controller_home,
     open_controller_store,
 )
@@ -44,11 +44,11 @@ def cluster_runner_of_isolated_jobs(
     return RemoteJobRunner(
         stages=folder / "steps",
         node_folder=node_folder,
-        submit_step=lambda step: run_sandbox_step_on_cluster(home, step, tenant=tenant),
+        submit_step=lambda step: run_sandbox_step_on_cluster_to_end(home, step, tenant=tenant),
     )
 
 
-def run_sandbox_step_on_cluster(
+def run_sandbox_step_on_cluster_to_end(
     home: ControllerHome,
     step: HandoverStep,
     *,
@@ -63,12 +63,12 @@ def run_sandbox_step_on_cluster(
     """
     now_s = clock()
     request = sandbox_step_to_cluster_request(step, tenant=tenant, now_s=now_s)
-    with open_controller_store(home) as store, open_backend(home) as backend:
+    with open_controller_store(home) as store, open_cluster_backend(home) as backend:
         backend.submit(request)
         body = {"gpus": request.gpus, "tenant": tenant, "user": request.user}
         # In the ledger like every job: what ran on sensitive data must be found there by its
         # step's name.
-        perform_recorded_intent(
+        record_and_perform_intent(
             store,
             backend,
             Intent(action=ClusterAction.SUBMIT, subject=request.job_id, body=body),

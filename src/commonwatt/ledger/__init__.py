@@ -34,7 +34,11 @@ nothing is then half written, because the transaction is rolled back.
 """
 
 from commonwatt.ledger.actors import Actor, Person
-from commonwatt.ledger.checkpoints import Checkpoint, is_checkpoint_signed_by, parse_checkpoint_note
+from commonwatt.ledger.checkpoints import (
+    Checkpoint,
+    is_checkpoint_signed_by,
+    parse_ledger_checkpoint_note,
+)
 from commonwatt.ledger.entries import EntryDraft, LedgerEntry
 from commonwatt.ledger.errors import (
     ActorError,
@@ -65,5 +69,5 @@ __all__ = [
     "TamperedError",
     "actor_id_of",
     "is_checkpoint_signed_by",
-    "parse_checkpoint_note",
+    "parse_ledger_checkpoint_note",
 ]

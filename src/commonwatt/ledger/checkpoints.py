@@ -30,12 +30,12 @@ class Checkpoint:
 def sign_ledger_checkpoint(origin: str, size: int, root: bytes, by: Signer) -> Checkpoint:
     """Return the checkpoint signed by `by`."""
     body = f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n"
-    signed = _checkpoint_key_id(origin, by.public_key) + by.sign(body.encode())
+    signed = _ledger_checkpoint_key_id(origin, by.public_key) + by.sign(body.encode())
     note = f"{body}\n\u2014 {origin} {base64.b64encode(signed).decode()}\n"
     return Checkpoint(origin=origin, size=size, root=root, note=note)
 
 
-def parse_checkpoint_note(note: str) -> Checkpoint:
+def parse_ledger_checkpoint_note(note: str) -> Checkpoint:
     """Return the checkpoint in `note`; its signature is not checked here.
 
     Raises:
@@ -56,22 +56,22 @@ def parse_checkpoint_note(note: str) -> Checkpoint:
 def is_checkpoint_signed_by(checkpoint: Checkpoint, public_key: bytes) -> bool:
     """Return whether one of the signatures of a checkpoint is that of `public_key`."""
     body, _, rest = checkpoint.note.partition("\n\n")
-    wanted = _checkpoint_key_id(checkpoint.origin, public_key)
-    signatures = [_decode_checkpoint_signature(line) for line in rest.splitlines()]
+    wanted = _ledger_checkpoint_key_id(checkpoint.origin, public_key)
+    signatures = [_ledger_checkpoint_signature_or_empty(line) for line in rest.splitlines()]
     message = (body + "\n").encode()
     return any(
         s[:4] == wanted and actor_signature_holds(public_key, s[4:], message) for s in signatures
     )
 
 
-def _decode_checkpoint_signature(note_line: str) -> bytes:
+def _ledger_checkpoint_signature_or_empty(note_line: str) -> bytes:
     try:
         return base64.b64decode(note_line.rsplit(" ", 1)[-1], validate=True)
     except (ValueError, binascii.Error):
         return b""
 
 
-def _checkpoint_key_id(origin: str, public_key: bytes) -> bytes:
+def _ledger_checkpoint_key_id(origin: str, public_key: bytes) -> bytes:
     # C2SP signed-note: four bytes that say whose signature a line holds. They only choose which key
     # to try; the signature decides.
     return hashlib.sha256(origin.encode() + b"\n\x01" + public_key).digest()[:4]

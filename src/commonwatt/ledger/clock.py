@@ -29,29 +29,29 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def instant_after_lock(at: Instant) -> datetime:
+def ledger_instant_read_after_lock(at: Instant) -> datetime:
     """Return the instant of an entry; a clock is read now, when the lock is held."""
     # Read before the lock, the times of eight writers come in another order than their entries.
     return at if isinstance(at, datetime) else at()
 
 
-def reference_instant(connection: sa.Connection) -> datetime:
+def ledger_reference_instant(connection: sa.Connection) -> datetime:
     """Return the time by the database server, or by the file system that holds the database."""
     if connection.dialect.name == "postgresql":
         return connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
     if is_memory_database(connection.engine.url):
         return utc_now()
-    return _file_system_instant(Path(str(connection.engine.url.database)))
+    return _instant_by_touching_ledger_database_file(Path(str(connection.engine.url.database)))
 
 
-def reference_instant_for_reader(connection: sa.Connection) -> datetime:
+def ledger_reference_instant_for_reader(connection: sa.Connection) -> datetime:
     """Return the time for a reader, who may not write beside the database."""
     if connection.dialect.name == "postgresql":
-        return reference_instant(connection)
+        return ledger_reference_instant(connection)
     return utc_now()
 
 
-def check_last_instant(connection: sa.Connection, at: str, index: int) -> None:
+def check_last_ledger_instant_not_ahead(connection: sa.Connection, at: str, index: int) -> None:
     """Refuse a chain whose last entry lies in the future: nothing after it could be dated.
 
     Args:
@@ -62,7 +62,7 @@ def check_last_instant(connection: sa.Connection, at: str, index: int) -> None:
     Raises:
         ClockError: It lies more than five minutes ahead.
     """
-    latest = reference_instant_for_reader(connection) + MOST_AHEAD
+    latest = ledger_reference_instant_for_reader(connection) + MOST_AHEAD
     if at > ledger_instant_text(latest):
         raise ClockError(
             f"entry {index:,}",
@@ -75,13 +75,13 @@ def check_last_instant(connection: sa.Connection, at: str, index: int) -> None:
         )
 
 
-def check_not_ahead(connection: sa.Connection, at: datetime) -> None:
+def check_ledger_instant_not_ahead(connection: sa.Connection, at: datetime) -> None:
     """Refuse an instant more than five minutes ahead of the reference.
 
     Raises:
         ClockError: It is.
     """
-    now = reference_instant(connection)
+    now = ledger_reference_instant(connection)
     if at > now + MOST_AHEAD:
         raise ClockError(
             "at",
@@ -100,7 +100,7 @@ def check_not_ahead(connection: sa.Connection, at: datetime) -> None:
         )
 
 
-def _file_system_instant(database: Path) -> datetime:
+def _instant_by_touching_ledger_database_file(database: Path) -> datetime:
     # The file is about to be written in any case; a file of our own would stand in the way of a
     # backup that lists the folder meanwhile.
     try:

@@ -55,14 +55,14 @@ class LedgerEntry:
     link: bytes
 
 
-def checked_entry_body(draft: EntryDraft) -> str:
+def checked_ledger_entry_body_json(draft: EntryDraft) -> str:
     """Return the body of `draft` as canonical JSON, or say what is wrong with it.
 
     Raises:
         EntryError: A name has letters that it may not have, or the body is not JSON.
 
     >>> draft = EntryDraft(kind="demo.step", subject="thing/1", body={"b": 1, "a": "字"})
-    >>> checked_entry_body(draft)
+    >>> checked_ledger_entry_body_json(draft)
     '{"a":"字","b":1}'
     """
     _check_ledger_entry_name("kind", draft.kind, _KIND)
@@ -119,7 +119,7 @@ def merkle_leaf_hash(data: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + data).digest()
 
 
-def genesis_link(origin: str) -> bytes:
+def ledger_genesis_link(origin: str) -> bytes:
     """Return what the first entry names as its predecessor."""
     return hashlib.sha256(f"commonwatt ledger v1\n{origin}\n".encode()).digest()
 

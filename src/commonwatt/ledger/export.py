@@ -45,7 +45,7 @@ def export_ledger(ledger: Ledger, folder: Path, *, by: Signer) -> Checkpoint:
     with folder_draft(folder) as draft:
         with ledger.reading() as connection:
             _write_ledger_entry_lines(connection, draft / "entries.jsonl", checkpoint.size)
-            _write_signature_lines(connection, draft / "signatures.jsonl", checkpoint.size)
+            _write_ledger_signature_lines(connection, draft / "signatures.jsonl", checkpoint.size)
         (draft / "checkpoint.txt").write_text(checkpoint.note, encoding="utf-8", newline="\n")
         # The verifier travels with the record: whoever checks it in ten years may not have this
         # program.
@@ -61,7 +61,7 @@ def _write_ledger_entry_lines(connection: sa.Connection, path: Path, size: int) 
             file.write(text + "\n")
 
 
-def _write_signature_lines(connection: sa.Connection, path: Path, size: int) -> None:
+def _write_ledger_signature_lines(connection: sa.Connection, path: Path, size: int) -> None:
     table = schema.signatures
     query = sa.select(table).where(table.c.last < size).order_by(table.c.last)
     with path.open("w", encoding="utf-8", newline="\n") as file:

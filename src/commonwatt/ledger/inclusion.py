@@ -28,33 +28,33 @@ def check_rows_included(
     Raises:
         TamperedError: A row, a link or a node was changed.
     """
-    links = {int(row[0]): link_of_row(row) for row in rows}
+    links = {int(row[0]): checked_ledger_link_of_row(row) for row in rows}
     complete = head.size >> tiles.STEP
-    nodes = _complete_tile_hashes(connection, complete)
+    nodes = _complete_merkle_tile_hashes(connection, complete)
     for tile in sorted({position >> tiles.STEP for position in links}):
         first = tile << tiles.STEP
-        stored = _links_from(connection, first, min(first + tiles.WIDTH, head.size))
+        stored = _ledger_links_from(connection, first, min(first + tiles.WIDTH, head.size))
         for place, link in enumerate(stored, first):
             if links.get(place, link) != link:
                 raise edited_row_error(place)
         if tile < complete:
-            nodes[tile] = merkle.complete_subtree_root(stored)
+            nodes[tile] = merkle.complete_merkle_subtree_root(stored)
     tree = MerkleAccumulator()
     for node in nodes:
         tree.add_leaf(node)
     rest = MerkleAccumulator()
-    for link in _links_from(connection, complete << tiles.STEP, head.size):
+    for link in _ledger_links_from(connection, complete << tiles.STEP, head.size):
         rest.add_leaf(link)
     if tuple(tree.peaks + rest.peaks) != head.peaks or max(links, default=-1) >= head.size:
         raise edited_row_error(min(links, default=0))
 
 
-def root_at_size(connection: sa.Connection, size: int) -> bytes:
+def stored_merkle_root_at_size(connection: sa.Connection, size: int) -> bytes:
     """Return the root over the first `size` entries as they are stored."""
     return merkle.merkle_range_root(tiles.StoredSubtreeHashes(connection), 0, size)
 
 
-def link_of_row(row: Sequence[Any]) -> bytes:
+def checked_ledger_link_of_row(row: Sequence[Any]) -> bytes:
     """Return the hash of the line in a row, whose columns must say what the line says.
 
     Raises:
@@ -78,7 +78,7 @@ def edited_row_error(position: int) -> TamperedError:
     )
 
 
-def _complete_tile_hashes(connection: sa.Connection, complete: int) -> list[bytes]:
+def _complete_merkle_tile_hashes(connection: sa.Connection, complete: int) -> list[bytes]:
     table = schema.nodes
     query = sa.select(table.c.hash).where(table.c.level == tiles.STEP)
     query = query.where(table.c.position < complete).order_by(table.c.position)
@@ -88,7 +88,7 @@ def _complete_tile_hashes(connection: sa.Connection, complete: int) -> list[byte
     return hashes
 
 
-def _links_from(connection: sa.Connection, first: int, end: int) -> list[bytes]:
+def _ledger_links_from(connection: sa.Connection, first: int, end: int) -> list[bytes]:
     at = schema.entries.c.position
     query = sa.select(schema.entries.c.link).where(at >= first, at < end).order_by(at)
     links = [bytes(link) for link in connection.execute(query).scalars()]

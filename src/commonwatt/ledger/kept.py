@@ -32,14 +32,14 @@ _HEAD: Final = "head.json"
 _LEDGER: Final = "ledger.txt"
 
 
-def ledger_state_folder() -> Path | None:
+def ledger_state_folder_or_none() -> Path | None:
     """Return where this user's memory of ledgers lies; None where there is no home."""
     home = os.environ.get("HOME")
     state = os.environ.get("XDG_STATE_HOME") or (f"{home}/.local/state" if home else "")
     return Path(state) / "commonwatt" / "ledgers" if state else None
 
 
-def location_of_engine(engine: sa.Engine) -> str:
+def ledger_location_of_engine(engine: sa.Engine) -> str:
     """Return how a database is told from others, without its password; "" in memory."""
     url = engine.url
     if is_memory_database(url):
@@ -65,7 +65,7 @@ class KeptState:
         """Return where the checkpoints of this place lie."""
         return self.folder / "witness"
 
-    def first_link_last_seen_here(self) -> str:
+    def first_link_hex_last_seen_here(self) -> str:
         """Return the first link of the ledger last seen at this place; "" if none was."""
         try:
             return (self.folder / _LEDGER).read_text(encoding="ascii").strip()
@@ -94,12 +94,12 @@ class KeptState:
 
     def save_head(self, head: VerifiedHead) -> None:
         """Keep a verified head; that it cannot be kept costs time and no safety."""
-        body = json.dumps(_head_as_json(head), sort_keys=True)
+        body = json.dumps(_verified_head_as_json_dict(head), sort_keys=True)
         with suppress(OSError):
             seal = _seal(body, self._secret())
             text = json.dumps({"head": body, "seal": seal})
             save_bytes(text.encode(), self.folder / _HEAD, mode=0o600, synced=False)
-            if not self.first_link_last_seen_here():
+            if not self.first_link_hex_last_seen_here():
                 save_bytes(head.first_link.hex().encode(), self.folder / _LEDGER, synced=False)
 
     def load_head(self) -> VerifiedHead | None:
@@ -108,7 +108,7 @@ class KeptState:
             sealed = json.loads((self.folder / _HEAD).read_bytes())
             if not hmac.compare_digest(_seal(sealed["head"], self._secret()), sealed["seal"]):
                 return None
-            return _head_of_json(json.loads(sealed["head"]))
+            return _verified_head_of_json_dict(json.loads(sealed["head"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -121,9 +121,9 @@ class KeptState:
         return path.read_bytes()
 
 
-def kept_state_of(engine: sa.Engine) -> KeptState | None:
+def kept_ledger_state_or_none(engine: sa.Engine) -> KeptState | None:
     """Return the folder for a database's place; None in memory and without a home."""
-    location, state = location_of_engine(engine), ledger_state_folder()
+    location, state = ledger_location_of_engine(engine), ledger_state_folder_or_none()
     if not location or state is None:
         return None
     name = hashlib.sha256(location.encode()).hexdigest()[:32]
@@ -134,7 +134,7 @@ def _seal(body: str, secret: bytes) -> str:
     return hmac.new(secret, body.encode(), hashlib.sha256).hexdigest()
 
 
-def _head_as_json(head: VerifiedHead) -> dict[str, Any]:
+def _verified_head_as_json_dict(head: VerifiedHead) -> dict[str, Any]:
     return {
         "origin": head.origin,
         "size": head.size,
@@ -146,7 +146,7 @@ def _head_as_json(head: VerifiedHead) -> dict[str, Any]:
     }
 
 
-def _head_of_json(body: Mapping[str, Any]) -> VerifiedHead:
+def _verified_head_of_json_dict(body: Mapping[str, Any]) -> VerifiedHead:
     return VerifiedHead(
         origin=body["origin"],
         size=body["size"],

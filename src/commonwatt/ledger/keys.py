@@ -84,7 +84,7 @@ class Key:
             pem = path.read_bytes()
             locked = b"ENCRYPTED" in pem
             if locked and password is None:
-                password = read_key_password(path)
+                password = read_signing_key_password_or_none(path)
             private = load_pem_private_key(pem, password)
         except (OSError, ValueError, TypeError):
             private = None
@@ -108,7 +108,7 @@ class Key:
         return self._private.sign(message)
 
 
-def read_key_password(path: Path, *, twice: bool = False) -> bytes | None:
+def read_signing_key_password_or_none(path: Path, *, twice: bool = False) -> bytes | None:
     """Return the password of a key: from the environment, a file that it names, or as typed.
 
     Never from the command line, which everybody on the machine can read.
@@ -152,7 +152,7 @@ def public_key_pem(public_key: bytes) -> bytes:
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def load_public_key(path: Path) -> bytes:
+def load_actor_public_key(path: Path) -> bytes:
     """Return the 32 bytes of the public key in a file: PEM, or 64 hexadecimal digits.
 
     Raises:
@@ -161,7 +161,7 @@ def load_public_key(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
         if b"BEGIN" not in raw:
-            return _public_key_of_digits(raw.decode("ascii").strip())
+            return _actor_public_key_of_hex_digits(raw.decode("ascii").strip())
         public = load_pem_public_key(raw)
     except (OSError, ValueError):
         public = None
@@ -174,7 +174,7 @@ def load_public_key(path: Path) -> bytes:
     return public.public_bytes_raw()
 
 
-def _public_key_of_digits(digits: str) -> bytes:
+def _actor_public_key_of_hex_digits(digits: str) -> bytes:
     public_key = bytes.fromhex(digits)
     return Ed25519PublicKey.from_public_bytes(public_key).public_bytes_raw()
 
@@ -195,7 +195,7 @@ def actor_signature_holds(public_key: bytes, signature: bytes, message: bytes) -
     return True
 
 
-def entry_batch_message(origin: str, first: int, last: int, link: bytes) -> bytes:
+def entry_batch_message_to_sign(origin: str, first: int, last: int, link: bytes) -> bytes:
     """Return what is signed for entries `first` to `last`, the last of which has `link`.
 
     The link hashes the whole chain before it, so one signature speaks for each

@@ -36,7 +36,9 @@ class ListedSubtreeHashes:
     def node(self, level: int, position: int) -> bytes:
         """Return the root of one complete subtree."""
         first = position << level
-        return complete_subtree_root(self._pdf_page_object_numbers[first : first + (1 << level)])
+        return complete_merkle_subtree_root(
+            self._pdf_page_object_numbers[first : first + (1 << level)]
+        )
 
 
 def merkle_parent_hash(left: bytes, right: bytes) -> bytes:
@@ -46,7 +48,7 @@ def merkle_parent_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def complete_subtree_root(hashes: Sequence[bytes]) -> bytes:
+def complete_merkle_subtree_root(hashes: Sequence[bytes]) -> bytes:
     """Return the root of a complete subtree; their number is a power of two."""
     while len(hashes) > 1:
         pairs = iter(hashes)

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from commonwatt.core.identifiers import IdentifierKind, valid_identifier
+from commonwatt.core.identifiers import IdentifierKind, identifier_checked_valid
 from commonwatt.core.messages import Message
 from commonwatt.ledger.entries import EntryDraft
 from commonwatt.ledger.errors import ActorError
 from commonwatt.ledger.keys import actor_id_of
-from commonwatt.ledger.roles import LedgerRole, check_known_role
+from commonwatt.ledger.roles import LedgerRole, check_known_ledger_role
 
 ENROL: Final = "ledger.enrol"
 REVOKE: Final = "ledger.revoke"
@@ -58,8 +58,8 @@ def check_person_can_be_enrolled(person: Person) -> None:
         IdentifierError: Nobody may be called so.
         InputError: No rule knows the role.
     """
-    valid_identifier(IdentifierKind.PERSON, person.name, "name")
-    check_known_role(person.role, "role")
+    identifier_checked_valid(IdentifierKind.PERSON, person.name, "name")
+    check_known_ledger_role(person.role, "role")
 
 
 def enrolment_draft(

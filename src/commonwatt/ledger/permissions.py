@@ -112,7 +112,7 @@ class WritePermissions:
         return {"roles": roles, "committee": sorted(self.committee)}
 
 
-def shipped_permissions() -> WritePermissions:
+def shipped_ledger_write_permissions() -> WritePermissions:
     """Return the table that a new ledger begins with."""
     return WritePermissions(
         {key: frozenset(map(str, who)) for key, who in ROLES_OF_KIND.items()},
@@ -120,7 +120,7 @@ def shipped_permissions() -> WritePermissions:
     )
 
 
-def parse_permissions(body: Mapping[str, Any]) -> WritePermissions:
+def parse_ledger_write_permissions(body: Mapping[str, Any]) -> WritePermissions:
     """Return the table in the body of an entry.
 
     Raises:
@@ -128,11 +128,12 @@ def parse_permissions(body: Mapping[str, Any]) -> WritePermissions:
     """
     roles: dict[str, Any] = body["roles"]
     return WritePermissions(
-        {key: _role_names(names) for key, names in roles.items()}, _role_names(body["committee"])
+        {key: _role_names_of_json_list(names) for key, names in roles.items()},
+        _role_names_of_json_list(body["committee"]),
     )
 
 
-def _role_names(names: Any) -> frozenset[str]:
+def _role_names_of_json_list(names: Any) -> frozenset[str]:
     # A bare text would be read as the set of its letters.
     if not isinstance(names, list):
         raise ValueError

@@ -18,7 +18,7 @@ import commonwatt.ledger.schema as schema
 from commonwatt.core.messages import Message
 from commonwatt.ledger.entries import LedgerEntry, parse_ledger_entry
 from commonwatt.ledger.errors import TamperedError
-from commonwatt.ledger.inclusion import check_rows_included, link_of_row
+from commonwatt.ledger.inclusion import check_rows_included, checked_ledger_link_of_row
 from commonwatt.ledger.verified import verified_head
 from commonwatt.ledger.walk import KindFold, VerifiedHead
 
@@ -27,7 +27,7 @@ MOST_HELD: Final = 50_000
 """So many rows are compared before the first is given; of more, the end shows it."""
 
 
-def ledger_entries_on(
+def verified_ledger_entries_by_connection(
     connection: sa.Connection,
     first: int = 0,
     *,
@@ -44,17 +44,21 @@ def ledger_entries_on(
     stretch = max(0, head.size - first)
     count = sum(fold.count for of, fold in head.kinds.items() if _is_below(of, kind, "."))
     if kind and count <= max(stretch, 1) and (count <= MOST_HELD or not subject):
-        rows = _rows_of_kind(connection, head, kind)
+        rows = _checked_ledger_rows_of_kind(connection, head, kind)
     elif stretch <= MOST_HELD or not (subject or limit):
-        rows = _rows_to_end(connection, head, first)
+        rows = _checked_ledger_rows_to_end(connection, head, first)
     else:
-        rows = _proved_rows(connection, head, first, kind, subject, limit)
-    wanted = (row for row in rows if row[0] >= first and _is_wanted(row, kind, subject))
+        rows = _ledger_rows_proved_in_tree(connection, head, first, kind, subject, limit)
+    wanted = (
+        row
+        for row in rows
+        if row[0] >= first and _is_ledger_row_of_kind_and_subject(row, kind, subject)
+    )
     for row in islice(wanted, limit):
         yield parse_ledger_entry(row[5], bytes(row[6]))
 
 
-def _is_wanted(row: Sequence[Any], kind: str, subject: str) -> bool:
+def _is_ledger_row_of_kind_and_subject(row: Sequence[Any], kind: str, subject: str) -> bool:
     return _is_below(row[3], kind, ".") and _is_below(row[4], subject, "/")
 
 
@@ -65,13 +69,15 @@ def _is_below(name: str, wanted: str, mark: str) -> bool:
     return name.startswith(wanted) if wanted.endswith(mark) else name == wanted
 
 
-def _rows_of_kind(connection: sa.Connection, head: VerifiedHead, kind: str) -> Iterator[Any]:
+def _checked_ledger_rows_of_kind(
+    connection: sa.Connection, head: VerifiedHead, kind: str
+) -> Iterator[Any]:
     """Yield all rows of a kind, or of all below it, which must fold as they did."""
     wanted = {of: fold for of, fold in head.kinds.items() if _is_below(of, kind, ".")}
     folds: dict[str, KindFold] = {}
 
     def fold_row(row: Sequence[Any]) -> None:
-        folds[row[3]] = folds.get(row[3], KindFold()).with_link(link_of_row(row))
+        folds[row[3]] = folds.get(row[3], KindFold()).with_link(checked_ledger_link_of_row(row))
 
     def check_folds() -> None:
         if folds != wanted:
@@ -86,30 +92,32 @@ def _rows_of_kind(connection: sa.Connection, head: VerifiedHead, kind: str) -> I
     # By the kinds that there are: an index serves that, and no comparison by a beginning.
     condition = schema.entries.c.kind.in_(wanted)
     count = sum(fold.count for fold in wanted.values())
-    yield from _checked_rows(connection, head, [condition], count, fold_row, check_folds)
+    yield from _checked_ledger_rows(connection, head, [condition], count, fold_row, check_folds)
 
 
-def _rows_to_end(connection: sa.Connection, head: VerifiedHead, first: int) -> Iterator[Any]:
+def _checked_ledger_rows_to_end(
+    connection: sa.Connection, head: VerifiedHead, first: int
+) -> Iterator[Any]:
     """Yield the rows from `first` on, which must chain to the last link."""
     last: list[Any] = [first, b""]
 
     def chain_row(row: Sequence[Any]) -> None:
-        link = link_of_row(row)
+        link = checked_ledger_link_of_row(row)
         previous = row[5][row[5].find('"previous":"') + 12 :][:64]
         if row[0] != last[0] or (last[1] and previous != last[1].hex()):
-            raise _broken_stretch_error(last[0])
+            raise _changed_ledger_row_error(last[0])
         last[0], last[1] = row[0] + 1, link
 
     def check_end() -> None:
         if last[0] != max(head.size, first) or (last[1] and last[1] != head.link):
-            raise _broken_stretch_error(last[0])
+            raise _changed_ledger_row_error(last[0])
 
     condition = schema.entries.c.position >= first
     count = max(0, head.size - first)
-    yield from _checked_rows(connection, head, [condition], count, chain_row, check_end)
+    yield from _checked_ledger_rows(connection, head, [condition], count, chain_row, check_end)
 
 
-def _checked_rows(
+def _checked_ledger_rows(
     connection: sa.Connection,
     head: VerifiedHead,
     conditions: list[sa.ColumnElement[bool]],
@@ -134,7 +142,7 @@ def _checked_rows(
     finish()
 
 
-def _proved_rows(
+def _ledger_rows_proved_in_tree(
     connection: sa.Connection, head: VerifiedHead, first: int, kind: str, subject: str,
     limit: int | None,
 ) -> Iterator[Any]:  # fmt: skip
@@ -156,7 +164,7 @@ def _proved_rows(
     yield from rows
 
 
-def _broken_stretch_error(position: int) -> TamperedError:
+def _changed_ledger_row_error(position: int) -> TamperedError:
     return TamperedError(
         f"entry {position:,}",
         found=Message("a row that was changed after it was verified"),

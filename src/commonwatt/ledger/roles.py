@@ -52,7 +52,7 @@ class LedgerRole(StrEnum):
     CARE = "care"
 
 
-def check_known_role(role: str, where: str) -> None:
+def check_known_ledger_role(role: str, where: str) -> None:
     """Refuse a role that no rule of this program knows.
 
     Args:
@@ -62,8 +62,8 @@ def check_known_role(role: str, where: str) -> None:
     Raises:
         InputError: It is unknown; role, known roles and what to do are told.
 
-    >>> check_known_role("clinician", "role")
-    >>> check_known_role("clinican", "role")  # doctest: +ELLIPSIS
+    >>> check_known_ledger_role("clinician", "role")
+    >>> check_known_ledger_role("clinican", "role")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     commonwatt.core.errors.InputError: role: found 'clinican', wanted one of the roles auditor, ...
     """

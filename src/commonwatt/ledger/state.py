@@ -20,7 +20,11 @@ from commonwatt.ledger.people import (
     actor_of_enrolment,
     person_name_normalised_for_comparison,
 )
-from commonwatt.ledger.permissions import OWN_PREFIX, WritePermissions, parse_permissions
+from commonwatt.ledger.permissions import (
+    OWN_PREFIX,
+    WritePermissions,
+    parse_ledger_write_permissions,
+)
 
 PERMISSIONS: Final = "ledger.permissions"
 CONSENT: Final = "ledger.consent"
@@ -71,7 +75,7 @@ class ChainState:
             actor_id: Whoever signs.
             kind: Of the entry.
             body: Of the entry.
-            digest: `entry_digest` of the entry.
+            digest: `entry_content_digest_hex` of the entry.
         """
         actor = self.actors.get(actor_id)
         if actor is None:
@@ -85,7 +89,7 @@ class ChainState:
         may = self.permissions.roles_that_may_write(kind, body)
         if actor.person.role in may or "*" in may:
             return None
-        return role_fault(actor.person.role, may)
+        return role_write_fault(actor.person.role, may)
 
     def _own_entry_fault(self, actor: Actor, kind: str, digest: str) -> WriteFault | None:
         """Return why an entry about the chain itself may not be written."""
@@ -94,12 +98,14 @@ class ChainState:
             return WriteFault(Message("a kind of entry that the ledger does not have"))
         committee = self.permissions.committee if self.permissions else frozenset[str]()
         if kind == CONSENT:
-            return None if role in committee else role_fault(role, committee)
-        if role == REGISTRAR or (role in committee and self.has_other_consent(actor, digest)):
+            return None if role in committee else role_write_fault(role, committee)
+        if role == REGISTRAR or (
+            role in committee and self.has_consent_of_other_committee_member(actor, digest)
+        ):
             return None
-        return role_fault(role, frozenset({str(REGISTRAR)}))
+        return role_write_fault(role, frozenset({str(REGISTRAR)}))
 
-    def has_other_consent(self, actor: Actor, digest: str) -> bool:
+    def has_consent_of_other_committee_member(self, actor: Actor, digest: str) -> bool:
         """Return whether another person of the committee, still enrolled, agreed to an entry."""
         people = (self.actors[other] for other in self.consents.get(digest, frozenset()))
         own = person_name_normalised_for_comparison(actor.person.name)
@@ -125,14 +131,14 @@ class ChainState:
                 raise ValueError
             self.actors[actor.actor_id] = actor
             if index == 0 and "permissions" in body:
-                self.permissions = parse_permissions(body["permissions"])
+                self.permissions = parse_ledger_write_permissions(body["permissions"])
         elif kind == REVOKE:
             revoked = self.actors[subject.removeprefix("actor/")]
             if revoked.revoked_in is not None:
                 raise ValueError
             self.actors[revoked.actor_id] = replace(revoked, revoked_in=index)
         elif kind == PERMISSIONS:
-            self.permissions = parse_permissions(body)
+            self.permissions = parse_ledger_write_permissions(body)
         elif kind == CONSENT:
             of = str(body["entry"])
             self.consents[of] = self.consents.get(of, frozenset()) | {actor_id}
@@ -142,7 +148,7 @@ class ChainState:
         self.consents.pop(digest, None)
 
 
-def role_fault(role: str, may: frozenset[str]) -> WriteFault:
+def role_write_fault(role: str, may: frozenset[str]) -> WriteFault:
     """Return the fault of a role that may not."""
     return WriteFault(
         Message("the role {role}", {"role": role}),
@@ -150,10 +156,10 @@ def role_fault(role: str, may: frozenset[str]) -> WriteFault:
     )
 
 
-def entry_digest(text: str) -> str:
+def entry_content_digest_hex(text: str) -> str:
     """Return the digest of what an entry says: its line from `"kind"` on.
 
-    >>> entry_digest('{"index":0,"kind":"a","subject":"b","body":{}}')[:8]
+    >>> entry_content_digest_hex('{"index":0,"kind":"a","subject":"b","body":{}}')[:8]
     '32d46ec3'
     """
     return hashlib.sha256(text[text.index('"kind":') :].encode()).hexdigest()

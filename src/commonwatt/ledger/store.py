@@ -23,13 +23,17 @@ import commonwatt.ledger.tiles as tiles
 from commonwatt.core.faults import machine_fault
 from commonwatt.core.messages import Message
 from commonwatt.ledger.checkpoints import Checkpoint, sign_ledger_checkpoint
-from commonwatt.ledger.clock import Instant, check_not_ahead, instant_after_lock
+from commonwatt.ledger.clock import (
+    Instant,
+    check_ledger_instant_not_ahead,
+    ledger_instant_read_after_lock,
+)
 from commonwatt.ledger.entries import (
     EntryDraft,
     LedgerEntry,
-    checked_entry_body,
-    genesis_link,
+    checked_ledger_entry_body_json,
     ledger_entry_line,
+    ledger_genesis_link,
     ledger_instant_text,
     merkle_leaf_hash,
 )
@@ -40,9 +44,18 @@ from commonwatt.ledger.head import (
     move_chain_head,
     read_chain_head,
 )
-from commonwatt.ledger.keys import Signer, actor_id_of, actor_signature_holds, entry_batch_message
-from commonwatt.ledger.permissions import OWN_PREFIX, WritePermissions, shipped_permissions
-from commonwatt.ledger.reads import ledger_entries_on
+from commonwatt.ledger.keys import (
+    Signer,
+    actor_id_of,
+    actor_signature_holds,
+    entry_batch_message_to_sign,
+)
+from commonwatt.ledger.permissions import (
+    OWN_PREFIX,
+    WritePermissions,
+    shipped_ledger_write_permissions,
+)
+from commonwatt.ledger.reads import verified_ledger_entries_by_connection
 from commonwatt.ledger.state import (
     CLOCK,
     CONSENT,
@@ -50,18 +63,18 @@ from commonwatt.ledger.state import (
     WITNESS,
     ChainState,
     WriteFault,
-    entry_digest,
+    entry_content_digest_hex,
 )
 from commonwatt.ledger.verified import (
-    begin_ledger_here,
+    begin_memory_of_new_ledger_here,
     head_and_last_signer_if_written,
-    memory_of_engine,
-    push_checkpoint_and_list_unreachable,
+    ledger_memory_of_engine,
+    push_checkpoint_and_list_unreachable_places,
     remember_head_and_push_checkpoint,
     verified_head,
     verified_head_after_writing,
 )
-from commonwatt.ledger.witness import check_witness_name
+from commonwatt.ledger.witness import check_witness_folder_or_address
 from commonwatt.stores.engine import (
     database_read_transaction,
     database_write_transaction,
@@ -69,7 +82,7 @@ from commonwatt.stores.engine import (
     open_database_engine,
 )
 from commonwatt.stores.errors import StoreError
-from commonwatt.stores.opening import prepare_store
+from commonwatt.stores.opening import create_or_check_store_tables
 from commonwatt.stores.schemas import LEDGER
 
 _COLUMNS = tuple(schema.entries.columns.keys())
@@ -122,11 +135,11 @@ class Ledger:
 
         def create_empty_ledger(connection: sa.Connection) -> None:
             schema.create_merkle_ledger_tables(connection)
-            link = genesis_link(origin)
+            link = ledger_genesis_link(origin)
             first = {"one": 1, "origin": origin, "size": 0, "link": link, "at": ""}
             connection.execute(sa.insert(schema.head), [first])
 
-        prepare_store(engine, LEDGER, create_empty_ledger)
+        create_or_check_store_tables(engine, LEDGER, create_empty_ledger)
 
     @classmethod
     def open(cls, where: str | Path, *, origin: str = "commonwatt", create: bool = True) -> Ledger:
@@ -202,7 +215,7 @@ class Ledger:
         # The first entry is signed by the key that it enrols: trust in it comes from outside, from
         # whoever keeps that key's name.
         actors.check_actor_role(actor, frozenset({actors.REGISTRAR}), actors.ENROL)
-        table = (permissions or shipped_permissions()).as_entry_body()
+        table = (permissions or shipped_ledger_write_permissions()).as_entry_body()
         draft = actors.enrolment_draft(person, key.public_key, table)
         with self.transaction() as tx:
             head = lock_chain_head(tx)
@@ -210,9 +223,9 @@ class Ledger:
                 raise LedgerError(
                     "ledger", found=Message("entries already"), wanted=Message("an empty ledger")
                 )
-            begin_ledger_here(self.engine, b"")
+            begin_memory_of_new_ledger_here(self.engine, b"")
             [entry] = _append_signed_entries(tx, head, [draft], actor, key, at)
-            begin_ledger_here(self.engine, entry.link)
+            begin_memory_of_new_ledger_here(self.engine, entry.link)
             return actors.find_ledger_actor(tx, actor.actor_id)
 
     def enrol(
@@ -234,7 +247,7 @@ class Ledger:
         """
         _check_may_change_chain(tx, by, actors.ENROL)
         draft = actors.enrolment_draft(person, public_key)
-        self.append_own(tx, [draft], by=by, at=at)
+        self.append_own_entries(tx, [draft], by=by, at=at)
         return actors.find_ledger_actor(tx, actor_id_of(public_key))
 
     def revoke(
@@ -245,7 +258,7 @@ class Ledger:
         Raises:
             ActorError: `by` may not revoke, or the actor is unknown or revoked already.
         """
-        self.append_own(tx, [actors.revocation_draft(actor_id, reason)], by=by, at=at)
+        self.append_own_entries(tx, [actors.revocation_draft(actor_id, reason)], by=by, at=at)
 
     def rotate(
         self, tx: sa.Connection, actor_id: str, public_key: bytes, *, reason: str, by: Signer,
@@ -261,7 +274,7 @@ class Ledger:
         drafts = [
             actors.revocation_draft(actor_id, reason), actors.enrolment_draft(person, public_key)
         ]  # fmt: skip
-        self.append_own(tx, drafts, by=by, at=at)
+        self.append_own_entries(tx, drafts, by=by, at=at)
         return actors.find_ledger_actor(tx, actor_id_of(public_key))
 
     def set_permissions(
@@ -272,7 +285,7 @@ class Ledger:
         Raises:
             ActorError: `by` may not say so.
         """
-        return self.append_own(tx, [permissions_draft(permissions)], by=by, at=at)[0]
+        return self.append_own_entries(tx, [permissions_draft(permissions)], by=by, at=at)[0]
 
     def set_witnesses(
         self, tx: sa.Connection, names: Sequence[str], *, reason: str, by: Signer, at: Instant
@@ -284,8 +297,8 @@ class Ledger:
             LedgerError: A name is neither a whole path nor a safe address.
         """
         for name in names:
-            check_witness_name(name)
-        return self.append_own(tx, [witnesses_draft(names, reason)], by=by, at=at)[0]
+            check_witness_folder_or_address(name)
+        return self.append_own_entries(tx, [witnesses_draft(names, reason)], by=by, at=at)[0]
 
     def correct_clock(
         self, tx: sa.Connection, *, reason: str, by: Signer, at: Instant
@@ -301,9 +314,9 @@ class Ledger:
         """
         lock_chain_head(tx)
         verified_head(tx, future_may_be_corrected=True)
-        at = instant_after_lock(at)
-        draft = clock_draft(tx, ledger_instant_text(at), reason)
-        return self.append_own(tx, [draft], by=by, at=at)[0]
+        at = ledger_instant_read_after_lock(at)
+        draft = clock_correction_draft(tx, ledger_instant_text(at), reason)
+        return self.append_own_entries(tx, [draft], by=by, at=at)[0]
 
     def consent(
         self, tx: sa.Connection, draft: EntryDraft, *, by: Signer, at: Instant
@@ -313,11 +326,15 @@ class Ledger:
         Raises:
             ActorError: `by` is not of the committee.
         """
-        body = {"entry": draft_digest(draft), "kind": draft.kind, "subject": draft.subject}
+        body = {
+            "entry": entry_draft_content_digest_hex(draft),
+            "kind": draft.kind,
+            "subject": draft.subject,
+        }
         agreed = EntryDraft(kind=CONSENT, subject=draft.subject, body=body)
-        return self.append_own(tx, [agreed], by=by, at=at)[0]
+        return self.append_own_entries(tx, [agreed], by=by, at=at)[0]
 
-    def append_own(
+    def append_own_entries(
         self, tx: sa.Connection, drafts: Sequence[EntryDraft], *, by: Signer, at: Instant
     ) -> list[LedgerEntry]:
         """Put entries about the chain itself on record: enrolments, permissions and the like.
@@ -330,7 +347,7 @@ class Ledger:
         actor = permitted_ledger_signer(tx, by, None, drafts[0].kind)
         for index, draft in enumerate(drafts, head.size):
             _check_own_draft(state, actor, draft)
-            digest = draft_digest(draft)
+            digest = entry_draft_content_digest_hex(draft)
             state.apply_own_entry(
                 index, actor.actor_id, draft.kind, draft.subject, draft.body, digest
             )
@@ -373,7 +390,7 @@ class Ledger:
         head = lock_chain_head(tx)
         actor = permitted_ledger_signer(tx, by, roles, drafts[0].kind)
         state = verified_head(tx).state
-        bodies = [checked_entry_body(draft) for draft in drafts]
+        bodies = [checked_ledger_entry_body_json(draft) for draft in drafts]
         # A batch of a thousand has a few kinds; each is asked for once.
         permitted: set[tuple[str, str]] = set()
         for draft in drafts:
@@ -407,7 +424,9 @@ class Ledger:
         A `kind` or `subject` that ends in a full stop or slash stands for all below it.
         """
         with self.reading() as connection:
-            yield from ledger_entries_on(connection, first, kind=kind, subject=subject, limit=limit)
+            yield from verified_ledger_entries_by_connection(
+                connection, first, kind=kind, subject=subject, limit=limit
+            )
 
     def inclusion(self, index: int, size: int | None = None) -> InclusionProof:
         """Return the proof that entry `index` is among the first `size` entries.
@@ -416,7 +435,7 @@ class Ledger:
             LedgerError: There is no such entry.
         """
         with self.reading() as connection:
-            size = _checked_ledger_size(connection, size)
+            size = _checked_ledger_size_or_current(connection, size)
             if not 0 <= index < size:
                 raise _ledger_range_error(f"entry {index:,}", size)
             nodes = tiles.StoredSubtreeHashes(connection)
@@ -435,7 +454,7 @@ class Ledger:
             LedgerError: The ledger never had so many entries.
         """
         with self.reading() as connection:
-            new = _checked_ledger_size(connection, new)
+            new = _checked_ledger_size_or_current(connection, new)
             if not 0 <= old <= new:
                 raise _ledger_range_error(f"size {old:,}", new)
             nodes = tiles.StoredSubtreeHashes(connection)
@@ -458,8 +477,8 @@ class Ledger:
             if not tx.execute(sa.select(table.c.size).where(table.c.size == head.size)).first():
                 row = {"size": checkpoint.size, "root": checkpoint.root, "note": checkpoint.note}
                 tx.execute(sa.insert(table), [row])
-        push_checkpoint_and_list_unreachable(
-            checkpoint, memory_of_engine(self.engine).witness_places(head)
+        push_checkpoint_and_list_unreachable_places(
+            checkpoint, ledger_memory_of_engine(self.engine).witness_places(head)
         )
         return checkpoint
 
@@ -486,7 +505,7 @@ def witnesses_draft(names: Sequence[str], reason: str) -> EntryDraft:
     return EntryDraft(kind=WITNESS, subject="ledger/witnesses", body=body)
 
 
-def clock_draft(tx: sa.Connection, instant: str, reason: str) -> EntryDraft:
+def clock_correction_draft(tx: sa.Connection, instant: str, reason: str) -> EntryDraft:
     """Return the entry that goes on after the last entry whose time has come.
 
     Raises:
@@ -504,10 +523,12 @@ def clock_draft(tx: sa.Connection, instant: str, reason: str) -> EntryDraft:
     return EntryDraft(kind=CLOCK, subject="ledger/clock", body={"after": after, "reason": reason})
 
 
-def draft_digest(draft: EntryDraft) -> str:
+def entry_draft_content_digest_hex(draft: EntryDraft) -> str:
     """Return the digest of what an entry will say, whoever writes it and whenever."""
-    body = checked_entry_body(draft)
-    return entry_digest(f'"kind":"{draft.kind}","subject":"{draft.subject}","body":{body}}}')
+    body = checked_ledger_entry_body_json(draft)
+    return entry_content_digest_hex(
+        f'"kind":"{draft.kind}","subject":"{draft.subject}","body":{body}}}'
+    )
 
 
 def _check_may_change_chain(tx: sa.Connection, by: Signer, step: str) -> None:
@@ -526,7 +547,7 @@ def _check_own_draft(state: ChainState, actor: actors.Actor, draft: EntryDraft) 
     if draft.kind == actors.ENROL:
         if subject_id in state.actors:
             raise ActorError(f"actor {subject_id}", found=Message("this key enrolled already"))
-        _check_name_is_free(state, draft)
+        _check_actor_name_is_free_in_role(state, draft)
     if draft.kind == actors.REVOKE:
         known = state.actors.get(subject_id)
         if known is None:
@@ -534,7 +555,7 @@ def _check_own_draft(state: ChainState, actor: actors.Actor, draft: EntryDraft) 
         actors.check_actor_active(known)
 
 
-def _check_name_is_free(state: ChainState, draft: EntryDraft) -> None:
+def _check_actor_name_is_free_in_role(state: ChainState, draft: EntryDraft) -> None:
     """Raise if somebody of that name signs in that role already.
 
     One person may have a role each under several keys; two in one role could not be told apart
@@ -563,7 +584,7 @@ def _check_name_is_free(state: ChainState, draft: EntryDraft) -> None:
 
 
 def _check_may_write_draft(state: ChainState, actor: actors.Actor, draft: EntryDraft) -> None:
-    digest = draft_digest(draft) if draft.kind.startswith(OWN_PREFIX) else ""
+    digest = entry_draft_content_digest_hex(draft) if draft.kind.startswith(OWN_PREFIX) else ""
     fault = state.write_fault(actor.actor_id, draft.kind, draft.body, digest)
     if fault is not None:
         raise _write_fault_error(actor, draft.kind, fault)
@@ -590,12 +611,12 @@ def _append_signed_entries(
     at: Instant,
     bodies: Sequence[str] = (),
 ) -> list[LedgerEntry]:
-    at = instant_after_lock(at)
-    bodies = bodies or [checked_entry_body(draft) for draft in drafts]
+    at = ledger_instant_read_after_lock(at)
+    bodies = bodies or [checked_ledger_entry_body_json(draft) for draft in drafts]
     instant = ledger_instant_text(at)
-    check_not_ahead(tx, at)
+    check_ledger_instant_not_ahead(tx, at)
     if drafts[0].kind != CLOCK:
-        _check_chain_clock(head, instant)
+        _check_instant_not_before_chain_head(head, instant)
     rows: list[_Row] = []
     entries: list[LedgerEntry] = []
     link = head.link
@@ -653,7 +674,7 @@ def _ledger_entry_of_row(at: datetime, draft: EntryDraft, row: _Row) -> LedgerEn
 
 def _batch_signature_row(head: ChainHead, rows: list[_Row], by: Signer) -> dict[str, Any]:
     last, _, actor_id, *_, link = rows[-1]
-    message = entry_batch_message(head.origin, head.size, last, link)
+    message = entry_batch_message_to_sign(head.origin, head.size, last, link)
     signature = by.sign(message)
     # Checked before it is stored: a faulty card would otherwise be found out only by a
     # verification, and its entries could not be taken back.
@@ -671,7 +692,7 @@ def _batch_signature_row(head: ChainHead, rows: list[_Row], by: Signer) -> dict[
     }
 
 
-def _check_chain_clock(head: ChainHead, instant: str) -> None:
+def _check_instant_not_before_chain_head(head: ChainHead, instant: str) -> None:
     if instant < head.at:
         raise ClockError(
             "at",
@@ -685,7 +706,7 @@ def _check_chain_clock(head: ChainHead, instant: str) -> None:
         )
 
 
-def _checked_ledger_size(connection: sa.Connection, size: int | None) -> int:
+def _checked_ledger_size_or_current(connection: sa.Connection, size: int | None) -> int:
     now = read_chain_head(connection).size
     if size is not None and not 0 <= size <= now:
         raise _ledger_range_error(f"size {size:,}", now)

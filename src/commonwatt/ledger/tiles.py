@@ -28,11 +28,13 @@ class StoredSubtreeHashes:
         base = level - level % STEP
         count = 1 << (level - base)
         first = position * count
-        return merkle.complete_subtree_root(self._stored_merkle_hashes_of_level(base, first, count))
+        return merkle.complete_merkle_subtree_root(
+            self._stored_merkle_hashes_of_level(base, first, count)
+        )
 
     def subtree_hash_from_below(self, level: int, position: int) -> bytes:
         """Return a node that is about to be stored, from the row of nodes beneath it."""
-        return merkle.complete_subtree_root(
+        return merkle.complete_merkle_subtree_root(
             self._stored_merkle_hashes_of_level(level - STEP, position * WIDTH, WIDTH)
         )
 

@@ -23,7 +23,7 @@ from commonwatt.ledger import (
     LedgerEntry,
     Person,
     actor_id_of,
-    parse_checkpoint_note,
+    parse_ledger_checkpoint_note,
 )
 from commonwatt.ledger.actors import (
     check_person_can_be_enrolled,
@@ -32,16 +32,28 @@ from commonwatt.ledger.actors import (
     revocation_draft,
 )
 from commonwatt.ledger.clock import Instant
-from commonwatt.ledger.keys import load_public_key, public_key_pem, read_key_password
-from commonwatt.ledger.permissions import WritePermissions, parse_permissions, shipped_permissions
+from commonwatt.ledger.keys import (
+    load_actor_public_key,
+    public_key_pem,
+    read_signing_key_password_or_none,
+)
+from commonwatt.ledger.permissions import (
+    WritePermissions,
+    parse_ledger_write_permissions,
+    shipped_ledger_write_permissions,
+)
 from commonwatt.ledger.store import (
-    draft_digest,
+    entry_draft_content_digest_hex,
     permissions_draft,
     permitted_ledger_signer,
     witnesses_draft,
 )
-from commonwatt.ledger.verified import loss_accepted, verified_head, witness_reports
-from commonwatt.ledger.witness import WitnessReport, check_witness_name
+from commonwatt.ledger.verified import (
+    ledger_witness_reports,
+    loss_of_ledger_entries_accepted,
+    verified_head,
+)
+from commonwatt.ledger.witness import WitnessReport, check_witness_folder_or_address
 
 if TYPE_CHECKING:
     from commonwatt.ledger.verify import VerificationResult
@@ -58,7 +70,7 @@ def with_ledger(ledger_location: str, use: Callable[[Ledger], T], *, create: boo
         ledger.engine.dispose()
 
 
-def load_or_make_signing_key(path: Path) -> tuple[Key, bool]:
+def load_or_make_key_and_is_new(path: Path) -> tuple[Key, bool]:
     """Return the key in a file, and whether it was made just now because there was none."""
     if path.exists():
         return Key.load(path), False
@@ -67,12 +79,12 @@ def load_or_make_signing_key(path: Path) -> tuple[Key, bool]:
     return key, True
 
 
-def init_ledger(
+def init_ledger_with_first_registrar(
     ledger_location: str, key_file: Path, person: Person, *, now: Instant
 ) -> dict[str, Any]:
     """Make a ledger and enrol its first registrar."""
     check_person_can_be_enrolled(person)  # before a key is made for nobody
-    key, is_new = load_or_make_signing_key(key_file)
+    key, is_new = load_or_make_key_and_is_new(key_file)
     actor = with_ledger(
         ledger_location,
         lambda ledger: ledger.enrol_first_registrar(key, person, at=now),
@@ -81,7 +93,7 @@ def init_ledger(
     return ledger_actor_dict(actor) | {"key_file": str(key_file), "key_made": is_new}
 
 
-def make_key_pair(key_file: Path, *, locked: bool = True) -> dict[str, Any]:
+def make_signing_key_pair_files(key_file: Path, *, locked: bool = True) -> dict[str, Any]:
     """Make a pair of keys: the private one in a new file, the public one beside it.
 
     Args:
@@ -91,7 +103,7 @@ def make_key_pair(key_file: Path, *, locked: bool = True) -> dict[str, Any]:
     Raises:
         ActorError: A password is wanted and there is none, or a file is there already.
     """
-    password = read_key_password(key_file, twice=True) if locked else None
+    password = read_signing_key_password_or_none(key_file, twice=True) if locked else None
     if locked and not password:
         raise ActorError(
             str(key_file),
@@ -125,29 +137,33 @@ def enrol_ledger_actor(
     """Enrol a person under the key in `key_file`, as the registrar whose key is in `by_file`."""
     check_person_can_be_enrolled(person)  # before a key is made for nobody
     registrar = Key.load(by_file)
-    key, is_new = load_or_make_signing_key(key_file)
-    enrolled = _enrol_public_key(ledger_location, registrar, key.public_key, person, now)
+    key, is_new = load_or_make_key_and_is_new(key_file)
+    enrolled = _enrol_or_agree_to_actor_public_key(
+        ledger_location, registrar, key.public_key, person, now
+    )
     return enrolled | {"key_file": str(key_file), "key_made": is_new}
 
 
-def enrol_public_key_file(
+def enrol_actor_by_public_key_file(
     ledger_location: str, by_file: Path, public_file: Path, person: Person, *, now: Instant
 ) -> dict[str, Any]:
     """Enrol a person under the public key in a file; nobody but them holds the private one."""
     check_person_can_be_enrolled(person)
-    public_key, registrar = load_public_key(public_file), Key.load(by_file)
-    enrolled = _enrol_public_key(ledger_location, registrar, public_key, person, now)
+    public_key, registrar = load_actor_public_key(public_file), Key.load(by_file)
+    enrolled = _enrol_or_agree_to_actor_public_key(
+        ledger_location, registrar, public_key, person, now
+    )
     return enrolled | {"key_file": str(public_file), "key_made": False}
 
 
-def _enrol_public_key(
+def _enrol_or_agree_to_actor_public_key(
     ledger_location: str, by: Key, public_key: bytes, person: Person, now: Instant
 ) -> dict[str, Any]:
     drafts = [enrolment_draft(person, public_key)]
     agreed = _write_or_agree_to_own_entries(ledger_location, by, lambda _ledger: drafts, now)
     if agreed["waits_for_second"]:
         return asdict(person) | {"actor_id": actor_id_of(public_key)} | agreed
-    return _actor_dict_in(ledger_location, actor_id_of(public_key)) | agreed
+    return _ledger_actor_dict_by_id(ledger_location, actor_id_of(public_key)) | agreed
 
 
 def revoke_ledger_actor(
@@ -158,7 +174,7 @@ def revoke_ledger_actor(
     agreed = _write_or_agree_to_own_entries(
         ledger_location, Key.load(by_file), lambda _ledger: drafts, now
     )
-    return _actor_dict_in(ledger_location, actor_id) | agreed
+    return _ledger_actor_dict_by_id(ledger_location, actor_id) | agreed
 
 
 def rotate_ledger_actor(
@@ -166,7 +182,7 @@ def rotate_ledger_actor(
     *, now: Instant,
 ) -> dict[str, Any]:  # fmt: skip
     """Revoke a key and enrol another for the same person in the same role, as one act."""
-    public_key = load_public_key(public_file)
+    public_key = load_actor_public_key(public_file)
 
     def drafts_of_rotation(ledger: Ledger) -> list[EntryDraft]:
         with ledger.reading() as connection:
@@ -177,10 +193,10 @@ def rotate_ledger_actor(
         ledger_location, Key.load(by_file), drafts_of_rotation, now
     )
     of = actor_id if agreed["waits_for_second"] else actor_id_of(public_key)
-    return _actor_dict_in(ledger_location, of) | agreed | {"replaces": actor_id}
+    return _ledger_actor_dict_by_id(ledger_location, of) | agreed | {"replaces": actor_id}
 
 
-def _actor_dict_in(ledger_location: str, actor_id: str) -> dict[str, Any]:
+def _ledger_actor_dict_by_id(ledger_location: str, actor_id: str) -> dict[str, Any]:
     def actor_dict_of(ledger: Ledger) -> dict[str, Any]:
         with ledger.reading() as connection:
             return ledger_actor_dict(find_ledger_actor(connection, actor_id))
@@ -200,13 +216,16 @@ def _write_or_agree_to_own_entries(
             state = verified_head(tx).state
             committee = state.permissions.committee if state.permissions else frozenset[str]()
             waits = actor.person.role in committee and not all(
-                state.has_other_consent(actor, draft_digest(draft)) for draft in drafts
+                state.has_consent_of_other_committee_member(
+                    actor, entry_draft_content_digest_hex(draft)
+                )
+                for draft in drafts
             )
             if waits:
                 for draft in drafts:
                     ledger.consent(tx, draft, by=by, at=now)
             else:
-                ledger.append_own(tx, drafts, by=by, at=now)
+                ledger.append_own_entries(tx, drafts, by=by, at=now)
             return {"waits_for_second": waits}
 
     return with_ledger(ledger_location, write_or_agree)
@@ -226,7 +245,11 @@ def set_ledger_permissions(
     Raises:
         UsageError: The file holds no such table.
     """
-    table = _load_permissions(table_file) if table_file else shipped_permissions()
+    table = (
+        _load_ledger_permissions_file(table_file)
+        if table_file
+        else shipped_ledger_write_permissions()
+    )
     drafts = [permissions_draft(table)]
     agreed = _write_or_agree_to_own_entries(
         ledger_location, Key.load(by_file), lambda _ledger: drafts, now
@@ -234,9 +257,9 @@ def set_ledger_permissions(
     return ledger_permissions_at(ledger_location) | agreed
 
 
-def _load_permissions(path: Path) -> WritePermissions:
+def _load_ledger_permissions_file(path: Path) -> WritePermissions:
     try:
-        return parse_permissions(parse_strict_json(path.read_text(encoding="utf-8")))
+        return parse_ledger_write_permissions(parse_strict_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(
             str(path), wanted=Message('a JSON object with "roles" (lists by kind) and "committee"')
@@ -261,7 +284,7 @@ def ledger_size_and_witness_reports(ledger_location: str) -> dict[str, Any]:
 
     def witness_rows_of(ledger: Ledger) -> dict[str, Any]:
         with ledger.reading() as connection:
-            reports = witness_reports(connection)
+            reports = ledger_witness_reports(connection)
             size = verified_head(connection).size
         return {"entries": size, "witnesses": [asdict(report) for report in reports]}
 
@@ -274,7 +297,7 @@ def change_ledger_witnesses(
 ) -> dict[str, Any]:  # fmt: skip
     """Name further folders and addresses that hold checkpoints, or fewer."""
     for name in add:
-        check_witness_name(name)
+        check_witness_folder_or_address(name)
 
     def witness_drafts(ledger: Ledger) -> list[EntryDraft]:
         with ledger.reading() as connection:
@@ -286,7 +309,7 @@ def change_ledger_witnesses(
     return ledger_size_and_witness_reports(ledger_location) | agreed
 
 
-def accept_loss_of_entries(
+def accept_loss_of_ledger_entries(
     ledger_location: str, by_file: Path, reason: str, *, now: Instant
 ) -> dict[str, Any]:
     """Put on record that entries are lost, and go on from what is left.
@@ -297,7 +320,7 @@ def accept_loss_of_entries(
     key = Key.load(by_file)
 
     def accept(ledger: Ledger) -> dict[str, Any]:
-        with loss_accepted(ledger.engine), ledger.transaction() as tx:
+        with loss_of_ledger_entries_accepted(ledger.engine), ledger.transaction() as tx:
             head = verified_head(tx)
             full = f"{reason} (entries from {head.size:,} on are lost)"
             names = head.state.witnesses
@@ -311,12 +334,12 @@ def verify_ledger_at(ledger_location: str, pinned: Path | None) -> dict[str, Any
     from commonwatt.ledger.verify import verify_ledger as check
 
     # A checkpoint from outside is what a thief of keys and database together cannot rewrite.
-    note = parse_checkpoint_note(pinned.read_text(encoding="utf-8")) if pinned else None
+    note = parse_ledger_checkpoint_note(pinned.read_text(encoding="utf-8")) if pinned else None
 
     def verify_with_witnesses(ledger: Ledger) -> tuple[VerificationResult, list[WitnessReport]]:
         whole = check(ledger, pinned=note)
         with ledger.reading() as connection:
-            return whole, witness_reports(connection)
+            return whole, ledger_witness_reports(connection)
 
     done, witnesses = with_ledger(ledger_location, verify_with_witnesses)
     return {
@@ -370,7 +393,7 @@ def ledger_inclusion_or_consistency_proof(
     }
 
 
-def sign_current_checkpoint(ledger_location: str, key_file: Path) -> Checkpoint:
+def sign_current_ledger_checkpoint(ledger_location: str, key_file: Path) -> Checkpoint:
     """Return the size and root of now, signed."""
     key = Key.load(key_file)
     return with_ledger(ledger_location, lambda ledger: ledger.checkpoint(by=key))
@@ -384,7 +407,7 @@ def export_ledger_folder(ledger_location: str, key_file: Path, folder: Path) -> 
     return with_ledger(ledger_location, lambda ledger: write(ledger, folder, by=key))
 
 
-def back_up_home_at(
+def back_up_ledger_home_as_dict(
     home: Path, archive: Path, keys: Path | None, database: str, *, now: datetime
 ) -> dict[str, Any]:
     """Write a home into one archive, and its keys into another where one is named."""
@@ -393,14 +416,16 @@ def back_up_home_at(
     return asdict(back_up_home(home, archive, keys=keys, database=database, at=now))
 
 
-def restore_home_at(
+def restore_ledger_home_as_dict(
     archive: Path, home: Path, keys: Path | None, database: str, pinned: Sequence[Path]
 ) -> dict[str, Any]:
     """Put a backup back into an empty place, verified, all of it or nothing."""
-    from commonwatt.ledger.backups.home import restore_home
+    from commonwatt.ledger.backups.home import restore_home_with_verified_ledgers
 
-    notes = [parse_checkpoint_note(path.read_text(encoding="utf-8")) for path in pinned]
-    return restore_home(archive, home, keys=keys, database=database, checkpoints=notes)
+    notes = [parse_ledger_checkpoint_note(path.read_text(encoding="utf-8")) for path in pinned]
+    return restore_home_with_verified_ledgers(
+        archive, home, keys=keys, database=database, checkpoints=notes
+    )
 
 
 def ledger_actor_dict(actor: Actor) -> dict[str, Any]:

@@ -21,21 +21,21 @@ import sqlalchemy as sa
 import commonwatt.ledger.schema as schema
 from commonwatt.core.messages import Message
 from commonwatt.ledger.checkpoints import Checkpoint, sign_ledger_checkpoint
-from commonwatt.ledger.clock import check_last_instant
+from commonwatt.ledger.clock import check_last_ledger_instant_not_ahead
 from commonwatt.ledger.entries import merkle_leaf_hash, parse_ledger_entry
 from commonwatt.ledger.errors import TamperedError
 from commonwatt.ledger.head import ChainHead, lock_chain_head, read_chain_head
 from commonwatt.ledger.inclusion import check_rows_included, edited_row_error
-from commonwatt.ledger.kept import KeptState, kept_state_of
+from commonwatt.ledger.kept import KeptState, kept_ledger_state_or_none
 from commonwatt.ledger.keys import Signer
 from commonwatt.ledger.people import ledger_actor_row
 from commonwatt.ledger.permissions import OWN_PREFIX
-from commonwatt.ledger.state import ChainState, entry_digest
+from commonwatt.ledger.state import ChainState, entry_content_digest_hex
 from commonwatt.ledger.walk import (
     ChainWalk,
     KindFold,
     VerifiedHead,
-    head_of_nothing,
+    head_of_empty_ledger,
     walk_chain,
 )
 from commonwatt.ledger.witness import (
@@ -48,8 +48,8 @@ from commonwatt.ledger.witness import (
 )
 from commonwatt.stores.engine import (
     database_read_transaction_beside_pool,
+    is_database_read_transaction,
     is_memory_database,
-    is_read_transaction,
 )
 
 _SEEN: Final = "commonwatt_ledger_seen"
@@ -140,12 +140,12 @@ _MEMORIES: WeakKeyDictionary[sa.Engine, LedgerMemory] = WeakKeyDictionary()
 _MEMORIES_LOCK: Final = threading.Lock()
 
 
-def memory_of_engine(engine: sa.Engine) -> LedgerMemory:
+def ledger_memory_of_engine(engine: sa.Engine) -> LedgerMemory:
     """Return what this process knows of the ledger behind an engine."""
     with _MEMORIES_LOCK:
         memory = _MEMORIES.get(engine)
         if memory is None:
-            memory = _MEMORIES[engine] = LedgerMemory(kept_state_of(engine))
+            memory = _MEMORIES[engine] = LedgerMemory(kept_ledger_state_or_none(engine))
         return memory
 
 
@@ -166,14 +166,14 @@ def verified_head(
         TamperedError: Something was changed, removed or put in another order; an older copy was
             restored; or the table of actors does not follow from the chain.
     """
-    memory = memory_of_engine(connection.engine)
+    memory = ledger_memory_of_engine(connection.engine)
     # Before this process's own lock is taken: whoever waits for the row while holding it would stop
     # the very writer that has the row, who asks for that lock next.
     # A writer's transaction sees what others commit between two of its queries, unless it
     # holds the lock; it will want it anyway.
-    is_reader = is_read_transaction(connection)
+    is_reader = is_database_read_transaction(connection)
     stored = read_chain_head(connection) if is_reader else lock_chain_head(connection)
-    seen = _seen_in(connection)
+    seen = _verified_head_seen_in_transaction(connection)
     if seen is not None:
         head = _continued_head(connection, seen.head, stored)
         connection.info[_SEEN] = replace(seen, head=head)
@@ -186,7 +186,7 @@ def verified_head(
             # One walks what was written since, and the others find it walked.
             head = memory.newest_head_if_it_ends(stored)
             if head is None:
-                base = _base_head(connection, memory, stored)
+                base = _newest_known_head_within_stored(connection, memory, stored)
                 head = _continued_head(connection, base, stored)
                 _check_head(connection, memory, head, future_may_be_corrected)
                 return _head_seen_in(connection, memory, head)
@@ -201,8 +201,8 @@ def _check_head(
 ) -> None:
     """Raise unless what a transaction believes besides the chain follows from its head."""
     if head.size and not may_lie_ahead:
-        check_last_instant(connection, head.at, head.size - 1)
-    _check_actor_rows(connection, head)
+        check_last_ledger_instant_not_ahead(connection, head.at, head.size - 1)
+    _check_actor_table_follows_head(connection, head)
     _check_own_entries(connection, head)
     _check_witnesses_now_and_then(connection, memory, head)
 
@@ -214,15 +214,17 @@ def _head_seen_in(
     memory.remember(head)
     memory.keep()
     # What begins a transaction is committed; what it writes itself is remembered apart.
-    connection.info[_SEEN] = _SeenInTransaction(_transaction_of(connection), head)
+    connection.info[_SEEN] = _SeenInTransaction(_weak_reference_to_transaction(connection), head)
     return head
 
 
 def verified_head_after_writing(connection: sa.Connection, signer: Signer) -> VerifiedHead:
     """Return the head after entries were written in this transaction, which are not kept yet."""
-    seen = _seen_in(connection)
-    before = seen.head if seen else head_of_nothing(read_chain_head(connection).origin)
-    connection.info[_SEEN] = _SeenInTransaction(_transaction_of(connection), before, signer)
+    seen = _verified_head_seen_in_transaction(connection)
+    before = seen.head if seen else head_of_empty_ledger(read_chain_head(connection).origin)
+    connection.info[_SEEN] = _SeenInTransaction(
+        _weak_reference_to_transaction(connection), before, signer
+    )
     return verified_head(connection)
 
 
@@ -230,7 +232,7 @@ def head_and_last_signer_if_written(
     connection: sa.Connection,
 ) -> tuple[VerifiedHead, Signer] | None:
     """Return the head and the last signer if this transaction wrote entries."""
-    seen = _seen_in(connection)
+    seen = _verified_head_seen_in_transaction(connection)
     return (seen.head, seen.signer) if seen and seen.signer is not None else None
 
 
@@ -238,21 +240,21 @@ def remember_head_and_push_checkpoint(
     engine: sa.Engine, head: VerifiedHead, signer: Signer
 ) -> None:
     """Take a head whose transaction was committed, and push its checkpoint to the witnesses."""
-    memory = memory_of_engine(engine)
+    memory = ledger_memory_of_engine(engine)
     with memory.lock:
         memory.remember(head)
-        if memory.kept is not None and not memory.kept.first_link_last_seen_here():
+        if memory.kept is not None and not memory.kept.first_link_hex_last_seen_here():
             memory.kept.begin(head.first_link)
         memory.keep()
         places = memory.witness_places(head)
     if places:
         root = head.merkle_root()
-        push_checkpoint_and_list_unreachable(
+        push_checkpoint_and_list_unreachable_places(
             sign_ledger_checkpoint(head.origin, head.size, root, signer), places
         )
 
 
-def push_checkpoint_and_list_unreachable(
+def push_checkpoint_and_list_unreachable_places(
     checkpoint: Checkpoint, places: list[WitnessPlace]
 ) -> list[str]:
     """Hand a checkpoint to each place; return those that could not be reached."""
@@ -267,9 +269,9 @@ def push_checkpoint_and_list_unreachable(
     return away
 
 
-def begin_ledger_here(engine: sa.Engine, first_link: bytes) -> None:
+def begin_memory_of_new_ledger_here(engine: sa.Engine, first_link: bytes) -> None:
     """Let what is remembered of this place begin with a new ledger."""
-    memory = memory_of_engine(engine)
+    memory = ledger_memory_of_engine(engine)
     with memory.lock:
         memory.heads.clear()
         if memory.kept is not None:
@@ -277,13 +279,13 @@ def begin_ledger_here(engine: sa.Engine, first_link: bytes) -> None:
 
 
 @contextmanager
-def loss_accepted(engine: sa.Engine) -> Generator[None]:
+def loss_of_ledger_entries_accepted(engine: sa.Engine) -> Generator[None]:
     """Let a ledger be what it is now, however much more was known of it here.
 
     What was remembered is laid aside and not removed: it is what shows which entries are gone.
     It is taken back where the block fails.
     """
-    memory = memory_of_engine(engine)
+    memory = ledger_memory_of_engine(engine)
     aside = memory.kept.set_aside() if memory.kept else None
     memory.heads.clear()
     try:
@@ -294,44 +296,51 @@ def loss_accepted(engine: sa.Engine) -> Generator[None]:
         raise
 
 
-def witness_reports(connection: sa.Connection) -> list[WitnessReport]:
+def ledger_witness_reports(connection: sa.Connection) -> list[WitnessReport]:
     """Return what each witness says of the ledger behind a connection.
 
     Raises:
         TamperedError: One contradicts it.
     """
     head = verified_head(connection)
-    places = memory_of_engine(connection.engine).witness_places(head)
-    return checked_witness_reports(connection, head, places, database_holds_as_many_entries_now)
+    places = ledger_memory_of_engine(connection.engine).witness_places(head)
+    return checked_witness_reports(
+        connection, head, places, ledger_database_holds_as_many_entries_now
+    )
 
 
-def _seen_in(connection: sa.Connection) -> _SeenInTransaction | None:
+def _verified_head_seen_in_transaction(connection: sa.Connection) -> _SeenInTransaction | None:
     seen, transaction = connection.info.get(_SEEN), connection.get_transaction()
     if isinstance(seen, _SeenInTransaction) and transaction is not None:
         return seen if seen.transaction() is transaction else None
     return None
 
 
-def _transaction_of(connection: sa.Connection) -> ReferenceType[Any]:
+def _weak_reference_to_transaction(connection: sa.Connection) -> ReferenceType[Any]:
     return ref(connection.get_transaction())
 
 
-def _base_head(connection: sa.Connection, memory: LedgerMemory, stored: ChainHead) -> VerifiedHead:
+def _newest_known_head_within_stored(
+    connection: sa.Connection, memory: LedgerMemory, stored: ChainHead
+) -> VerifiedHead:
     """Return the newest head known before that the chain must continue."""
-    if not memory.heads and (sealed := _kept_head(connection, memory, stored)) is not None:
+    if (
+        not memory.heads
+        and (sealed := _kept_verified_head_or_none(connection, memory, stored)) is not None
+    ):
         memory.remember(sealed)
     if not memory.heads:
-        return head_of_nothing(stored.origin)
+        return head_of_empty_ledger(stored.origin)
     newest = memory.heads[-1]
-    if newest.size > stored.size and not database_holds_as_many_entries_now(
+    if newest.size > stored.size and not ledger_database_holds_as_many_entries_now(
         connection, newest.size
     ):
         raise _shorter_chain_error(stored.size, newest.size)
     fitting = [head for head in memory.heads if head.size <= stored.size]
-    return fitting[-1] if fitting else head_of_nothing(stored.origin)
+    return fitting[-1] if fitting else head_of_empty_ledger(stored.origin)
 
 
-def _kept_head(
+def _kept_verified_head_or_none(
     connection: sa.Connection, memory: LedgerMemory, stored: ChainHead
 ) -> VerifiedHead | None:
     """Return the head that the last program kept, its state folded anew."""
@@ -342,15 +351,15 @@ def _kept_head(
     if head is None:
         return None
     if head.size > stored.size:
-        if database_holds_as_many_entries_now(connection, head.size):
+        if ledger_database_holds_as_many_entries_now(connection, head.size):
             return None
         raise _shorter_chain_error(stored.size, head.size)
-    return replace(head, state=_folded_state(connection, head))
+    return replace(head, state=_chain_state_folded_from_own_entries(connection, head))
 
 
 def _check_same_ledger_here(connection: sa.Connection, kept: KeptState) -> None:
     """Raise if another ledger stands where one was seen before."""
-    known = kept.first_link_last_seen_here()
+    known = kept.first_link_hex_last_seen_here()
     table = schema.entries
     first = connection.execute(sa.select(table.c.link).where(table.c.position == 0)).scalar()
     if known and (first is None or bytes(first).hex() != known):
@@ -372,7 +381,10 @@ def _continued_head(
     if stored.size == base.size:
         head = base
     else:
-        walk = ChainWalk(start=base, instant_of=lambda index: _instant_of(connection, base, index))
+        walk = ChainWalk(
+            start=base,
+            instant_of=lambda index: _checked_entry_instant_text(connection, base, index),
+        )
         walk_chain(connection, walk)
         head = walk.verified_head()
     ends = (head.origin, head.size, head.link, head.at)
@@ -385,7 +397,7 @@ def _continued_head(
     return head
 
 
-def _instant_of(connection: sa.Connection, base: VerifiedHead, index: int) -> str:
+def _checked_entry_instant_text(connection: sa.Connection, base: VerifiedHead, index: int) -> str:
     table = schema.entries
     row = connection.execute(sa.select(table).where(table.c.position == index)).first()
     if row is None:
@@ -395,7 +407,7 @@ def _instant_of(connection: sa.Connection, base: VerifiedHead, index: int) -> st
     return str(row.at)
 
 
-def database_holds_as_many_entries_now(connection: sa.Connection, size: int) -> bool:
+def ledger_database_holds_as_many_entries_now(connection: sa.Connection, size: int) -> bool:
     """Return whether the database holds `size` entries, though this transaction sees fewer.
 
     Another process may have written, and told a witness, after this transaction began.
@@ -406,11 +418,13 @@ def database_holds_as_many_entries_now(connection: sa.Connection, size: int) -> 
         return read_chain_head(fresh).size >= size
 
 
-def _folded_state(connection: sa.Connection, head: VerifiedHead) -> ChainState:
+def _chain_state_folded_from_own_entries(
+    connection: sa.Connection, head: VerifiedHead
+) -> ChainState:
     """Return the state at a kept head, from the entries that speak of the chain itself."""
     state = ChainState()
     for entry in _checked_own_entries(connection, head):
-        digest = entry_digest(entry.text)
+        digest = entry_content_digest_hex(entry.text)
         state.apply_own_entry(
             entry.index, entry.actor_id, entry.kind, entry.subject, entry.body, digest
         )
@@ -418,14 +432,14 @@ def _folded_state(connection: sa.Connection, head: VerifiedHead) -> ChainState:
 
 
 def _check_own_entries(connection: sa.Connection, head: VerifiedHead) -> None:
-    _own_entry_texts(connection, head)
+    _checked_own_entry_lines(connection, head)
 
 
 def _checked_own_entries(connection: sa.Connection, head: VerifiedHead) -> list[Any]:
-    return [parse_ledger_entry(text, b"") for text in _own_entry_texts(connection, head)]
+    return [parse_ledger_entry(text, b"") for text in _checked_own_entry_lines(connection, head)]
 
 
-def _own_entry_texts(connection: sa.Connection, head: VerifiedHead) -> list[str]:
+def _checked_own_entry_lines(connection: sa.Connection, head: VerifiedHead) -> list[str]:
     """Return the lines about the chain itself, which must be those that were verified."""
     wanted = {k: fold for k, fold in head.kinds.items() if k.startswith(OWN_PREFIX)}
     folds: dict[str, KindFold] = {}
@@ -444,7 +458,7 @@ def _own_entry_texts(connection: sa.Connection, head: VerifiedHead) -> list[str]
     return texts
 
 
-def _check_actor_rows(connection: sa.Connection, head: VerifiedHead) -> None:
+def _check_actor_table_follows_head(connection: sa.Connection, head: VerifiedHead) -> None:
     """Raise unless the table of actors says what the enrolments say."""
     rows = connection.execute(_ACTORS).mappings()
     in_table = {row["actor_id"]: dict(row) for row in rows}
@@ -478,7 +492,7 @@ def _check_witnesses_now_and_then(
         if memory.heads and memory.heads[-1].size > head.size:
             return
         places = memory.witness_places(head)
-        checked_witness_reports(connection, head, places, database_holds_as_many_entries_now)
+        checked_witness_reports(connection, head, places, ledger_database_holds_as_many_entries_now)
         memory.witnesses_at_s = now_s
 
 
@@ -500,14 +514,14 @@ def _shorter_chain_error(here: int, known: int) -> TamperedError:
 __all__ = [
     "LedgerMemory",
     "actors_do_not_follow_error",
-    "begin_ledger_here",
+    "begin_memory_of_new_ledger_here",
     "edited_row_error",
     "head_and_last_signer_if_written",
-    "loss_accepted",
-    "memory_of_engine",
-    "push_checkpoint_and_list_unreachable",
+    "ledger_memory_of_engine",
+    "ledger_witness_reports",
+    "loss_of_ledger_entries_accepted",
+    "push_checkpoint_and_list_unreachable_places",
     "remember_head_and_push_checkpoint",
     "verified_head",
     "verified_head_after_writing",
-    "witness_reports",
 ]

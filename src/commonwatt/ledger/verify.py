@@ -16,8 +16,12 @@ import sqlalchemy as sa
 
 import commonwatt.ledger.schema as schema
 from commonwatt.core.messages import Message
-from commonwatt.ledger.checkpoints import Checkpoint, is_checkpoint_signed_by, parse_checkpoint_note
-from commonwatt.ledger.clock import check_last_instant
+from commonwatt.ledger.checkpoints import (
+    Checkpoint,
+    is_checkpoint_signed_by,
+    parse_ledger_checkpoint_note,
+)
+from commonwatt.ledger.clock import check_last_ledger_instant_not_ahead
 from commonwatt.ledger.errors import TamperedError
 from commonwatt.ledger.head import ChainHead, read_chain_head
 from commonwatt.ledger.people import ledger_actor_row
@@ -25,8 +29,8 @@ from commonwatt.ledger.verified import actors_do_not_follow_error
 from commonwatt.ledger.walk import (
     ChainWalk,
     MerkleAccumulator,
-    head_of_nothing,
-    stored_instant_reader,
+    entry_instant_by_index_reader,
+    head_of_empty_ledger,
     walk_chain,
 )
 
@@ -79,13 +83,13 @@ def verify_ledger(ledger: ReadableChain, *, pinned: Checkpoint | None = None) ->
     """
     with ledger.reading() as connection:
         head = read_chain_head(connection)
-        start = head_of_nothing(head.origin)
-        walk = ChainWalk(start=start, instant_of=stored_instant_reader(connection))
+        start = head_of_empty_ledger(head.origin)
+        walk = ChainWalk(start=start, instant_of=entry_instant_by_index_reader(connection))
         checkpoints = _checked_ledger_checkpoints(connection, pinned)
         _walk_with_checkpoints(connection, walk, checkpoints)
         _check_chain_head(head, walk)
         if walk.tree.size:
-            check_last_instant(connection, walk.at, walk.tree.size - 1)
+            check_last_ledger_instant_not_ahead(connection, walk.at, walk.tree.size - 1)
         _check_merkle_nodes(connection, walk.tree.done)
         _check_ledger_actors(connection, walk)
         _check_checkpoint_signers(checkpoints, walk)
@@ -120,7 +124,7 @@ def _checked_ledger_checkpoints(
 ) -> list[Checkpoint]:
     table = schema.checkpoints
     rows = connection.execute(sa.select(table).order_by(table.c.size)).all()
-    checkpoints = [parse_checkpoint_note(row.note) for row in rows]
+    checkpoints = [parse_ledger_checkpoint_note(row.note) for row in rows]
     if any((c.size, c.root) != (r.size, r.root) for c, r in zip(checkpoints, rows, strict=True)):
         raise TamperedError("ledger_checkpoints", found=Message("a note that differs from its row"))
     return [*checkpoints, pinned] if pinned else checkpoints

@@ -20,17 +20,17 @@ import commonwatt.ledger.tiles as tiles
 from commonwatt.core.messages import Message
 from commonwatt.ledger.entries import (
     LedgerEntry,
-    genesis_link,
     ledger_entry_line_prefix,
+    ledger_genesis_link,
     ledger_instant_text,
     merkle_leaf_hash,
     parse_ledger_entry,
 )
 from commonwatt.ledger.errors import EntryError, TamperedError
-from commonwatt.ledger.keys import actor_signature_holds, entry_batch_message
+from commonwatt.ledger.keys import actor_signature_holds, entry_batch_message_to_sign
 from commonwatt.ledger.people import ENROL
 from commonwatt.ledger.permissions import OWN_PREFIX
-from commonwatt.ledger.state import CLOCK, ChainState, entry_digest
+from commonwatt.ledger.state import CLOCK, ChainState, entry_content_digest_hex
 
 PAGE: Final = 20_000
 _FIRST: Final = sa.bindparam("first", type_=sa.BigInteger())
@@ -88,18 +88,18 @@ class VerifiedHead:
 
     def merkle_root(self) -> bytes:
         """Return the root over all entries."""
-        return root_of_peaks(self.peaks)
+        return merkle_root_of_peaks(self.peaks)
 
 
-def head_of_nothing(origin: str) -> VerifiedHead:
+def head_of_empty_ledger(origin: str) -> VerifiedHead:
     """Return the head of a ledger without entries."""
     return VerifiedHead(
-        origin=origin, size=0, first_link=b"", link=genesis_link(origin), at="", peaks=(),
+        origin=origin, size=0, first_link=b"", link=ledger_genesis_link(origin), at="", peaks=(),
         kinds={}, state=ChainState(),
     )  # fmt: skip
 
 
-def root_of_peaks(peaks: tuple[bytes, ...] | list[bytes]) -> bytes:
+def merkle_root_of_peaks(peaks: tuple[bytes, ...] | list[bytes]) -> bytes:
     """Return the root over the leaves of complete subtrees, the largest first."""
     if not peaks:
         return merkle.EMPTY_ROOT
@@ -131,7 +131,7 @@ class MerkleAccumulator:
 
     def merkle_root(self) -> bytes:
         """Return the root over the leaves so far."""
-        return root_of_peaks(self.peaks)
+        return merkle_root_of_peaks(self.peaks)
 
 
 @dataclass(slots=True)
@@ -196,16 +196,16 @@ class ChainWalk:
         if link != stored_link:
             raise self.tampered_error(Message("a line that does not have its hash"))
         if at != self.at:
-            self._check_instant(at, kind)
+            self._check_entry_instant_form_and_order(at, kind)
         if (signer_id, kind) not in self._allowed:
-            self._check_and_apply(text, link)
+            self._check_may_write_and_apply_entry(text, link)
         self.link, self.at = link, at
         self.first_link = self.first_link or link
         fold = self._folds.setdefault(kind, [0, b""])
         fold[0], fold[1] = fold[0] + 1, sha256(fold[1] + link).digest()
         self.tree.add_leaf(link)
 
-    def _check_instant(self, at: str, kind: str) -> None:
+    def _check_entry_instant_form_and_order(self, at: str, kind: str) -> None:
         try:
             is_sound = len(at) == 27 and ledger_instant_text(datetime.fromisoformat(at)) == at
         except (ValueError, EntryError):
@@ -217,12 +217,12 @@ class ChainWalk:
         if at < self.at and kind != CLOCK:
             raise self.tampered_error(Message("a clock that went back"))
 
-    def _check_and_apply(self, text: str, link: bytes) -> None:
+    def _check_may_write_and_apply_entry(self, text: str, link: bytes) -> None:
         """Ask whether the signer may write this, and take in what it says of the chain."""
         try:
             entry = parse_ledger_entry(text, link)
             own = entry.kind.startswith(OWN_PREFIX)
-            digest = entry_digest(text) if own else ""
+            digest = entry_content_digest_hex(text) if own else ""
             # The key that a chain begins with is enrolled by the entry that it signs.
             founding = entry.index == 0 and entry.kind == ENROL
             if founding:
@@ -239,10 +239,10 @@ class ChainWalk:
             raise self.tampered_error(Message("{kind}, written by {fault}", gaps))
         if own:
             self._allowed.clear()
-        elif not self._has_states(entry.kind):
+        elif not self._write_permission_depends_on_state(entry.kind):
             self._allowed.add((entry.actor_id, entry.kind))
 
-    def _has_states(self, kind: str) -> bool:
+    def _write_permission_depends_on_state(self, kind: str) -> bool:
         """Return whether who may write a kind hangs on the state that its body moves to."""
         table = self.state.permissions
         return table is not None and any(key.startswith(f"{kind}>") for key in table.roles)
@@ -260,7 +260,9 @@ class ChainWalk:
     def check_batch_signature(self, batch: Mapping[str, Any]) -> None:
         """Raise unless the signature over the entries just taken holds."""
         actor = self.state.actors.get(batch["actor_id"])
-        message = entry_batch_message(self.start.origin, batch["first"], batch["last"], self.link)
+        message = entry_batch_message_to_sign(
+            self.start.origin, batch["first"], batch["last"], self.link
+        )
         key = actor.public_key if actor else b""
         if not actor_signature_holds(key, bytes(batch["signature"]), message):
             raise self.tampered_error(Message("a signature that does not hold"))
@@ -290,8 +292,8 @@ def walk_chain(
     Raises:
         TamperedError: Something does not follow.
     """
-    rows = _entry_rows(connection, walk.tree.size)
-    for batch in _signature_rows(connection, walk.tree.size):
+    rows = _ledger_entry_rows_from(connection, walk.tree.size)
+    for batch in _ledger_batch_signature_rows_from(connection, walk.tree.size):
         walk.check_batch_start(batch["first"], batch["last"])
         for _ in range(batch["last"] - batch["first"] + 1):
             row = next(rows, None)
@@ -305,7 +307,7 @@ def walk_chain(
         raise walk.tampered_error(Message("an entry that nobody signed"))
 
 
-def stored_instant_reader(connection: sa.Connection) -> Callable[[int], str]:
+def entry_instant_by_index_reader(connection: sa.Connection) -> Callable[[int], str]:
     """Return what tells the instant of an entry of the chain that `connection` sees."""
 
     def instant_of(index: int) -> str:
@@ -318,10 +320,12 @@ def stored_instant_reader(connection: sa.Connection) -> Callable[[int], str]:
     return instant_of
 
 
-def _entry_rows(connection: sa.Connection, first: int) -> Iterator[Any]:
+def _ledger_entry_rows_from(connection: sa.Connection, first: int) -> Iterator[Any]:
     yield from connection.execute(_ENTRIES_FROM, {"first": first}).yield_per(PAGE)
 
 
-def _signature_rows(connection: sa.Connection, first: int) -> list[dict[str, Any]]:
+def _ledger_batch_signature_rows_from(
+    connection: sa.Connection, first: int
+) -> list[dict[str, Any]]:
     rows = connection.execute(_SIGNATURES_FROM, {"first": first})
     return [dict(row) for row in rows.mappings()]

@@ -20,9 +20,13 @@ import sqlalchemy as sa
 
 from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
-from commonwatt.ledger.checkpoints import Checkpoint, is_checkpoint_signed_by, parse_checkpoint_note
+from commonwatt.ledger.checkpoints import (
+    Checkpoint,
+    is_checkpoint_signed_by,
+    parse_ledger_checkpoint_note,
+)
 from commonwatt.ledger.errors import LedgerError, TamperedError
-from commonwatt.ledger.inclusion import root_at_size
+from commonwatt.ledger.inclusion import stored_merkle_root_at_size
 from commonwatt.ledger.walk import VerifiedHead
 
 WITNESS_ENVIRONMENT: Final = "COMMONWATT_LEDGER_WITNESS"
@@ -124,7 +128,7 @@ class WitnessAddress:
             return answer.read(_MOST_BYTES).decode("utf-8", errors="replace")
 
 
-def check_witness_name(name: str) -> None:
+def check_witness_folder_or_address(name: str) -> None:
     """Refuse what is neither a whole path of a folder nor an address that is safe to ask.
 
     Raises:
@@ -157,7 +161,7 @@ def witness_names_of_environment() -> tuple[str, ...]:
     """Return the places that this machine names, parted by spaces."""
     names = tuple(os.environ.get(WITNESS_ENVIRONMENT, "").split())
     for name in names:
-        check_witness_name(name)
+        check_witness_folder_or_address(name)
     return names
 
 
@@ -214,7 +218,7 @@ def checked_witness_reports(
 
 def _checkpoint_of_witness(note: str, where: str) -> Checkpoint:
     try:
-        return parse_checkpoint_note(note)
+        return parse_ledger_checkpoint_note(note)
     except LedgerError:
         raise _witness_error(where, Message("a note that is no checkpoint")) from None
 
@@ -228,7 +232,9 @@ def _check_witness_checkpoint(
             where, Message("a checkpoint of {known} entries, where the ledger has {here}", gaps)
         )
     is_whole = checkpoint.size == head.size
-    root = head.merkle_root() if is_whole else root_at_size(connection, checkpoint.size)
+    root = (
+        head.merkle_root() if is_whole else stored_merkle_root_at_size(connection, checkpoint.size)
+    )
     if checkpoint.origin != head.origin or checkpoint.root != root:
         gaps = {"known": f"{checkpoint.size:,}"}
         raise _witness_error(

@@ -22,7 +22,12 @@ SILENT_S = 60.0
 def heartbeat(path: Path, every_s: float = BEAT_S) -> Generator[None]:
     """Touch `path` every `every_s` within the block."""
     over = Event()
-    thread = Thread(target=_beat_until, args=(path, over, every_s), name="heartbeat", daemon=True)
+    thread = Thread(
+        target=_touch_heartbeat_file_until,
+        args=(path, over, every_s),
+        name="heartbeat",
+        daemon=True,
+    )
     thread.start()
     try:
         yield
@@ -31,7 +36,7 @@ def heartbeat(path: Path, every_s: float = BEAT_S) -> Generator[None]:
         thread.join()
 
 
-def seconds_since_heartbeat(path: Path) -> float | None:
+def seconds_since_process_heartbeat_or_none(path: Path) -> float | None:
     """Return for how long there was no beat [s]; None where there never was one."""
     try:
         # A clock that was set back gives a beat in the future, which is no silence.
@@ -40,7 +45,7 @@ def seconds_since_heartbeat(path: Path) -> float | None:
         return None
 
 
-def _beat_until(path: Path, over: Event, every_s: float) -> None:
+def _touch_heartbeat_file_until(path: Path, over: Event, every_s: float) -> None:
     while True:
         # A full disk is no reason to stop the work that this thread only reports on.
         with suppress(OSError):

@@ -42,7 +42,7 @@ def parse_process_identity(text: str) -> ProcessIdentity | None:
 
 def process_identity(pid: int) -> ProcessIdentity | None:
     """Return who bears a number now; None where nobody does."""
-    identity, _ = _identity_and_state_of(pid)
+    identity, _ = _process_identity_and_state_or_none(pid)
     return identity
 
 
@@ -53,11 +53,11 @@ def is_process_alive(identity: ProcessIdentity) -> bool:
     >>> is_process_alive(own), is_process_alive(ProcessIdentity(own.pid, "1"))
     (True, False)
     """
-    now, state = _identity_and_state_of(identity.pid)
+    now, state = _process_identity_and_state_or_none(identity.pid)
     return now == identity and state not in {"Z", "X"}
 
 
-def identity_and_state_in_stat(stat: str) -> tuple[ProcessIdentity, str]:
+def process_identity_and_state_in_stat_line(stat: str) -> tuple[ProcessIdentity, str]:
     """Return identity and state in a line as proc(5) has it.
 
     Raises:
@@ -72,7 +72,9 @@ def identity_and_state_in_stat(stat: str) -> tuple[ProcessIdentity, str]:
     return ProcessIdentity(int(first), words[_STAT_START]), words[0]
 
 
-def signal_process_group(identity: ProcessIdentity, number: signal.Signals) -> bool:
+def signal_process_group_and_tell_if_sent(
+    identity: ProcessIdentity, number: signal.Signals
+) -> bool:
     """Send a signal to the group that a process leads, if it is that process; return whether."""
     if not is_process_alive(identity):
         return False
@@ -83,23 +85,23 @@ def signal_process_group(identity: ProcessIdentity, number: signal.Signals) -> b
     return False
 
 
-def stop_process_group(identity: ProcessIdentity, *, grace_s: float) -> bool:
+def stop_process_group_and_tell_if_ended(identity: ProcessIdentity, *, grace_s: float) -> bool:
     """Ask a process and its group to end, and kill them after `grace_s`; return whether it ended.
 
     For a process that is not our child; a child is stopped by its `ChildProcess`.
     """
-    if not signal_process_group(identity, signal.SIGTERM):
+    if not signal_process_group_and_tell_if_sent(identity, signal.SIGTERM):
         return True
     until = time.monotonic() + grace_s
     while is_process_alive(identity):
         if time.monotonic() >= until:
-            return signal_process_group(identity, signal.SIGKILL)
+            return signal_process_group_and_tell_if_sent(identity, signal.SIGKILL)
         time.sleep(_LOOK_EVERY_S)
     return True
 
 
-def _identity_and_state_of(pid: int) -> tuple[ProcessIdentity | None, str]:
+def _process_identity_and_state_or_none(pid: int) -> tuple[ProcessIdentity | None, str]:
     try:
-        return identity_and_state_in_stat(Path(f"/proc/{pid}/stat").read_text())
+        return process_identity_and_state_in_stat_line(Path(f"/proc/{pid}/stat").read_text())
     except (OSError, ValueError):
         return None, ""

@@ -15,7 +15,7 @@ from commonwatt.core.faults import (
     logged_machine_fault_error,
     machine_fault,
 )
-from commonwatt.core.files import try_lock
+from commonwatt.core.files import try_lock_open_file
 from commonwatt.core.log import LogCode, LogEvent, log_bug, log_event
 
 _MOST_WAIT_S: Final = 30.0
@@ -41,7 +41,7 @@ class ProcessWatchLoop:
         self._name, self._step, self._every_s, self._lock = name, step, every_s, lock
         self._over = Event()
         self._failures = 0
-        self._thread = Thread(target=self._run_until_stopped, name=name, daemon=True)
+        self._thread = Thread(target=self._run_process_loop_until_stopped, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin.
@@ -67,34 +67,34 @@ class ProcessWatchLoop:
         """Whether it still works, or waits for its turn."""
         return self._thread.is_alive()
 
-    def _run_until_stopped(self) -> None:
+    def _run_process_loop_until_stopped(self) -> None:
         file: IO[bytes] | None = None
         try:
-            while not self._over.wait(self._wait_s()):
+            while not self._over.wait(self._process_loop_wait_s()):
                 try:
                     if file is None:
-                        file = self._lock_file_if_free()
+                        file = self._locked_process_loop_file_or_none()
                     if file is not None:
                         self._step()
                     self._failures = 0
                 except Exception as error:
-                    self._log_first_failure(error)
+                    self._log_process_loop_first_failure(error)
         finally:
             if file is not None:
                 with suppress(OSError):
                     file.close()
 
-    def _lock_file_if_free(self) -> IO[bytes] | None:
+    def _locked_process_loop_file_or_none(self) -> IO[bytes] | None:
         file = self._lock.open("ab")
-        if try_lock(file.fileno()):
+        if try_lock_open_file(file.fileno()):
             return file
         file.close()
         return None
 
-    def _wait_s(self) -> float:
+    def _process_loop_wait_s(self) -> float:
         return min(self._every_s * 2 ** min(self._failures, 16), _MOST_WAIT_S)
 
-    def _log_first_failure(self, error: Exception) -> None:
+    def _log_process_loop_first_failure(self, error: Exception) -> None:
         self._failures += 1
         # A database that is away for an hour is one line, and not thousands.
         if self._failures == 1:

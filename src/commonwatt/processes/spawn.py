@@ -112,7 +112,7 @@ def _spawned_process(
             bufsize=0 if unbuffered else -1,
         )
     except (OSError, subprocess.SubprocessError, MemoryError) as error:
-        raise _spawn_error(argv[0], kind, error) from error
+        raise _process_spawn_error(argv[0], kind, error) from error
     return ChildProcess(popen, kind)
 
 
@@ -188,7 +188,7 @@ class ChildProcess:
         except subprocess.TimeoutExpired:
             raise TimeoutError from None
 
-    def wait_with_use(self) -> resource.struct_rusage:
+    def wait_for_process_and_return_resource_use(self) -> resource.struct_rusage:
         """Wait for its end; return what it used, with all the children that it waited for."""
         _, status, use = os.wait4(self.pid, 0)
         self._popen.returncode = os.waitstatus_to_exitcode(status)
@@ -207,7 +207,7 @@ class ChildProcess:
         if self.exit_code is None:
             self.signal_group(signal.SIGTERM)
             until = time.monotonic() + grace_s
-            while not self._has_ended() and time.monotonic() < until:
+            while not self._has_child_process_ended_unreaped() and time.monotonic() < until:
                 time.sleep(_LOOK_EVERY_S)
             log_event(LogEvent.PROCESS_STOPPED, kind=self._kind, process=self.pid)
         self.kill()
@@ -236,13 +236,13 @@ class ChildProcess:
             # Without a code the interpreter would warn that it had been forgotten.
             self._popen.returncode = 0
 
-    def _has_ended(self) -> bool:
+    def _has_child_process_ended_unreaped(self) -> bool:
         """Return whether it has ended, without reaping it: its group is still to be killed."""
         state = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return state is not None
 
 
-def _spawn_error(program: str, kind: ProcessKind, error: BaseException) -> CommonwattError:
+def _process_spawn_error(program: str, kind: ProcessKind, error: BaseException) -> CommonwattError:
     fault = machine_fault(error)
     name = os.path.basename(program)
     number = getattr(error, "errno", None) or 0

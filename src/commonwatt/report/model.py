@@ -80,12 +80,13 @@ class ReportSection:
             "title": self.title,
             "lede": self.lede,
             "extent": self.extent,
-            "facts": [_field_values_by_name(fact) for fact in self.facts],
+            "facts": [_report_part_values_by_field_name(fact) for fact in self.facts],
             "figures": [
-                _field_values_by_name(figure) | {"table": _field_values_by_name(figure.table)}
+                _report_part_values_by_field_name(figure)
+                | {"table": _report_part_values_by_field_name(figure.table)}
                 for figure in self.figures
             ],
-            "tables": [_field_values_by_name(table) for table in self.tables],
+            "tables": [_report_part_values_by_field_name(table) for table in self.tables],
             "notes": self.notes,
         }
 
@@ -287,6 +288,8 @@ class Report:
     glossary: list[ReportStatement] = field(default_factory=list[ReportStatement])
 
 
-def _field_values_by_name(part: ReportFact | ReportTable | ReportFigure) -> dict[str, Any]:
+def _report_part_values_by_field_name(
+    part: ReportFact | ReportTable | ReportFigure,
+) -> dict[str, Any]:
     # Not `asdict`, which copies every cell of every table.
     return {each.name: getattr(part, each.name) for each in fields(part)}

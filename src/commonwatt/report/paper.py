@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup, escape
 
-from commonwatt.report.charts.text_width import text_width, wrapped_text_lines
+from commonwatt.report.charts.text_width import report_text_lines_within_width, text_width
 from commonwatt.report.model import ReportTable
 
 
@@ -126,7 +126,7 @@ def _most_lines_in_narrow_columns(
 ) -> int:
     return max(
         (
-            len(wrapped_text_lines(text, width + 0.01, sheet.size * wider))
+            len(report_text_lines_within_width(text, width + 0.01, sheet.size * wider))
             for texts, width in zip(columns, widths, strict=True)
             if width < _NARROW_SHARE * sheet.width
             for text, wider in texts

@@ -76,8 +76,8 @@ def write_report_pdf(page: Path, target: Path) -> None:
     """
     chromium, text = find_chromium(), page.read_text(encoding="utf-8")
     with TemporaryDirectory(prefix="commonwatt-print-") as folder:
-        first = _pdf_printed_by_chromium(chromium, text, Path(folder))
-        numbers = page_numbers_by_anchor(first)
+        first = _pdf_bytes_printed_by_chromium(chromium, text, Path(folder))
+        numbers = pdf_page_number_by_anchor(first)
         missing = [name for _, name, _ in _FOLIO.findall(text) if name not in numbers]
         # A contents without a number would look like one whose section is not there.
         if missing:
@@ -87,7 +87,7 @@ def write_report_pdf(page: Path, target: Path) -> None:
                 wanted=Message("a PDF that names where each section stands"),
             )
         numbered = report_html_with_page_numbers(text, numbers)
-        save_bytes(_pdf_printed_by_chromium(chromium, numbered, Path(folder)), target)
+        save_bytes(_pdf_bytes_printed_by_chromium(chromium, numbered, Path(folder)), target)
 
 
 def report_html_with_page_numbers(text: str, numbers: Mapping[str, int]) -> str:
@@ -99,7 +99,7 @@ def report_html_with_page_numbers(text: str, numbers: Mapping[str, int]) -> str:
     return _FOLIO.sub(lambda at: f"{at[1]}{numbers.get(at[2], '')}{at[3]}", text)
 
 
-def page_numbers_by_anchor(pdf: bytes) -> dict[str, int]:
+def pdf_page_number_by_anchor(pdf: bytes) -> dict[str, int]:
     """Return on which page, from 1, each anchor of a PDF by Chromium stands; none where unknown."""
     objects = {int(number): body for number, body in _OBJECT.findall(pdf)}
     root = _ROOT.search(pdf)
@@ -124,7 +124,7 @@ def _pdf_page_object_numbers(objects: Mapping[int, bytes], number: int) -> list[
     ]
 
 
-def _pdf_printed_by_chromium(chromium: str, text: str, folder: Path) -> bytes:
+def _pdf_bytes_printed_by_chromium(chromium: str, text: str, folder: Path) -> bytes:
     page, target = folder / "report.html", folder / "report.pdf"
     page.write_text(text, encoding="utf-8")
     target.unlink(missing_ok=True)

@@ -24,10 +24,10 @@ def render_report_html(report: Report) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        bytecode_cache=compiled_template_cache(),
+        bytecode_cache=compiled_report_template_cache_or_none(),
     )
 
-    def translate_report_word(text: str) -> str:
+    def translate_to_report_language(text: str) -> str:
         return translate(text, report.language)
 
     page = environment.get_template("report.html")
@@ -35,11 +35,11 @@ def render_report_html(report: Report) -> str:
     known = {origin.name for origin in report.origins}
     return page.render(
         report=report,
-        t=translate_report_word,
+        t=translate_to_report_language,
         known=known,
         # Ours, and shipped with the package: nothing of a reader's stands in it.
         chart_styles=Markup(chart_styles()),  # noqa: S704
-        groups=_origins_by_group(report),
+        groups=_figure_origins_by_group_name(report),
         faces={origin.name: origin.face for origin in report.origins},
         anchor=report_figure_origin_anchor,
         placement=table_placement,
@@ -47,7 +47,7 @@ def render_report_html(report: Report) -> str:
     )
 
 
-def compiled_template_cache() -> jinja2.BytecodeCache | None:
+def compiled_report_template_cache_or_none() -> jinja2.BytecodeCache | None:
     """Return where compiled templates lie, by their text; None where nothing can be written.
 
     Compiling them takes longer than filling them in.
@@ -61,7 +61,7 @@ def compiled_template_cache() -> jinja2.BytecodeCache | None:
     return jinja2.FileSystemBytecodeCache(str(folder)) if os.access(folder, os.W_OK) else None
 
 
-def _origins_by_group(report: Report) -> dict[str, list[FigureOrigin]]:
+def _figure_origins_by_group_name(report: Report) -> dict[str, list[FigureOrigin]]:
     """Return the origins under the names of their groups, in the order that these come first."""
     groups: dict[str, list[FigureOrigin]] = {}
     for origin in report.origins:

@@ -80,7 +80,7 @@ def report_table_of_rows(
         currency: The money of the run, where a column is in a country's own.
     """
     # Taken into a list, because rows may be an iterator and are gone through twice.
-    records = _records_of_rows(rows)
+    records = _report_row_mappings(rows)
     shown = [table.column(name) for name in columns] or list(table.columns)
     known = cells_of or {}
     return ReportTable(
@@ -258,7 +258,7 @@ def report_sources_table(
     )
 
 
-def _records_of_rows(rows: pl.DataFrame | Rows) -> list[Mapping[str, Any]]:
+def _report_row_mappings(rows: pl.DataFrame | Rows) -> list[Mapping[str, Any]]:
     # Late: the console starts without what reads tables.
     import polars as pl  # noqa: PLC0415
 

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 import commonwatt.runs.schema as schema
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
-from commonwatt.runs.database import run_database_location
+from commonwatt.runs.database import run_database_path_or_url
 from commonwatt.runs.store import MANIFEST
 from commonwatt.stores.engine import database_read_transaction, open_database_engine
 
 
-def run_store_faults(root: Path) -> list[Message]:
+def run_store_fault_messages(root: Path) -> list[Message]:
     """Return what is wrong with the store below `root`; nothing where it is whole.
 
     1. The database passes SQLite's own check, where it is one.
@@ -25,12 +25,12 @@ def run_store_faults(root: Path) -> list[Message]:
     3. Each table and page of each run has the digest that the manifest names.
     4. No folder that looks like a run is missing from the list.
     """
-    verdict, listed = _run_database_integrity_and_run_ids(root)
+    verdict, listed = _run_database_integrity_verdict_and_run_ids(root)
     faults = (
         [] if verdict == "ok" else [Message("The database is damaged: {said}", {"said": verdict})]
     )
     for run_id in sorted(listed):
-        faults += _stored_run_faults(root, run_id)
+        faults += _stored_run_fault_messages(root, run_id)
     run_ids = {folder.name for folder in root.iterdir() if _is_stored_run_folder(folder)}
     faults += [
         Message("Run {run} lies there and is not listed.", {"run": name})
@@ -42,14 +42,14 @@ def run_store_faults(root: Path) -> list[Message]:
 def is_stored_run_whole(root: Path, run_id: str) -> bool:
     """Return whether a run is there, each of its tables and pages as it was written."""
     try:
-        return not any(_stored_run_faults(root, run_id))
+        return not any(_stored_run_fault_messages(root, run_id))
     # A manifest that cannot be read is no run that can be handed on.
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _run_database_integrity_and_run_ids(root: Path) -> tuple[str, set[str]]:
-    engine = open_database_engine(run_database_location(root))
+def _run_database_integrity_verdict_and_run_ids(root: Path) -> tuple[str, set[str]]:
+    engine = open_database_engine(run_database_path_or_url(root))
     try:
         with database_read_transaction(engine) as connection:
             sqlite = connection.dialect.name == "sqlite"
@@ -61,7 +61,7 @@ def _run_database_integrity_and_run_ids(root: Path) -> tuple[str, set[str]]:
     return text, listed
 
 
-def _stored_run_faults(root: Path, run_id: str) -> Iterator[Message]:
+def _stored_run_fault_messages(root: Path, run_id: str) -> Iterator[Message]:
     path = root / run_id / MANIFEST
     if not path.is_file():
         yield Message("Run {run} is listed and has no manifest.", {"run": run_id})

@@ -12,13 +12,13 @@ from commonwatt.core.files import save_text
 from commonwatt.core.messages import Message
 from commonwatt.stores.engine import database_faults_as_store_errors, open_database_engine
 from commonwatt.stores.errors import StoreError
-from commonwatt.stores.opening import prepare_store
+from commonwatt.stores.opening import create_or_check_store_tables
 from commonwatt.stores.schemas import RUNS
 
 _DATABASE_FILE: Final = "database.url"
 
 
-def run_database_location(root: Path, database: str | None = None) -> str | Path:
+def run_database_path_or_url(root: Path, database: str | None = None) -> str | Path:
     """Return the path or URL of the rows of the store below `root`.
 
     Raises:
@@ -45,11 +45,11 @@ def open_run_database(root: Path, database: str | None = None) -> sa.Engine:
     Raises:
         StoreError: It cannot be opened, or is of another version.
     """
-    where = run_database_location(root, database)
+    where = run_database_path_or_url(root, database)
     with database_faults_as_store_errors(where):
         engine = open_database_engine(where)
         try:
-            prepare_store(engine, RUNS, schema.metadata.create_all)
+            create_or_check_store_tables(engine, RUNS, schema.metadata.create_all)
         except Exception:
             engine.dispose()
             raise

@@ -136,7 +136,7 @@ def run_stage_inputs_sha256(inputs: object, encoded: Encoded | None = None) -> s
     (False, False)
     """
     sink = _HashedParts({} if encoded is None else encoded)
-    _hash_run_stage_input(inputs, sink)
+    _add_run_stage_input_to_hash(inputs, sink)
     return hashlib.sha256(sink.content).hexdigest()
 
 
@@ -148,7 +148,9 @@ class _HashedParts:
     def __init__(self, encoded: Encoded) -> None:
         self.content, self.encoded = bytearray(), encoded
 
-    def add_frozen(self, value: object, encode: Callable[[Any, _HashedParts], None]) -> None:
+    def add_frozen_run_input_encoded_once(
+        self, value: object, encode: Callable[[Any, _HashedParts], None]
+    ) -> None:
         """Add an object that never changes, encoded once however often it is met."""
         known = self.encoded.get(id(value))
         if known is None:
@@ -220,98 +222,98 @@ def _run_stage_input_parts(inputs: object) -> Iterator[object]:
 
 
 @singledispatch
-def _hash_run_stage_input(value: Any, sink: _HashedParts) -> None:
+def _add_run_stage_input_to_hash(value: Any, sink: _HashedParts) -> None:
     """Feed a value to a hash, each kind under a tag and each part under its length.
 
     Without tag and length "12" and 1, 2 would read alike.
     """
     if _is_run_input_frame(value):
-        _hash_run_input_frame(value, sink)
+        _add_run_input_frame_to_hash(value, sink)
         return
     # No fallback to `repr` or pickle: either may leave out a field, and then two inputs look alike.
     if not is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"an input of a stage holds a {type(value).__name__}")
-    if _is_frozen_dataclass(type(value)):
-        sink.add_frozen(value, _hash_run_input_object)
+    if _is_frozen_run_input_dataclass(type(value)):
+        sink.add_frozen_run_input_encoded_once(value, _add_run_input_object_to_hash)
     else:
-        _hash_run_input_object(value, sink)
+        _add_run_input_object_to_hash(value, sink)
 
 
-def _is_frozen_dataclass(kind: type) -> bool:
+def _is_frozen_run_input_dataclass(kind: type) -> bool:
     return bool(cast("Any", kind).__dataclass_params__.frozen)
 
 
-def _hash_run_input_object(value: Any, sink: _HashedParts) -> None:
-    _hash_run_input_text(sink, "object", type(value).__name__)
+def _add_run_input_object_to_hash(value: Any, sink: _HashedParts) -> None:
+    _add_run_input_text_to_hash(sink, "object", type(value).__name__)
     for each in fields(value):
         # Where a programme lies is said in its errors and decides nothing: a field may say so.
         if each.metadata.get("decides", True):
-            _hash_run_input_text(sink, "field", each.name)
-            _hash_run_stage_input(getattr(value, each.name), sink)
+            _add_run_input_text_to_hash(sink, "field", each.name)
+            _add_run_stage_input_to_hash(getattr(value, each.name), sink)
 
 
-@_hash_run_stage_input.register(type(None))
-@_hash_run_stage_input.register(bool)
-@_hash_run_stage_input.register(int)
-@_hash_run_stage_input.register(str)
-@_hash_run_stage_input.register(bytes)
-@_hash_run_stage_input.register(Enum)
-@_hash_run_stage_input.register(Path)
-@_hash_run_stage_input.register(date)
+@_add_run_stage_input_to_hash.register(type(None))
+@_add_run_stage_input_to_hash.register(bool)
+@_add_run_stage_input_to_hash.register(int)
+@_add_run_stage_input_to_hash.register(str)
+@_add_run_stage_input_to_hash.register(bytes)
+@_add_run_stage_input_to_hash.register(Enum)
+@_add_run_stage_input_to_hash.register(Path)
+@_add_run_stage_input_to_hash.register(date)
 def _(value: Any, sink: _HashedParts) -> None:
     # The kind is hashed, too: 1 and "1" print alike.
-    _hash_run_input_text(sink, type(value).__name__, value)
+    _add_run_input_text_to_hash(sink, type(value).__name__, value)
 
 
-@_hash_run_stage_input.register(float)
+@_add_run_stage_input_to_hash.register(float)
 def _(value: float, sink: _HashedParts) -> None:
     # The bits, and not the text: two floats that print alike may differ.
-    _hash_run_input_bytes(sink, b"float", struct.pack("<d", value))
+    _add_run_input_bytes_to_hash(sink, b"float", struct.pack("<d", value))
 
 
-@_hash_run_stage_input.register(InputFile)
+@_add_run_stage_input_to_hash.register(InputFile)
 def _(value: InputFile, sink: _HashedParts) -> None:
-    _hash_run_input_text(sink, "file", f"{value.name}\0{value.sha256}")
+    _add_run_input_text_to_hash(sink, "file", f"{value.name}\0{value.sha256}")
 
 
-@_hash_run_stage_input.register(StageOutput)
+@_add_run_stage_input_to_hash.register(StageOutput)
 def _(value: StageOutput[Any], sink: _HashedParts) -> None:
     # Without the stage's key: an earlier stage that gives the same value as before must start
     # nothing anew.
-    _hash_run_input_text(sink, "output", value.part)
-    _hash_run_stage_input(value.value, sink)
+    _add_run_input_text_to_hash(sink, "output", value.part)
+    _add_run_stage_input_to_hash(value.value, sink)
 
 
-@_hash_run_stage_input.register(StageResult)
+@_add_run_stage_input_to_hash.register(StageResult)
 def _(value: StageResult, sink: _HashedParts) -> None:
-    _hash_run_input_text(sink, "stage", f"{value.name}\0{value.key}")
+    _add_run_input_text_to_hash(sink, "stage", f"{value.name}\0{value.key}")
 
 
-@_hash_run_stage_input.register(BaseModel)
+@_add_run_stage_input_to_hash.register(BaseModel)
 def _(value: BaseModel, sink: _HashedParts) -> None:
     if value.model_config.get("frozen"):
-        sink.add_frozen(value, _hash_run_input_model)
+        sink.add_frozen_run_input_encoded_once(value, _add_run_input_model_to_hash)
     else:
-        _hash_run_input_model(value, sink)
+        _add_run_input_model_to_hash(value, sink)
 
 
-def _hash_run_input_model(value: BaseModel, sink: _HashedParts) -> None:
-    _hash_run_input_text(sink, "model", type(value).__name__)
-    _hash_run_stage_input(value.model_dump(mode="python"), sink)
+def _add_run_input_model_to_hash(value: BaseModel, sink: _HashedParts) -> None:
+    _add_run_input_text_to_hash(sink, "model", type(value).__name__)
+    _add_run_stage_input_to_hash(value.model_dump(mode="python"), sink)
 
 
-@_hash_run_stage_input.register(np.ndarray)
+@_add_run_stage_input_to_hash.register(np.ndarray)
 def _(value: np.ndarray[Any, Any], sink: _HashedParts) -> None:
     # Type and shape, because the same bytes are other numbers in another type and another table in
     # another shape.
-    _hash_run_input_text(sink, "array", f"{value.dtype.str}{value.shape}")
+    _add_run_input_text_to_hash(sink, "array", f"{value.dtype.str}{value.shape}")
     # A slice or a transposed array lies in memory in another order than it is read in.
-    _hash_run_input_bytes(sink, b"bytes", np.ascontiguousarray(value).tobytes())
+    _add_run_input_bytes_to_hash(sink, b"bytes", np.ascontiguousarray(value).tobytes())
 
 
-@_hash_run_stage_input.register(np.generic)
+@_add_run_stage_input_to_hash.register(np.generic)
 def _(value: Any, sink: _HashedParts) -> None:
-    _hash_run_input_bytes(sink, str(value.dtype).encode(), value.tobytes())
+    _add_run_input_bytes_to_hash(sink, str(value.dtype).encode(), value.tobytes())
 
 
 def _is_run_input_frame(value: object) -> TypeGuard[pl.DataFrame]:
@@ -321,45 +323,45 @@ def _is_run_input_frame(value: object) -> TypeGuard[pl.DataFrame]:
     return polars is not None and isinstance(value, polars.DataFrame)
 
 
-def _hash_run_input_frame(value: pl.DataFrame, sink: _HashedParts) -> None:
-    _hash_run_input_text(sink, "table", value.schema)
+def _add_run_input_frame_to_hash(value: pl.DataFrame, sink: _HashedParts) -> None:
+    _add_run_input_text_to_hash(sink, "table", value.schema)
     for column in value.iter_columns():
         # Numbers by their bits; everything else, and what has holes, value by value.
         bits = column.dtype.is_numeric() and not column.null_count()
-        _hash_run_stage_input(column.to_numpy() if bits else column.to_list(), sink)
+        _add_run_stage_input_to_hash(column.to_numpy() if bits else column.to_list(), sink)
 
 
-@_hash_run_stage_input.register(Mapping)
+@_add_run_stage_input_to_hash.register(Mapping)
 def _(value: Mapping[Any, Any], sink: _HashedParts) -> None:
-    _hash_run_input_text(sink, "mapping", len(value))
+    _add_run_input_text_to_hash(sink, "mapping", len(value))
     # Sorted by their text: keys need not be of one type, and the order of insertion decides
     # nothing.
     for key in sorted(value, key=repr):
-        _hash_run_stage_input(key, sink)
-        _hash_run_stage_input(value[key], sink)
+        _add_run_stage_input_to_hash(key, sink)
+        _add_run_stage_input_to_hash(value[key], sink)
 
 
-@_hash_run_stage_input.register(list)
-@_hash_run_stage_input.register(tuple)
+@_add_run_stage_input_to_hash.register(list)
+@_add_run_stage_input_to_hash.register(tuple)
 def _(value: Sequence[Any], sink: _HashedParts) -> None:
-    _hash_run_input_text(sink, "sequence", len(value))
+    _add_run_input_text_to_hash(sink, "sequence", len(value))
     for part in value:
-        _hash_run_stage_input(part, sink)
+        _add_run_stage_input_to_hash(part, sink)
 
 
-@_hash_run_stage_input.register(set)
-@_hash_run_stage_input.register(frozenset)
+@_add_run_stage_input_to_hash.register(set)
+@_add_run_stage_input_to_hash.register(frozenset)
 def _(value: frozenset[Any], sink: _HashedParts) -> None:
-    _hash_run_stage_input(sorted(value, key=repr), sink)
+    _add_run_stage_input_to_hash(sorted(value, key=repr), sink)
 
 
-def _hash_run_input_text(sink: _HashedParts, tag: str, value: object) -> None:
-    _hash_run_input_bytes(
+def _add_run_input_text_to_hash(sink: _HashedParts, tag: str, value: object) -> None:
+    _add_run_input_bytes_to_hash(
         sink, tag.encode(), value if isinstance(value, bytes) else str(value).encode()
     )
 
 
-def _hash_run_input_bytes(sink: _HashedParts, tag: bytes, content: bytes) -> None:
+def _add_run_input_bytes_to_hash(sink: _HashedParts, tag: bytes, content: bytes) -> None:
     # Lengths first, as in a netstring: no content can then pass for a tag and the next content.
     sink.content += b"%d:%s:%d:" % (len(tag), tag, len(content))
     sink.content += content

@@ -34,14 +34,18 @@ class DraftLease:
     suspected_for_s: float
 
     @property
-    def is_renewal_overdue(self) -> bool:
+    def is_draft_lease_renewal_overdue(self) -> bool:
         """Return whether it was not renewed for too long, by a clock that may have jumped."""
         return abs(self.age_s) > STALE_S
 
     @property
-    def is_gone(self) -> bool:
+    def is_draft_lease_writer_gone(self) -> bool:
         """Return whether a look long enough ago saw the same beat, stale already."""
-        return self.is_renewal_overdue and self.suspected and abs(self.suspected_for_s) > STALE_S
+        return (
+            self.is_draft_lease_renewal_overdue
+            and self.suspected
+            and abs(self.suspected_for_s) > STALE_S
+        )
 
 
 class DraftLeases:
@@ -59,9 +63,13 @@ class DraftLeases:
         # Of the thread that renews; none while nothing is held.
         self._stop: threading.Event | None = None
 
-    def take_lease(self, draft: str) -> None:
+    def take_run_draft_lease(self, draft: str) -> None:
         """Put a new draft on record as being written, and renew it from now on."""
-        row = {"draft": draft, "beat": 0, "renewed_at_s": _run_database_clock_s(self._engine)}
+        row = {
+            "draft": draft,
+            "beat": 0,
+            "renewed_at_s": _run_database_epoch_s_sql_expression(self._engine),
+        }
         with database_write_transaction(self._engine) as tx:
             tx.execute(sa.insert(schema.drafts).values(**row))
         with self._lock:
@@ -73,12 +81,12 @@ class DraftLeases:
                     daemon=True,
                 ).start()  # fmt: skip
 
-    def renew_lease(self, draft: str) -> bool:
+    def renew_draft_lease_and_tell_if_present(self, draft: str) -> bool:
         """Renew a lease; return whether it was still there to renew."""
         table = schema.drafts
         renewed = {
             "beat": table.c.beat + 1,
-            "renewed_at_s": _run_database_clock_s(self._engine),
+            "renewed_at_s": _run_database_epoch_s_sql_expression(self._engine),
             "suspect_beat": None,
             "suspect_at_s": None,
         }
@@ -86,7 +94,7 @@ class DraftLeases:
             update = sa.update(table).where(table.c.draft == draft).values(**renewed)
             return tx.execute(update).rowcount == 1
 
-    def release_lease(self, draft: str) -> None:
+    def release_run_draft_lease(self, draft: str) -> None:
         """Give a lease back."""
         with self._lock:
             self._held.discard(draft)
@@ -98,7 +106,7 @@ class DraftLeases:
 
     def leases(self) -> list[DraftLease]:
         """Return every lease of the store, whoever holds it."""
-        table, clock = schema.drafts, _run_database_clock_s(self._engine)
+        table, clock = schema.drafts, _run_database_epoch_s_sql_expression(self._engine)
         query = sa.select(
             table.c.draft,
             table.c.beat,
@@ -110,15 +118,18 @@ class DraftLeases:
             rows = tx.execute(query).mappings().all()
         return [_draft_lease_of_row(row) for row in rows]
 
-    def mark_lease_suspect(self, lease: DraftLease) -> None:
+    def mark_run_draft_lease_suspect(self, lease: DraftLease) -> None:
         """Put on record that a stale lease was seen at this beat, for a later look."""
         table = schema.drafts
-        mark = {"suspect_beat": lease.beat, "suspect_at_s": _run_database_clock_s(self._engine)}
+        mark = {
+            "suspect_beat": lease.beat,
+            "suspect_at_s": _run_database_epoch_s_sql_expression(self._engine),
+        }
         update = sa.update(table).where(table.c.draft == lease.draft, table.c.beat == lease.beat)
         with database_write_transaction(self._engine) as tx:
             tx.execute(update.values(**mark))
 
-    def end_lease(self, lease: DraftLease) -> bool:
+    def end_draft_lease_and_tell_if_ended(self, lease: DraftLease) -> bool:
         """Take a gone writer's lease away; return whether it had not moved since it was read."""
         table = schema.drafts
         same = sa.delete(table).where(table.c.draft == lease.draft, table.c.beat == lease.beat)
@@ -131,14 +142,14 @@ class DraftLeases:
                 held = sorted(self._held)
             for draft in held:
                 try:
-                    self.renew_lease(draft)
+                    self.renew_draft_lease_and_tell_if_present(draft)
                 except SQLAlchemyError:
                     # A server that restarts or a lock held for long costs a beat and not the
                     # run; what matters is asked again when the run is completed.
                     continue
 
 
-def _run_database_clock_s(engine: sa.Engine) -> sa.ColumnElement[float]:
+def _run_database_epoch_s_sql_expression(engine: sa.Engine) -> sa.ColumnElement[float]:
     """Return the seconds since 1970 by the database's own clock: hosts need not agree."""
     # now() of PostgreSQL stands still within a transaction, which may have waited for a lock.
     seconds = (

@@ -74,7 +74,9 @@ def figure_lineage(run: Run, figure: str) -> FigureLineage:
         IdentityError: A figure names an input that the run does not list: a bug.
     """
     known = {figure["name"]: figure for figure in run.figures}
-    return _run_lineage_of_figure_name(known, _only_matching_figure_name(run.figures, figure), ())
+    return _run_lineage_of_figure_name(
+        known, _only_matching_run_figure_name(run.figures, figure), ()
+    )
 
 
 def matching_run_figure_names(figures: Sequence[Mapping[str, Any]], figure: str) -> list[str]:
@@ -121,7 +123,7 @@ def _run_figure_holds_query_words(figure: Mapping[str, Any], figure_query: str) 
     return bool(figure_query) and all(word in text for word in figure_query.split())
 
 
-def _only_matching_figure_name(figures: Sequence[Mapping[str, Any]], figure: str) -> str:
+def _only_matching_run_figure_name(figures: Sequence[Mapping[str, Any]], figure: str) -> str:
     names = matching_run_figure_names(figures, figure)
     if len(names) == 1:
         return names[0]
@@ -131,11 +133,11 @@ def _only_matching_figure_name(figures: Sequence[Mapping[str, Any]], figure: str
     raise UsageError(
         figure,
         found=Message("{count} figures of that name or value", {"count": str(len(names))}),
-        wanted=Message("one of {names}", {"names": _run_figure_names_listed(known)}),
+        wanted=Message("one of {names}", {"names": _run_figure_names_list_text(known)}),
     )
 
 
-def _run_figure_names_listed(names: Sequence[str]) -> str:
+def _run_figure_names_list_text(names: Sequence[str]) -> str:
     more = ", …" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more
 

@@ -10,7 +10,7 @@ import commonwatt
 
 
 @cache
-def run_source_digest() -> str:
+def package_source_digest_for_run_ids() -> str:
     """Return a digest of the package's own Python files and shipped data.
 
     A run id holds it beside the version, so that results of changed code never

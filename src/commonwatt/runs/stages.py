@@ -28,7 +28,7 @@ from commonwatt.runs.inputs import (
     run_stage_inputs_sha256,
     run_stage_lineage,
 )
-from commonwatt.runs.source import run_source_digest
+from commonwatt.runs.source import package_source_digest_for_run_ids
 
 if TYPE_CHECKING:
     import polars as pl
@@ -97,7 +97,7 @@ class StageStore:
             inputs: Everything that decides it, a frozen dataclass.
             before: Called before it is computed, to report progress.
         """
-        result = self._cached_or_computed(stage, inputs, before)
+        result = self._run_stage_cached_or_computed(stage, inputs, before)
         self._used.append((self._handed_out_before(), result.key))
         self.opened.append(result.key)
         self.lineage_by_key[result.key] = replace(result, data={}, tables={})
@@ -110,18 +110,18 @@ class StageStore:
         books._used, books._handed_out_before = self._used, self._handed_out_before
         return books
 
-    def cached_summary(self, name: str, inputs: object) -> dict[str, Any] | None:
+    def cached_run_stage_summary_or_none(self, name: str, inputs: object) -> dict[str, Any] | None:
         """Return what `save_summary` kept of these inputs, or None where nothing is cached.
 
         The stages behind it are put on record as reused, though none of them is opened, and
         count as used now: a study that many what-ifs are set beside is not forgotten.
         """
-        folder = self._folder_of(name, inputs)
-        cached = _load_cached_run_stage(folder, dict[str, "pl.DataFrame"])
+        folder = self._run_stage_cache_folder(name, inputs)
+        cached = _load_cached_run_stage_or_none(folder, dict[str, "pl.DataFrame"])
         if cached is None:
             return None
         for key, row in cached.data["lineage"].items():
-            self.lineage_by_key.setdefault(key, _stage_of_lineage_row(key, row))
+            self.lineage_by_key.setdefault(key, _run_stage_of_lineage_json_row(key, row))
         self._use_again(cached.data["used"])
         keys = cached.data["opened"]
         self.opened += keys
@@ -139,14 +139,16 @@ class StageStore:
             summary: Plain values.
             since: How many stages had been opened before those that it follows from.
         """
-        folder = self._folder_of(name, inputs)
+        folder = self._run_stage_cache_folder(name, inputs)
         opened = self.opened[since:]
         data = {
             "summary": summary,
             "opened": opened,
             # The parts as well, which are no lineage: without them a stage takes long to make.
             "used": sorted({key for before, key in self._used if before >= since}),
-            "lineage": {key: _lineage_row(self.lineage_by_key[key]) for key in opened},
+            "lineage": {
+                key: _run_stage_lineage_json_row(self.lineage_by_key[key]) for key in opened
+            },
         }
         _save_run_stage_to_cache(StageResult(data=data, name=name, key=folder.name), folder)
         self._forget_oldest()
@@ -162,19 +164,19 @@ class StageStore:
         used_here = frozenset(key for _, key in self._used)
         _delete_oldest_cached_run_stages(self.folder, never=used_here)
 
-    def _folder_of(self, name: str, inputs: object) -> Path:
+    def _run_stage_cache_folder(self, name: str, inputs: object) -> Path:
         return self.folder / run_stage_cache_key(name, inputs, self._encoded)
 
-    def _cached_or_computed(
+    def _run_stage_cached_or_computed(
         self, stage: Stage[Inputs], inputs: Inputs, before: Callable[[], None]
     ) -> StageResult:
-        folder = self._folder_of(stage.name, inputs)
+        folder = self._run_stage_cache_folder(stage.name, inputs)
 
         def compute_tables_again() -> Mapping[str, pl.DataFrame]:
             self.computed.append(stage.name)
             return stage.compute(inputs).tables
 
-        if (cached := _load_cached_run_stage(folder, compute_tables_again)) is not None:
+        if (cached := _load_cached_run_stage_or_none(folder, compute_tables_again)) is not None:
             self.reused.append(stage.name)
             return cached
         self.computed.append(stage.name)
@@ -193,7 +195,7 @@ class StageStore:
         _save_run_stage_to_cache(result, folder)
         self._forget_oldest()
         # Read back, so that a first run and a cached one hand on the very same bytes.
-        return _load_cached_run_stage(folder, compute_tables_again) or result
+        return _load_cached_run_stage_or_none(folder, compute_tables_again) or result
 
 
 class CachedStageTables(Mapping[str, "pl.DataFrame"]):
@@ -261,12 +263,12 @@ def _cached_table_content(frame: pl.DataFrame) -> bytes:
 
 def run_stage_cache_key(name: str, inputs: object, encoded: Encoded | None = None) -> str:
     """Return the hash that names a stage: of its name, its whole inputs and this code."""
-    everything = {"name": name, "inputs": inputs, "source": run_source_digest()}
+    everything = {"name": name, "inputs": inputs, "source": package_source_digest_for_run_ids()}
     # 128 bits name a stage: enough that two never meet, and short enough for a folder.
     return run_stage_inputs_sha256(everything, encoded)[:32]
 
 
-def _load_cached_run_stage(
+def _load_cached_run_stage_or_none(
     folder: Path, compute_tables_again: Callable[[], Mapping[str, pl.DataFrame]]
 ) -> StageResult | None:
     """Return a cached stage whose files are as long as those that were written, or None."""
@@ -283,9 +285,9 @@ def _load_cached_run_stage(
             tables=CachedStageTables(folder, cached["table_crc32"], compute_tables_again),
             name=cached["name"],
             key=cached["key"],
-            edges=_stage_name_digest_pairs(cached["edges"]),
-            files=_stage_name_digest_pairs(cached["files"]),
-            stated=_stage_name_digest_pairs(cached["stated"]),
+            edges=_run_stage_name_digest_pairs(cached["edges"]),
+            files=_run_stage_name_digest_pairs(cached["files"]),
+            stated=_run_stage_name_digest_pairs(cached["stated"]),
         )
     # Anything that cannot be read is as good as not there: the stage is computed again and no study
     # fails over its cache.
@@ -293,17 +295,17 @@ def _load_cached_run_stage(
         return None
 
 
-def _lineage_row(stage: StageResult) -> list[Any]:
+def _run_stage_lineage_json_row(stage: StageResult) -> list[Any]:
     return [stage.name, stage.edges, stage.files, stage.stated]
 
 
-def _stage_of_lineage_row(key: str, row: list[Any]) -> StageResult:
+def _run_stage_of_lineage_json_row(key: str, row: list[Any]) -> StageResult:
     name, *pairs = row
-    edges, files, stated = map(_stage_name_digest_pairs, pairs)
+    edges, files, stated = map(_run_stage_name_digest_pairs, pairs)
     return StageResult(data={}, name=name, key=key, edges=edges, files=files, stated=stated)
 
 
-def _stage_name_digest_pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
+def _run_stage_name_digest_pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
     return tuple((name, digest) for name, digest in rows)
 
 

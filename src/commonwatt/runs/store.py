@@ -32,11 +32,11 @@ from commonwatt import __version__
 from commonwatt.core.errors import IdentityError, RunNotFoundError
 from commonwatt.core.faults import machine_faults_as_storage_errors
 from commonwatt.core.files import (
+    fsync_folder,
+    fsync_folder_tree,
     save_frame_as_parquet,
     save_frame_as_parquet_and_csv,
     save_text,
-    sync_folder,
-    sync_tree,
 )
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.log import LogEvent, log_event
@@ -44,7 +44,7 @@ from commonwatt.core.messages import Message
 from commonwatt.runs.database import open_run_database
 from commonwatt.runs.errors import RunDraftLostError
 from commonwatt.runs.leases import DraftLeases
-from commonwatt.runs.source import run_source_digest
+from commonwatt.runs.source import package_source_digest_for_run_ids
 from commonwatt.stores.engine import database_read_transaction, database_write_transaction
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class RunRecipe:
             "parameters": self.parameters,
             "inputs": [(i.name, i.sha256) for i in self.inputs],
             "version": __version__,
-            "source": run_source_digest(),
+            "source": package_source_digest_for_run_ids(),
         }
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -155,7 +155,7 @@ class RunDraft:
         """The digest of each table that was written."""
         return {table["name"]: table["parquet_sha256"] for table in self.tables}
 
-    def add_text(self, name: str, text: str) -> None:
+    def add_run_text_file(self, name: str, text: str) -> None:
         """Write a text file such as the report."""
         path = save_text(text, self.folder / name, synced=False)
         self.texts.append({"name": name, "sha256": file_sha256(path)})
@@ -203,7 +203,7 @@ class RunStore:
     >>> recipe = RunRecipe(kind="demo", title="Demo", seed=1, parameters={}, inputs=[])
     >>> with_table = store.draft(recipe)
     >>> with_table.add_table("t", pl.DataFrame({"a": [1]}))
-    >>> run = store.complete_run(with_table, headline={"a": 1})
+    >>> run = store.complete_run_draft(with_table, headline={"a": 1})
     >>> [each.title for each in store.list()]
     ['Demo']
     """
@@ -215,8 +215,8 @@ class RunStore:
         # Most callers open a store for one question and drop it; PostgreSQL has few connections.
         weakref.finalize(self, self._engine.dispose)
         self._leases = DraftLeases(self._engine)
-        self._recover_unlisted_runs()
-        self._sweep_drafts()
+        self._list_stored_runs_missing_from_database()
+        self._delete_abandoned_run_drafts()
 
     def folder(self, run_id: str) -> Path:
         """Return the folder of a run."""
@@ -226,16 +226,16 @@ class RunStore:
         """Return an empty draft of `recipe`."""
         folder = self.root / f"{_DRAFT}{uuid.uuid4().hex[:12]}-{recipe.run_id}"
         # The lease first: at no moment is there a folder that nobody answers for.
-        self._leases.take_lease(folder.name)
+        self._leases.take_run_draft_lease(folder.name)
         folder.mkdir()
         return RunDraft(recipe, folder)
 
     def discard(self, draft: RunDraft) -> None:
         """Drop a draft whose run failed."""
         shutil.rmtree(draft.folder, ignore_errors=True)
-        self._leases.release_lease(draft.folder.name)
+        self._leases.release_run_draft_lease(draft.folder.name)
 
-    def complete_run(
+    def complete_run_draft(
         self,
         draft: RunDraft,
         *,
@@ -253,30 +253,33 @@ class RunStore:
             RunDraftLostError: This machine slept for so long that another took the draft for
                 abandoned.
         """
-        run = _run_manifest(draft, headline, measured or {}, figures)
-        save_text(json.dumps(_run_row(run), indent=2, ensure_ascii=False), draft.folder / MANIFEST)
+        run = _run_completed_from_draft(draft, headline, measured or {}, figures)
+        save_text(
+            json.dumps(_run_value_by_field_name(run), indent=2, ensure_ascii=False),
+            draft.folder / MANIFEST,
+        )
         with machine_faults_as_storage_errors(self.folder(run.run_id)):
-            sync_tree(draft.folder)
+            fsync_folder_tree(draft.folder)
             # Renewed just before the rename, so that nobody sweeps what is being given its name.
-            if not self._leases.renew_lease(draft.folder.name):
+            if not self._leases.renew_draft_lease_and_tell_if_present(draft.folder.name):
                 self.discard(draft)
-                raise _lost_draft_error(run.run_id)
+                raise _run_draft_lost_error(run.run_id)
             try:
                 os.rename(draft.folder, self.folder(run.run_id))
             except OSError:  # a folder that is not empty is never replaced
                 if not self.folder(run.run_id).exists():
                     raise
-                return self._keep_earlier_run(draft, run)
-            sync_folder(self.root)
+                return self._drop_draft_and_return_earlier_run(draft, run)
+            fsync_folder(self.root)
         log_event(LogEvent.RUN_COMPLETED, run=run.run_id)
         self._list_run_in_database(run)
-        self._leases.release_lease(draft.folder.name)
+        self._leases.release_run_draft_lease(draft.folder.name)
         return run
 
     def ids(self) -> list[str]:
         """Return the ids of all runs, newest first."""
         with database_read_transaction(self._engine) as connection:
-            return [run_id for (run_id,) in connection.execute(_newest_runs_query())]
+            return [run_id for (run_id,) in connection.execute(_newest_run_ids_query())]
 
     def read(self, run_id: str) -> Run:
         """Return the run of that whole id from its manifest.
@@ -304,7 +307,7 @@ class RunStore:
         Raises:
             RunNotFoundError: No run, or more than one, starts so.
         """
-        query = _newest_runs_query()
+        query = _newest_run_ids_query()
         if prefix == "latest":
             query = query.limit(1)
         else:
@@ -335,7 +338,7 @@ class RunStore:
         """Return every table of a run by name, each read when it is asked for."""
         return StoredRunTables(self, run)
 
-    def _keep_earlier_run(self, draft: RunDraft, run: Run) -> Run:
+    def _drop_draft_and_return_earlier_run(self, draft: RunDraft, run: Run) -> Run:
         first = self.read(run.run_id)
         self.discard(draft)
         if first.result_sha256 != run.result_sha256:
@@ -346,24 +349,26 @@ class RunStore:
             )
         return first
 
-    def _recover_unlisted_runs(self) -> None:
+    def _list_stored_runs_missing_from_database(self) -> None:
         listed = set(self.ids())
         for folder in sorted(self.root.iterdir()):
             if folder.name not in listed and _is_run_folder(folder):
                 self._list_run_in_database(self.read(folder.name))
 
-    def _sweep_drafts(self) -> None:
+    def _delete_abandoned_run_drafts(self) -> None:
         """Take away what writers left who are gone, and what no writer answers for."""
         leases = {lease.draft: lease for lease in self._leases.leases()}
         for lease in leases.values():
-            if lease.is_gone and self._leases.end_lease(lease):
+            if lease.is_draft_lease_writer_gone and self._leases.end_draft_lease_and_tell_if_ended(
+                lease
+            ):
                 _delete_abandoned_run_draft_folder(self.root / lease.draft)
-            elif lease.is_renewal_overdue and not lease.suspected:
-                self._leases.mark_lease_suspect(lease)
+            elif lease.is_draft_lease_renewal_overdue and not lease.suspected:
+                self._leases.mark_run_draft_lease_suspect(lease)
         for folder in sorted(self.root.iterdir()):
             if folder.name.startswith(_SWEPT):
                 shutil.rmtree(folder, ignore_errors=True)
-            elif folder.name not in leases and _is_orphaned_draft(folder):
+            elif folder.name not in leases and _is_orphaned_run_draft_folder(folder):
                 _delete_abandoned_run_draft_folder(folder)
 
     def _list_run_in_database(self, run: Run) -> None:
@@ -373,7 +378,7 @@ class RunStore:
             return
 
     def _insert_run_rows(self, run: Run) -> None:
-        row = _run_row(run)
+        row = _run_value_by_field_name(run)
         known = {column.name for column in schema.runs.columns}
         text = {key: _run_column_json(value) for key, value in row.items() if key in known}
         with database_write_transaction(self._engine) as connection:
@@ -385,7 +390,7 @@ class RunStore:
                 connection.execute(sa.insert(schema.tables).values(run_id=run.run_id, **table))
 
 
-def _run_row(run: Run) -> dict[str, Any]:
+def _run_value_by_field_name(run: Run) -> dict[str, Any]:
     """Return the fields of a run, which hold plain values: `asdict` would copy each of them."""
     return {each.name: getattr(run, each.name) for each in fields(run)}
 
@@ -398,7 +403,7 @@ def _is_run_folder(folder: Path) -> bool:
     return not folder.name.startswith(".") and (folder / MANIFEST).exists()
 
 
-def _newest_runs_query() -> sa.Select[str]:
+def _newest_run_ids_query() -> sa.Select[str]:
     return sa.select(schema.runs.c.run_id).order_by(
         schema.runs.c.created_at.desc(), schema.runs.c.run_id
     )
@@ -414,12 +419,15 @@ def _delete_abandoned_run_draft_folder(folder: Path) -> None:
     shutil.rmtree(swept, ignore_errors=True)
 
 
-def _is_orphaned_draft(folder: Path) -> bool:
+def _is_orphaned_run_draft_folder(folder: Path) -> bool:
     # A draft whose lease was taken since the leases were read is young, and stays.
-    return folder.name.startswith(_DRAFT) and time.time() - _last_touched_at_s(folder) > _ORPHAN_S
+    return (
+        folder.name.startswith(_DRAFT)
+        and time.time() - _run_draft_last_touched_at_s(folder) > _ORPHAN_S
+    )
 
 
-def _last_touched_at_s(folder: Path) -> float:
+def _run_draft_last_touched_at_s(folder: Path) -> float:
     latest = 0.0
     for path in (folder, *folder.rglob("*")):
         try:
@@ -429,7 +437,7 @@ def _last_touched_at_s(folder: Path) -> float:
     return latest
 
 
-def _lost_draft_error(run_id: str) -> RunDraftLostError:
+def _run_draft_lost_error(run_id: str) -> RunDraftLostError:
     return RunDraftLostError(
         run_id,
         found=Message("a lease that lapsed while the run was written"),
@@ -437,7 +445,7 @@ def _lost_draft_error(run_id: str) -> RunDraftLostError:
     )
 
 
-def _run_manifest(
+def _run_completed_from_draft(
     draft: RunDraft,
     headline: Mapping[str, Any],
     measured: Mapping[str, Any],
@@ -451,7 +459,7 @@ def _run_manifest(
         title=recipe.title,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,
-        source_digest=run_source_digest(),
+        source_digest=package_source_digest_for_run_ids(),
         seed=recipe.seed,
         parameters=cast("dict[str, Any]", json.loads(json.dumps(recipe.parameters))),
         inputs=[asdict(file) for file in recipe.inputs],

@@ -25,17 +25,17 @@ def changed_title_message(title: str, changes: Sequence[str]) -> Message:
     if not changes:
         # Not the name as a text of its own: it is no sentence that somebody translates.
         return Message(title)
-    *others, last = [written_change(change) for change in changes]
+    *others, last = [run_change_text(change) for change in changes]
     if not others:
         return Message("{title}, with {change}", {"title": title, "change": last})
     values = {"title": title, "changes": ", ".join(others), "last": last}
     return Message("{title}, with {changes} and {last}", values)
 
 
-def written_change(change: str) -> str:
+def run_change_text(change: str) -> str:
     """Return one change as people write it, its factor parted from the name.
 
-    >>> written_change("sites.west.pue=x1.1"), written_change("sites.west.pue=-5%")
+    >>> run_change_text("sites.west.pue=x1.1"), run_change_text("sites.west.pue=-5%")
     ('sites.west.pue × 1.1', 'sites.west.pue −5 %')
     """
     parts = _CHANGE.fullmatch(change)
@@ -52,7 +52,7 @@ def written_change(change: str) -> str:
     return f"{name} = {value}"
 
 
-def recipe_changes(parameters: Mapping[str, Any]) -> list[str]:
+def run_recipe_change_texts(parameters: Mapping[str, Any]) -> list[str]:
     """Return the changes that a run's parameters hold, as a list or as one text."""
     changes: str | list[str] = parameters.get(WHAT_IF_PARAMETER) or ""
     return changes.split() if isinstance(changes, str) else list(changes)
@@ -60,4 +60,4 @@ def recipe_changes(parameters: Mapping[str, Any]) -> list[str]:
 
 def run_title_message(title: str, parameters: Mapping[str, Any]) -> Message:
     """Return what a run is called in a list, so that a what-if is told from its base."""
-    return changed_title_message(title, recipe_changes(parameters))
+    return changed_title_message(title, run_recipe_change_texts(parameters))

@@ -22,7 +22,7 @@ from commonwatt.core.faults import (
     FAULT_MESSAGES,
     MachineFault,
     logged_machine_fault,
-    path_named_by_error_or_causes,
+    path_named_by_error_or_blank,
 )
 from commonwatt.core.messages import Message
 from commonwatt.stores.errors import StoreBusyError, StoreError
@@ -55,7 +55,7 @@ def open_database_engine(where: str | Path, *, alone: bool = False) -> sa.Engine
         where: A path (SQLite), `sqlite:///…` or `postgresql://…`.
         alone: On SQLite, let nobody else open the file while one of its connections lives.
     """
-    return _engine_of_url(sa.make_url(_database_url(where)), alone=alone)
+    return _engine_of_url(sa.make_url(_database_url_of_path_or_url(where)), alone=alone)
 
 
 def _engine_of_url(url: sa.URL, *, alone: bool = False, pooled: bool = True) -> sa.Engine:
@@ -63,7 +63,7 @@ def _engine_of_url(url: sa.URL, *, alone: bool = False, pooled: bool = True) -> 
         pool: dict[str, Any] = _SERVER_POOL if pooled else {"poolclass": NullPool}
         server = sa.create_engine(url.set(drivername="postgresql+psycopg"), **pool)
         _set_postgresql_lock_timeout(server)
-        _name_database_in_faults(server)
+        _name_database_in_driver_errors(server)
         return server
     # A database in memory lives with its connection; a pool of several would show each its own
     # empty one.
@@ -75,7 +75,7 @@ def _engine_of_url(url: sa.URL, *, alone: bool = False, pooled: bool = True) -> 
         url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}, **options
     )
     _prepare_sqlite_connections(engine, wal=not memory, alone=alone)
-    _name_database_in_faults(engine)
+    _name_database_in_driver_errors(engine)
     return engine
 
 
@@ -84,16 +84,16 @@ def is_memory_database(url: sa.URL) -> bool:
     return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
 
 
-def database_location_text(where: str | Path | sa.URL) -> str:
+def database_location_text_without_password(where: str | Path | sa.URL) -> str:
     """Return a place for people, without the password that a URL may hold."""
-    url = where if isinstance(where, sa.URL) else sa.make_url(_database_url(where))
+    url = where if isinstance(where, sa.URL) else sa.make_url(_database_url_of_path_or_url(where))
     if url.get_backend_name() == "sqlite" and url.database:
         return url.database
     # The driver is ours; who gave the URL named the server.
     return url.set(drivername=url.get_backend_name()).render_as_string()
 
 
-def database_busy_deadline_s() -> float:
+def database_busy_deadline_monotonic_s() -> float:
     """Return until when whoever begins to wait now waits, by the monotonic clock."""
     return time.monotonic() + BUSY_TIMEOUT_S
 
@@ -109,7 +109,9 @@ def database_faults_as_store_errors(where: str | Path | sa.URL) -> Generator[Non
     try:
         yield
     except SQLAlchemyError as error:
-        raise logged_database_error(error, database_location_text(where)) from error
+        raise logged_database_error(
+            error, database_location_text_without_password(where)
+        ) from error
 
 
 def logged_database_error(error: SQLAlchemyError, where: str = "") -> StoreError:
@@ -119,7 +121,7 @@ def logged_database_error(error: SQLAlchemyError, where: str = "") -> StoreError
         error: What SQLAlchemy raised.
         where: The database in the user's words; by default the one that failed.
     """
-    where = where or path_named_by_error_or_causes(error) or "database"
+    where = where or path_named_by_error_or_blank(error) or "database"
     match logged_machine_fault(error):
         case MachineFault.LOCKED:
             return StoreBusyError(
@@ -143,7 +145,7 @@ def logged_database_error(error: SQLAlchemyError, where: str = "") -> StoreError
 _USABLE: Final = Message("a database that can be opened, read and written")
 
 
-def _database_url(where: str | Path) -> str:
+def _database_url_of_path_or_url(where: str | Path) -> str:
     text = str(where)
     return text if "://" in text else f"sqlite:///{text}"
 
@@ -181,9 +183,9 @@ def _set_postgresql_lock_timeout(engine: sa.Engine) -> None:
         connection.commit()
 
 
-def _name_database_in_faults(engine: sa.Engine) -> None:
+def _name_database_in_driver_errors(engine: sa.Engine) -> None:
     """Let every error of a driver say which database failed, as an `OSError` says which file."""
-    location = database_location_text(engine.url)
+    location = database_location_text_without_password(engine.url)
 
     @event.listens_for(engine, "handle_error")
     def _name_database(context: sa.ExceptionContext) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -193,7 +195,7 @@ def _name_database_in_faults(engine: sa.Engine) -> None:
 def _set_sqlite_wal_mode(connection: Any) -> None:
     # Two connections that both turn a new file to WAL would each wait for the other's read lock.
     # SQLite sees that and refuses one at once, whatever its timeout, so we wait in its place.
-    deadline = database_busy_deadline_s()
+    deadline = database_busy_deadline_monotonic_s()
     while True:
         try:
             if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
@@ -237,6 +239,6 @@ def database_read_transaction_beside_pool(engine: sa.Engine) -> Generator[sa.Con
         yield connection
 
 
-def is_read_transaction(connection: sa.Connection) -> bool:
+def is_database_read_transaction(connection: sa.Connection) -> bool:
     """Return whether a connection was given for queries alone, and sees one state."""
     return bool(connection.get_execution_options().get(_READ, False))

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from commonwatt.core.files import file_draft, try_lock
+from commonwatt.core.files import file_draft, try_lock_open_file
 from commonwatt.core.log import LogCode, LogEvent, log_event
 from commonwatt.core.messages import Message
-from commonwatt.core.notices import give_notice
+from commonwatt.core.notices import send_notice_to_collector
 from commonwatt.stores.engine import (
-    database_busy_deadline_s,
-    database_location_text,
+    database_busy_deadline_monotonic_s,
+    database_location_text_without_password,
     database_read_transaction,
     database_write_transaction,
     open_database_engine,
@@ -33,8 +33,8 @@ from commonwatt.stores.versions import (
     StoreVersion,
     check_store_versions_known,
     lock_database_schema,
-    record_recognised_revisions,
-    store_versions_on,
+    record_recognised_store_revisions,
+    store_versions_by_name,
 )
 
 if TYPE_CHECKING:
@@ -62,19 +62,23 @@ def migrate_database(where: str | Path) -> list[StoreMigration]:
     engine = open_database_engine(where)
     try:
         with database_read_transaction(engine) as connection:
-            versions = store_versions_on(connection).values()
-        check_store_versions_known(versions, database_location_text(engine.url))
+            versions = store_versions_by_name(connection).values()
+        check_store_versions_known(versions, database_location_text_without_password(engine.url))
         if not any(version.is_older for version in versions):
             with database_write_transaction(engine) as connection:
-                record_recognised_revisions(connection)
+                record_recognised_store_revisions(connection)
             return []
         sqlite = engine.dialect.name == "sqlite"
-        return migrate_sqlite_file(engine) if sqlite else _migrate_postgresql(engine)
+        return (
+            copy_and_migrate_sqlite_file(engine)
+            if sqlite
+            else _migrate_postgresql_stores_when_alone(engine)
+        )
     finally:
         engine.dispose()
 
 
-def migrate_sqlite_file(engine: sa.Engine) -> list[StoreMigration]:
+def copy_and_migrate_sqlite_file(engine: sa.Engine) -> list[StoreMigration]:
     """Migrate a SQLite file that nobody else has open, after a copy of it was laid beside.
 
     1. Take the file for this process alone; wait for, then refuse, whoever has it open.
@@ -87,12 +91,12 @@ def migrate_sqlite_file(engine: sa.Engine) -> list[StoreMigration]:
     path = Path(str(engine.url.database))
     # Our own idle connections hold the file open as much as anybody's.
     engine.dispose()
-    with _migrators_turn(path), _sole_sqlite_connection(path) as connection:
+    with _migration_turn_file_lock(path), _sole_sqlite_connection(path) as connection:
         with connection.begin():
             older = _older_store_versions(connection)
         if not older:
             return []
-        copy = _backup_path(path, older[-1])
+        copy = _pre_migration_copy_path(path, older[-1])
         _copy_sqlite_before_migration(connection, copy)
         with connection.begin():
             migrations = _migrate_stores(connection)
@@ -101,12 +105,14 @@ def migrate_sqlite_file(engine: sa.Engine) -> list[StoreMigration]:
             LogEvent.STORE_MIGRATED, kind=LogCode(migration.store), to=LogCode(migration.after)
         )
     names = {"name": path.name, "copy": copy.name}
-    give_notice(Message("{name} was of an older version and is migrated; as it was: {copy}", names))
+    send_notice_to_collector(
+        Message("{name} was of an older version and is migrated; as it was: {copy}", names)
+    )
     return migrations
 
 
-def _migrate_postgresql(engine: sa.Engine) -> list[StoreMigration]:
-    deadline = database_busy_deadline_s()
+def _migrate_postgresql_stores_when_alone(engine: sa.Engine) -> list[StoreMigration]:
+    deadline = database_busy_deadline_monotonic_s()
     # The server lists a client for a moment after it has gone. Each look is a transaction of its
     # own, because one transaction sees one list.
     while _other_postgresql_session_count(engine) and time.monotonic() < deadline:
@@ -116,7 +122,7 @@ def _migrate_postgresql(engine: sa.Engine) -> list[StoreMigration]:
         others = connection.execute(sa.text(_OTHER_SESSIONS)).scalar_one()
         if others:
             raise StoreBusyError(
-                database_location_text(engine.url),
+                database_location_text_without_password(engine.url),
                 found=Message("other sessions of this user: {count}", {"count": str(others)}),
                 remedy=_STOP_OTHERS,
             )
@@ -139,18 +145,18 @@ _STOP_OTHERS = Message(
 
 
 @contextmanager
-def _migrators_turn(path: Path) -> Generator[None]:
+def _migration_turn_file_lock(path: Path) -> Generator[None]:
     """Let one process after the other try to be alone with a file.
 
     Two that tried at once would each hold the shared lock that keeps the other from being alone.
     """
-    deadline = database_busy_deadline_s()
+    deadline = database_busy_deadline_monotonic_s()
     # Beside the database and never on it: closing any descriptor of a file drops SQLite's own
     # locks on it. The file stays, since who waits on a removed one waits for nobody.
     with path.with_name(f".{path.name}.migrating").open("a") as turn:
-        while not try_lock(turn.fileno()):
+        while not try_lock_open_file(turn.fileno()):
             if time.monotonic() >= deadline:
-                raise _busy_file_error(path)
+                raise _busy_sqlite_file_error(path)
             time.sleep(0.05)
         yield
 
@@ -168,12 +174,12 @@ def _sole_sqlite_connection(path: Path) -> Generator[sa.Connection]:
     except OperationalError as error:
         if "locked" not in str(error.orig):
             raise
-        raise _busy_file_error(path) from error
+        raise _busy_sqlite_file_error(path) from error
     finally:
         engine.dispose()
 
 
-def _busy_file_error(path: Path) -> StoreBusyError:
+def _busy_sqlite_file_error(path: Path) -> StoreBusyError:
     return StoreBusyError(
         str(path),
         found=Message("an older version's tables, and another process that has them open"),
@@ -182,9 +188,9 @@ def _busy_file_error(path: Path) -> StoreBusyError:
 
 
 def _migrate_stores(connection: sa.Connection) -> list[StoreMigration]:
-    where = database_location_text(connection.engine.url)
-    check_store_versions_known(store_versions_on(connection).values(), where)
-    record_recognised_revisions(connection)
+    where = database_location_text_without_password(connection.engine.url)
+    check_store_versions_known(store_versions_by_name(connection).values(), where)
+    record_recognised_store_revisions(connection)
     older = _older_store_versions(connection)
     for version in older:
         _upgrade_store(connection, version)
@@ -213,13 +219,13 @@ def _alembic_config(connection: sa.Connection, version_table: str) -> Config:
 
 
 def _older_store_versions(connection: sa.Connection) -> list[StoreVersion]:
-    return [version for version in store_versions_on(connection).values() if version.is_older]
+    return [version for version in store_versions_by_name(connection).values() if version.is_older]
 
 
 _BEFORE = ".before-"
 
 
-def migration_copies_of(engine: sa.Engine) -> list[Path]:
+def migration_copy_paths_of_database(engine: sa.Engine) -> list[Path]:
     """Return the copies that migrations left beside a database, by name; none of PostgreSQL.
 
     They hold what the database held, so whoever erases must erase them, too.
@@ -232,7 +238,7 @@ def migration_copies_of(engine: sa.Engine) -> list[Path]:
     )
 
 
-def _backup_path(path: Path, version: StoreVersion) -> Path:
+def _pre_migration_copy_path(path: Path, version: StoreVersion) -> Path:
     return path.with_name(f"{path.name}{_BEFORE}{version.schema.head}")
 
 

@@ -13,24 +13,24 @@ import sqlalchemy as sa
 from commonwatt import __version__
 from commonwatt.core.messages import Message
 from commonwatt.stores.engine import (
-    database_location_text,
+    database_location_text_without_password,
     database_read_transaction,
     database_write_transaction,
 )
 from commonwatt.stores.errors import StoreVersionError
-from commonwatt.stores.migrate import migrate_sqlite_file
+from commonwatt.stores.migrate import copy_and_migrate_sqlite_file
 from commonwatt.stores.schemas import StoreSchema
 from commonwatt.stores.versions import (
     StoreVersion,
     check_store_versions_known,
     lock_database_schema,
-    record_recognised_revisions,
+    record_recognised_store_revisions,
     record_store_revision,
-    store_versions_on,
+    store_versions_by_name,
 )
 
 
-def prepare_store(
+def create_or_check_store_tables(
     engine: sa.Engine, schema: StoreSchema, create: Callable[[sa.Connection], object]
 ) -> None:
     """Make the tables of a store where there are none; check what stands there otherwise.
@@ -45,18 +45,18 @@ def prepare_store(
             migrated here and now.
         StoreBusyError: It must be migrated, and another process has it open.
     """
-    versions = store_versions_after_migrating(engine)
+    versions = store_versions_by_name_after_migrating(engine)
     if schema.name in versions:
         return
     with database_write_transaction(engine) as connection:
         lock_database_schema(connection)
         # Asked again under the lock: of two who open a new database at once, one makes the tables.
-        if schema.name not in store_versions_on(connection):
+        if schema.name not in store_versions_by_name(connection):
             create(connection)
             record_store_revision(connection, schema)
 
 
-def store_versions_after_migrating(engine: sa.Engine) -> Mapping[str, StoreVersion]:
+def store_versions_by_name_after_migrating(engine: sa.Engine) -> Mapping[str, StoreVersion]:
     """Return the stores in a database by name, each of them at this program's step.
 
     All stores of the database are asked, not only the caller's: whoever opens a ledger reads
@@ -68,26 +68,30 @@ def store_versions_after_migrating(engine: sa.Engine) -> Mapping[str, StoreVersi
         StoreBusyError: One is older, and another process has the database open.
     """
     with database_read_transaction(engine) as connection:
-        versions = store_versions_on(connection)
-    check_store_versions_known(versions.values(), database_location_text(engine.url))
+        versions = store_versions_by_name(connection)
+    check_store_versions_known(
+        versions.values(), database_location_text_without_password(engine.url)
+    )
     if any(version.is_older for version in versions.values()):
-        return _migrated_store_versions(engine)
+        return _migrate_and_return_store_versions_by_name(engine)
     if not all(version.recorded for version in versions.values()):
         with database_write_transaction(engine) as connection:
-            record_recognised_revisions(connection)
+            record_recognised_store_revisions(connection)
     return versions
 
 
-def _migrated_store_versions(engine: sa.Engine) -> Mapping[str, StoreVersion]:
+def _migrate_and_return_store_versions_by_name(engine: sa.Engine) -> Mapping[str, StoreVersion]:
     if engine.dialect.name != "sqlite":
         # Several hosts use one server. Who starts the new program first on one of them has not
         # decided for the others, which still run the old one.
         with database_read_transaction(engine) as connection:
-            versions = store_versions_on(connection)
-        raise _older_store_error(versions.values(), database_location_text(engine.url))
-    migrate_sqlite_file(engine)
+            versions = store_versions_by_name(connection)
+        raise _older_store_error(
+            versions.values(), database_location_text_without_password(engine.url)
+        )
+    copy_and_migrate_sqlite_file(engine)
     with database_read_transaction(engine) as connection:
-        return store_versions_on(connection)
+        return store_versions_by_name(connection)
 
 
 def _older_store_error(versions: Iterable[StoreVersion], where: str) -> StoreVersionError:

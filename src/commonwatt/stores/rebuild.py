@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 
-def rebuild_database_file(engine: sa.Engine, tables: Sequence[str]) -> bool:
+def vacuum_database_and_tell_if_complete(engine: sa.Engine, tables: Sequence[str]) -> bool:
     """Write tables anew without what was changed or deleted in them; return whether all of it went.
 
     A database keeps the bytes of old rows in free pages and in its log.

@@ -42,7 +42,7 @@ class StoreSchema:
         """Return whether a revision is one of this program's steps."""
         return any(step.revision == revision for step in self.steps)
 
-    def recognised_revision(self, tables: frozenset[str]) -> str:
+    def recognised_revision_blank_or_question_mark(self, tables: frozenset[str]) -> str:
         """Return the step whose tables stand there, or "" for none and "?" for half of one."""
         revision = ""
         for step in self.steps:
@@ -55,10 +55,10 @@ class StoreSchema:
         return revision
 
 
-def program_version_of_schema_revision(revision: str) -> str:
+def program_version_of_schema_revision_or_blank(revision: str) -> str:
     """Return the first version of the program that can read a step, "" where it tells none.
 
-    >>> program_version_of_schema_revision("ledger_2_from_1_4")
+    >>> program_version_of_schema_revision_or_blank("ledger_2_from_1_4")
     '1.4'
     """
     needs = _NEEDS.search(revision)

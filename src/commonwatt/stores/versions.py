@@ -11,7 +11,11 @@ import sqlalchemy as sa
 from commonwatt import __version__
 from commonwatt.core.messages import Message
 from commonwatt.stores.errors import StoreVersionError
-from commonwatt.stores.schemas import STORES, StoreSchema, program_version_of_schema_revision
+from commonwatt.stores.schemas import (
+    STORES,
+    StoreSchema,
+    program_version_of_schema_revision_or_blank,
+)
 
 _CREATING: Final = 0x0C0_11_0A77
 """The number of a lock in PostgreSQL that stands for making or changing tables."""
@@ -37,13 +41,15 @@ class StoreVersion:
         return self.schema.knows_revision(self.revision) and self.revision != self.schema.head
 
 
-def store_versions_on(connection: sa.Connection) -> dict[str, StoreVersion]:
+def store_versions_by_name(connection: sa.Connection) -> dict[str, StoreVersion]:
     """Return the stores that have tables in a database, by name."""
     tables = frozenset(sa.inspect(connection).get_table_names())
-    recorded = _recorded_revisions(connection, tables)
+    recorded = _recorded_revision_by_store_name(connection, tables)
     versions: dict[str, StoreVersion] = {}
     for schema in STORES:
-        revision = recorded.get(schema.name, "") or schema.recognised_revision(tables)
+        revision = recorded.get(
+            schema.name, ""
+        ) or schema.recognised_revision_blank_or_question_mark(tables)
         if revision:
             versions[schema.name] = StoreVersion(
                 schema=schema, revision=revision, recorded=schema.name in recorded
@@ -60,7 +66,7 @@ def check_store_versions_known(versions: Iterable[StoreVersion], where: str) -> 
     for version in versions:
         if version.schema.knows_revision(version.revision):
             continue
-        needed = program_version_of_schema_revision(version.revision)
+        needed = program_version_of_schema_revision_or_blank(version.revision)
         name = {"store": version.schema.name}
         raise StoreVersionError(
             where,
@@ -83,10 +89,10 @@ def lock_database_schema(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREATING})")
 
 
-def record_recognised_revisions(connection: sa.Connection) -> None:
+def record_recognised_store_revisions(connection: sa.Connection) -> None:
     """Let a database name the steps that were recognised by its tables."""
     lock_database_schema(connection)
-    for version in store_versions_on(connection).values():
+    for version in store_versions_by_name(connection).values():
         if not version.recorded:
             record_store_revision(connection, version.schema, version.revision)
 
@@ -95,15 +101,17 @@ def record_store_revision(
     connection: sa.Connection, schema: StoreSchema, revision: str = ""
 ) -> None:
     """Let a database name the step that a store stands at; by default this program's."""
-    table = version_table_of_store(schema)
+    table = alembic_version_table_of_store(schema)
     table.create(connection, checkfirst=True)
     connection.execute(sa.delete(table))
     connection.execute(sa.insert(table).values(version_num=revision or schema.head))
 
 
-def _recorded_revisions(connection: sa.Connection, tables: frozenset[str]) -> dict[str, str]:
+def _recorded_revision_by_store_name(
+    connection: sa.Connection, tables: frozenset[str]
+) -> dict[str, str]:
     queries = [
-        sa.select(sa.literal(schema.name), version_table_of_store(schema).c.version_num)
+        sa.select(sa.literal(schema.name), alembic_version_table_of_store(schema).c.version_num)
         for schema in STORES
         if schema.version_table in tables
     ]
@@ -113,7 +121,7 @@ def _recorded_revisions(connection: sa.Connection, tables: frozenset[str]) -> di
     return {name: revision for name, revision in rows}  # noqa: C416  (rows are no pairs to a checker)
 
 
-def version_table_of_store(schema: StoreSchema) -> sa.Table:
+def alembic_version_table_of_store(schema: StoreSchema) -> sa.Table:
     """Return the table as Alembic makes it, which reads and writes it, too."""
     return sa.Table(
         schema.version_table,

@@ -20,7 +20,7 @@ from commonwatt.study.programme.faults import ErrorSentence
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import SitePart
 from commonwatt.study.result import StudyResult
-from commonwatt.study.stages.sites import programme_sites_without_costs
+from commonwatt.study.stages.sites import built_sites_without_cells_or_rent
 
 COST, PLACEMENT, ALTERNATIVES, FUNDING = "cost", "placement", "alternatives", "funding"
 TITLES: Final = {
@@ -83,7 +83,10 @@ class _EveryPart(Message):
     parts: tuple[AbsentPart, ...] = ()
 
     def translate(self, language: str) -> str:
-        lines = [f"  {names}\n    {why}" for names, why in absent_part_lines(self.parts, language)]
+        lines = [
+            f"  {names}\n    {why}"
+            for names, why in absent_part_titles_with_shared_sentence(self.parts, language)
+        ]
         values = {"parts": "\n".join(lines).rstrip(".。")}
         return Message("parts that were asked for are absent:\n{parts}", values).translate(language)
 
@@ -91,7 +94,9 @@ class _EveryPart(Message):
         return self.translate("en")
 
 
-def absent_part_lines(parts: Sequence[AbsentPart], language: str) -> list[tuple[str, str]]:
+def absent_part_titles_with_shared_sentence(
+    parts: Sequence[AbsentPart], language: str
+) -> list[tuple[str, str]]:
     """Return names and sentence of absent parts; those absent for one reason share a line."""
     names: dict[str, list[str]] = {}
     for each in parts:
@@ -100,7 +105,7 @@ def absent_part_lines(parts: Sequence[AbsentPart], language: str) -> list[tuple[
     return [("; ".join(titles), sentence) for sentence, titles in names.items()]
 
 
-def absent_parts_needed_for_answer(parts: Sequence[AbsentPart]) -> list[AbsentPart]:
+def absent_parts_that_leave_answer_unwhole(parts: Sequence[AbsentPart]) -> list[AbsentPart]:
     """Return the absent parts without which a study's answer is not whole.
 
     Which site runs what, hour by hour, is none of them: price, choice and debt hold without it.
@@ -135,26 +140,26 @@ def absent_study_parts(programme: Programme, study: StudyResult) -> Iterator[Abs
         or file.funding is not None
         or bool(file.alternatives)
     )
-    uncosted = programme_sites_without_costs(programme)
+    uncosted = built_sites_without_cells_or_rent(programme)
     if study.cost is None:
-        yield _part_without_costs(COST, uncosted, is_asked_for=wants_costs)
+        yield _absent_part_for_uncosted_sites(COST, uncosted, is_asked_for=wants_costs)
     if study.placement is None:
-        yield _absent_placement(study, uncosted)
+        yield _absent_placement_part(study, uncosted)
     if file.alternatives and study.cost is None:
-        yield _part_without_costs(ALTERNATIVES, uncosted, is_asked_for=True)
+        yield _absent_part_for_uncosted_sites(ALTERNATIVES, uncosted, is_asked_for=True)
     else:
-        yield from _absent_alternatives(programme)
+        yield from _absent_alternative_parts(programme)
     if file.funding is None:
-        yield _absent_part(
+        yield _absent_part_of_messages(
             FUNDING,
             Message("the programme has no table funding"),
             Message("Write [funding] with country, currency_per_usd, first_year and source."),
         )
     elif study.funding is None:
-        yield _part_without_costs(FUNDING, uncosted, is_asked_for=True)
+        yield _absent_part_for_uncosted_sites(FUNDING, uncosted, is_asked_for=True)
 
 
-def _absent_part(
+def _absent_part_of_messages(
     part: str, reason: Message, remedy: Message, *, is_asked_for: bool = False
 ) -> AbsentPart:
     return AbsentPart(
@@ -166,11 +171,11 @@ def _absent_part(
     )
 
 
-def _part_without_costs(
+def _absent_part_for_uncosted_sites(
     part: str, uncosted: Sequence[SitePart], *, is_asked_for: bool
 ) -> AbsentPart:
     names = ", ".join(site.name for site in uncosted)
-    return _absent_part(
+    return _absent_part_of_messages(
         part,
         Message("nothing says what a GPU-hour costs at {sites}", {"sites": names}),
         Message(
@@ -182,23 +187,23 @@ def _part_without_costs(
     )
 
 
-def _absent_placement(study: StudyResult, uncosted: Sequence[SitePart]) -> AbsentPart:
+def _absent_placement_part(study: StudyResult, uncosted: Sequence[SitePart]) -> AbsentPart:
     if study.placement_error is not None:
-        return _part_of_error(PLACEMENT, study.placement_error)
+        return _absent_part_of_wing_error(PLACEMENT, study.placement_error)
     if uncosted:
         # Nobody asks for it by a key of its own; whoever asked for costs reads of those.
-        return _part_without_costs(PLACEMENT, uncosted, is_asked_for=False)
-    return _absent_part(
+        return _absent_part_for_uncosted_sites(PLACEMENT, uncosted, is_asked_for=False)
+    return _absent_part_of_messages(
         PLACEMENT,
         Message("the trace is shorter than a week"),
         Message("Give a trace of seven days or more."),
     )
 
 
-def _part_of_error(part: str, error: CommonwattError) -> AbsentPart:
+def _absent_part_of_wing_error(part: str, error: CommonwattError) -> AbsentPart:
     reason = CommonwattError(error.where, found=error.found, wanted=error.wanted)
     remedy = error.remedy or Message("Loosen a limit that it names.")
-    return _absent_part(
+    return _absent_part_of_messages(
         part,
         ErrorSentence("", {}, reason),
         remedy if isinstance(remedy, Message) else Message(remedy),
@@ -206,28 +211,30 @@ def _part_of_error(part: str, error: CommonwattError) -> AbsentPart:
     )
 
 
-def _absent_alternatives(programme: Programme) -> Iterator[AbsentPart]:
+def _absent_alternative_parts(programme: Programme) -> Iterator[AbsentPart]:
     names = list(programme.file.alternatives)
     if not names:
-        yield _absent_part(
+        yield _absent_part_of_messages(
             ALTERNATIVES,
             Message("the programme has no alternatives"),
             Message("Write two or more tables [alternatives.NAME]."),
         )
     else:
-        yield from _uncosted_alternatives(programme, names)
+        yield from _absent_parts_of_uncosted_alternatives(programme, names)
 
 
-def _uncosted_alternatives(programme: Programme, names: Sequence[str]) -> Iterator[AbsentPart]:
+def _absent_parts_of_uncosted_alternatives(
+    programme: Programme, names: Sequence[str]
+) -> Iterator[AbsentPart]:
     absent = [
-        _part_without_costs(f"{ALTERNATIVES}.{name}", uncosted, is_asked_for=True)
+        _absent_part_for_uncosted_sites(f"{ALTERNATIVES}.{name}", uncosted, is_asked_for=True)
         for name in names
-        if (uncosted := programme_sites_without_costs(programme.alternative(name)))
+        if (uncosted := built_sites_without_cells_or_rent(programme.alternative(name)))
     ]
     yield from absent
     left = len(names) - len(absent)
     if absent and left < 2:
-        yield _absent_part(
+        yield _absent_part_of_messages(
             ALTERNATIVES,
             Message(
                 "{left} of {all} can be costed, and a comparison takes two",

@@ -16,7 +16,7 @@ from commonwatt.study.comparison import (
     BREAK_EVEN_STAGE,
     AlternativeCostStageInputs,
     BreakEvenStageInputs,
-    break_even_points_of_stage,
+    study_break_even_points_of_stage,
 )
 from commonwatt.study.measures import (
     ALTERNATIVES,
@@ -25,10 +25,10 @@ from commonwatt.study.measures import (
     FUNDING_EFFECT,
 )
 from commonwatt.study.programme.reader import Programme
-from commonwatt.study.result import BaseCase, compute_base_case
-from commonwatt.study.stages.fleet import fleet_metrics_of_stage
+from commonwatt.study.result import BaseCase, compute_programme_base_case
+from commonwatt.study.stages.fleet import fleet_metrics_of_stage_result
 from commonwatt.study.stages.sites import (
-    study_cost_input_site_titles,
+    study_cost_input_site_titles_text,
 )
 from commonwatt.study.tables import PROGRAMME
 
@@ -107,7 +107,7 @@ class Comparison:
         return [alternative.row for alternative in self.alternatives]
 
 
-def compare_alternatives(
+def compare_programme_alternatives_or_none(
     programme: Programme, stages: StageStore, report_progress: ReportProgress
 ) -> Comparison | None:
     """Return the alternatives of a programme side by side, or None where it has under two."""
@@ -117,7 +117,11 @@ def compare_alternatives(
     alternatives = [
         alternative
         for name in programme.file.alternatives
-        if (alternative := _computed_alternative(programme, name, stages, report_progress))
+        if (
+            alternative := _computed_alternative_or_none_if_uncosted(
+                programme, name, stages, report_progress
+            )
+        )
     ]
     if len(alternatives) < 2:
         return None
@@ -140,8 +144,8 @@ def compare_alternatives(
         alternatives=alternatives,
         break_even_stage=stage,
         break_even_rows=[
-            _break_even_row(crossing, programme)
-            for crossing in break_even_points_of_stage(stage, inputs)
+            _alternatives_break_even_row(crossing, programme)
+            for crossing in study_break_even_points_of_stage(stage, inputs)
         ],
         best=first.name,
         second=second.name,
@@ -159,11 +163,11 @@ def compute_alternative_base_case(
         TraceError: A job could never run in it; likewise.
     """
     changed = programme.alternative(name)
-    with programme.naming_alternative(name):
-        return compute_base_case(changed, stages, report_progress, name)
+    with programme.naming_alternative_in_errors(name):
+        return compute_programme_base_case(changed, stages, report_progress, name)
 
 
-def _computed_alternative(
+def _computed_alternative_or_none_if_uncosted(
     programme: Programme, name: str, stages: StageStore, report_progress: ReportProgress
 ) -> Alternative | None:
     base_case = compute_alternative_base_case(programme, name, stages, report_progress)
@@ -171,7 +175,7 @@ def _computed_alternative(
     if cost is None:
         return None
     label = str(programme.file.alternatives[name].label)
-    row = {"name": name, "alternative": label} | alternative_figures_row(base_case, cost)
+    row = {"name": name, "alternative": label} | alternative_criteria_row(base_case, cost)
     return Alternative(name=name, label=label, base_case=base_case, cost_stage=cost, row=row)
 
 
@@ -192,9 +196,9 @@ def alternative_cost_stage(
     )
 
 
-def alternative_figures_row(base_case: BaseCase, cost: StageResult | None) -> Row:
+def alternative_criteria_row(base_case: BaseCase, cost: StageResult | None) -> Row:
     """Return the figures of an alternative, or of the programme; without cost those of its run."""
-    figures = fleet_metrics_of_stage(base_case.fleet)
+    figures = fleet_metrics_of_stage_result(base_case.fleet)
     costs = cost and {
         "cost_usd_per_gpu_hour": cost.data["at_medians"],
         "cost_p5_usd_per_gpu_hour": cost.data["p5"],
@@ -206,20 +210,20 @@ def alternative_figures_row(base_case: BaseCase, cost: StageResult | None) -> Ro
         "utilisation_share": figures.utilisation_share,
         "mean_queue_delay_h": figures.all.mean_queue_delay_s / 3600,
         "mean_rtt_ms": base_case.fleet.data["mean_rtt_ms"],
-        "carbon_g_per_gpu_hour": _carbon_g_per_gpu_hour(base_case),
+        "carbon_g_per_gpu_hour": _study_window_carbon_g_per_gpu_hour(base_case),
         "capital_usd_mn": sum(row["capital_usd_mn"] for row in base_case.capital),
         "running_usd_mn_a_year": sum(row["running_usd_mn_a_year"] for row in base_case.capital),
-    } | _debt_figures_row(base_case)
+    } | _alternative_debt_and_effect_row(base_case)
 
 
-def _debt_figures_row(base_case: BaseCase) -> Row:
+def _alternative_debt_and_effect_row(base_case: BaseCase) -> Row:
     """Return debt and both sides of its change; empty where nobody borrows."""
     if base_case.variant_stage is None or base_case.effect_stage is None:
         return {}
     return {**base_case.variant_stage.data, **base_case.effect_stage.data["last"]}
 
 
-def _carbon_g_per_gpu_hour(base_case: BaseCase) -> float | None:
+def _study_window_carbon_g_per_gpu_hour(base_case: BaseCase) -> float | None:
     """Return the carbon of a GPU-hour in the window, idle draw included [g].
 
     None where no GPU was held in the window: nought would call such an alternative clean.
@@ -231,7 +235,7 @@ def _carbon_g_per_gpu_hour(base_case: BaseCase) -> float | None:
     return grams / sum(row["held_gpu_h"] for row in rows) if rows else None
 
 
-def _break_even_row(crossing: BreakEvenPoint, programme: Programme) -> Row:
+def _alternatives_break_even_row(crossing: BreakEvenPoint, programme: Programme) -> Row:
     change = (
         None
         # From nought no change is a share of where it stood.
@@ -240,21 +244,21 @@ def _break_even_row(crossing: BreakEvenPoint, programme: Programme) -> Row:
     )
     return {
         "input": crossing.input.name,
-        "site": study_cost_input_site_titles(crossing.input.key, programme.file.sites),
+        "site": study_cost_input_site_titles_text(crossing.input.key, programme.file.sites),
         "unit": crossing.input.unit,
         "p5": crossing.low,
         "median": crossing.median,
         "p95": crossing.high,
         "flips_at": crossing.flips_at,
         "change_share": change,
-        "within_range": crossing.is_within_range,
+        "within_range": crossing.is_break_even_within_input_range,
         "source": crossing.input.source,
         "confidence": crossing.input.confidence,
         "key": crossing.input.key.text,
     }
 
 
-def alternatives_tables(comparison: Comparison) -> dict[str, pl.DataFrame]:
+def alternatives_and_break_even_tables(comparison: Comparison) -> dict[str, pl.DataFrame]:
     """Return the tables of the alternatives."""
     # Nobody borrows in some programmes: the columns of debt are then there, and empty.
     empty = dict.fromkeys(DEBT_FIGURES)
@@ -268,7 +272,7 @@ def alternatives_tables(comparison: Comparison) -> dict[str, pl.DataFrame]:
     }
 
 
-def debt_effect_tables(
+def study_debt_effect_tables(
     base_case: BaseCase, comparison: Comparison | None
 ) -> dict[str, pl.DataFrame]:
     """Return what the programme and its alternatives do to debt and reserves, year by year."""
@@ -283,7 +287,7 @@ def debt_effect_tables(
     return {FUNDING_EFFECT.name: FUNDING_EFFECT.frame_from_rows(rows)} if rows else {}
 
 
-def alternatives_headline_figures(comparison: Comparison) -> Row:
+def alternatives_headline_by_figure_name(comparison: Comparison) -> Row:
     """Return the figures that people quote of the alternatives."""
     return {
         "alternative_cheapest": comparison.best,

@@ -85,10 +85,10 @@ def programme_project_and_model_annexes(
             on=on, seed=programme.file.seed, language=language, translations=words, part=part
         )
         result = stages.get_or_compute(stage, inputs, partial(report_progress, progress))
-        yield _annex_of_stage(result, part)
+        yield _study_annex_of_stage_result(result, part)
 
 
-def _annex_of_stage(stage: StageResult, part: str) -> Annex:
+def _study_annex_of_stage_result(stage: StageResult, part: str) -> Annex:
     absent = stage.data["absent"]
     section = ReportSection.from_data(stage.data["section"])
     return Annex(
@@ -121,7 +121,8 @@ def _example_project_stage_result(inputs: AnnexStageInputs) -> StageResult:
     return StageResult(
         data={
             "section": made.section.as_data(),
-            "absent": made.no_job and _absence_data(reason, made.no_job, inputs.language),
+            "absent": made.no_job
+            and _absent_annex_reason_and_remedy_data(reason, made.no_job, inputs.language),
         },
         tables=made.tables,
         is_partial=made.no_job is not None,
@@ -152,7 +153,7 @@ def _absent_annex_stage_result(
     if isinstance(error, ModuleNotFoundError):
         error = missing_extra_error(error)
     reason = Message("This section could not be made on this machine: {why}")
-    absence = _absence_data(reason, error, language)
+    absence = _absent_annex_reason_and_remedy_data(reason, error, language)
     section = ReportSection(
         name=name,
         title=title.translate(language),
@@ -162,7 +163,9 @@ def _absent_annex_stage_result(
     return StageResult(data={"section": section.as_data(), "absent": absence}, is_partial=True)
 
 
-def _absence_data(reason: Message, error: Exception, language: str) -> dict[str, Any]:
+def _absent_annex_reason_and_remedy_data(
+    reason: Message, error: Exception, language: str
+) -> dict[str, Any]:
     """Return reason and remedy of what is absent, as plain values."""
     remedy = Message("Study the programme on another machine, or leave it out.")
     # Of a foreign error only the kind: its words may quote what it was reading.

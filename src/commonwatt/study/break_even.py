@@ -42,7 +42,7 @@ class BreakEvenPoint:
     flips_at: float | None
 
     @property
-    def is_within_range(self) -> bool:
+    def is_break_even_within_input_range(self) -> bool:
         """Whether the answer changes inside the input's own range."""
         return self.flips_at is not None and self.low <= self.flips_at <= self.high
 
@@ -58,10 +58,12 @@ class BreakEvenPoint:
         return abs(self.flips_at - self.median) / max(side, 1e-12)
 
 
-def study_break_even_points(first: StudySiteMix, second: StudySiteMix) -> list[BreakEvenPoint]:
+def study_break_even_points_nearest_first(
+    first: StudySiteMix, second: StudySiteMix
+) -> list[BreakEvenPoint]:
     """Return, for every input with a range, where the cheaper of two changes; nearest first."""
     # By key: a cell that both mixes read is one input and moves in both.
-    inputs = first.inputs_by_key() | second.inputs_by_key()
+    inputs = first.mix_cost_inputs_by_key() | second.mix_cost_inputs_by_key()
     points = [
         _alternative_break_even_point(first, second, item)
         for item in inputs.values()
@@ -78,7 +80,7 @@ def _alternative_break_even_point(
 ) -> BreakEvenPoint:
     low, median, high = (cost_input.value.cost_input_quantile(q) for q in (0.05, 0.5, 0.95))
 
-    def cost_gaps_usd(values: F64) -> F64:
+    def alternative_minus_cheapest_cost_usd(values: F64) -> F64:
         moved = {cost_input.key: values}
         dearer = other.gpu_hour_costs_usd(moved, len(values))
         return dearer - cheapest.gpu_hour_costs_usd(moved, len(values))
@@ -89,7 +91,9 @@ def _alternative_break_even_point(
         median=median,
         high=high,
         flips_at=nearest_zero_of_alternatives_cost_gap(
-            cost_gaps_usd, median, _break_even_search_values_of_input(cost_input, low, median, high)
+            alternative_minus_cheapest_cost_usd,
+            median,
+            _break_even_search_values_of_input(cost_input, low, median, high),
         ),
     )
 

@@ -30,11 +30,11 @@ PANELS = (
 _SAME: Final = 1e-9
 
 
-def cost_alternatives_the_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+def do_alternatives_cost_the_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     """Return whether two alternatives cost the same at the medians.
 
     >>> [
-    ...     cost_alternatives_the_same(*({"cost_usd_per_gpu_hour": usd} for usd in pair))
+    ...     do_alternatives_cost_the_same(*({"cost_usd_per_gpu_hour": usd} for usd in pair))
     ...     for pair in ((4.32, 4.32), (4.32, 4.3200001), (None, 4.32))
     ... ]
     [True, False, False]
@@ -90,11 +90,13 @@ def study_alternatives_cost_chart() -> Chart:
                 high="cost_p95_usd_per_gpu_hour",
             )
         ],
-        finding=cheapest_alternative_message,
+        finding=cheapest_alternative_message_or_none,
     )
 
 
-def cheapest_alternative_message(alternatives: pl.DataFrame, language: str) -> Message | None:
+def cheapest_alternative_message_or_none(
+    alternatives: pl.DataFrame, language: str
+) -> Message | None:
     """Return which alternative is cheapest, before which other."""
     if alternatives.height < 2:
         return None
@@ -103,7 +105,7 @@ def cheapest_alternative_message(alternatives: pl.DataFrame, language: str) -> M
         .head(2)
         .iter_rows(named=True)
     )
-    if cost_alternatives_the_same(first, second):
+    if do_alternatives_cost_the_same(first, second):
         return Message(
             "“{best}” and “{second}” are cheapest, each at {low}",
             {

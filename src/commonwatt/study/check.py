@@ -27,18 +27,18 @@ from commonwatt.study.formulas.declared import FormulaScope
 from commonwatt.study.formulas.evaluate import (
     TOLERANCE,
     FormulaUse,
-    is_same_study_figure_value,
+    is_study_figure_value_equal_within_rounding,
     study_figure_formula_uses,
     study_figure_formula_value,
-    study_figure_labels,
-    study_figure_rounding,
+    study_figure_label_message_function,
+    study_figure_rounding_tolerance,
 )
 from commonwatt.study.formulas.extents import (
     study_figure_basis_message,
     study_figure_extent_and_basis_text,
-    study_figure_extent_message,
+    study_figure_scale_and_period_message,
 )
-from commonwatt.study.formulas.identities import study_table_law_differences
+from commonwatt.study.formulas.identities import study_table_laws_with_relative_difference
 from commonwatt.study.tables import BASIS, BASIS_SITES
 
 Tables = Mapping[str, pl.DataFrame]
@@ -71,7 +71,7 @@ _FACT_FACE: Final = re.compile(
 _ORIGIN: Final = re.compile(r'<div class="came" id="([^"]+)">(.*?)</dl></div>', re.DOTALL)
 
 
-def study_run_faults(folder: Path) -> list[Message]:
+def study_run_fault_messages(folder: Path) -> list[Message]:
     """Return what is wrong with a study's run; nothing where every figure follows.
 
     Args:
@@ -82,16 +82,16 @@ def study_run_faults(folder: Path) -> list[Message]:
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     # The digests are no end of it: whoever changed a cell, or a bug that did, can write its digest
     # anew.
-    faults = list(_study_digest_faults(folder, manifest))
+    faults = list(_study_run_digest_fault_messages(folder, manifest))
     tables = {
         path.stem: pl.read_parquet(path) for path in sorted((folder / "tables").glob("*.parquet"))
     }
     pages = [page["name"] for page in manifest.get("texts", [])]
     page = next(((folder / name).read_text(encoding="utf-8") for name in pages), "")
-    return faults + study_content_faults(manifest, tables, page)
+    return faults + study_run_content_fault_messages(manifest, tables, page)
 
 
-def _study_digest_faults(folder: Path, manifest: Manifest) -> Iterator[Message]:
+def _study_run_digest_fault_messages(folder: Path, manifest: Manifest) -> Iterator[Message]:
     for table in manifest["tables"]:
         path = folder / "tables" / f"{table['name']}.parquet"
         if not path.is_file() or file_sha256(path) != table["parquet_sha256"]:
@@ -102,7 +102,9 @@ def _study_digest_faults(folder: Path, manifest: Manifest) -> Iterator[Message]:
             yield Message("Page {page} is missing or was changed.", {"page": page["name"]})
 
 
-def study_content_faults(manifest: Manifest, tables: Tables, page: str) -> list[Message]:
+def study_run_content_fault_messages(
+    manifest: Manifest, tables: Tables, page: str
+) -> list[Message]:
     """Return what of a run does not follow from its tables, whatever the digests say.
 
     Args:
@@ -112,21 +114,23 @@ def study_content_faults(manifest: Manifest, tables: Tables, page: str) -> list[
     """
     try:
         uses = {use.name: use for use in study_figure_formula_uses(tables)}
-        values = _study_figure_values(manifest, uses, tables)
+        values = _study_formula_value_by_figure_name(manifest, uses, tables)
         return [
-            *_undeclared_basis_column_faults(tables, _study_run_currency(manifest)),
-            *_study_figure_faults(manifest, uses, values, tables),
-            *_study_table_law_faults(tables),
-            *_study_cell_differs_from_figure_faults(uses, values, tables),
-            *_study_headline_faults(manifest, tables),
-            *_study_report_page_figure_faults(manifest, uses, values, tables, page),
+            *_undeclared_basis_column_fault_messages(
+                tables, _study_run_currency_or_empty(manifest)
+            ),
+            *_study_manifest_figure_fault_messages(manifest, uses, values, tables),
+            *_study_table_law_fault_messages(tables),
+            *_study_cell_differs_from_figure_messages(uses, values, tables),
+            *_study_headline_fault_messages(manifest, tables),
+            *_study_report_page_figure_fault_messages(manifest, uses, values, tables, page),
         ]
     except (CommonwattError, pl.exceptions.PolarsError, KeyError, ValueError) as error:
         # A table or a manifest that cannot even be read as one is a fault, and no crash.
         return [Message("The figure {figure} has no formula.", {"figure": str(error)[:200]})]
 
 
-def _study_figure_values(
+def _study_formula_value_by_figure_name(
     manifest: Manifest, uses: Mapping[str, FormulaUse], tables: Tables
 ) -> dict[str, float | None]:
     """Return what the formula of each figure gives; what is listed, where only rounding parts them.
@@ -139,19 +143,19 @@ def _study_figure_values(
         values[name] = by_formula = study_figure_formula_value(use, tables)
         rows = [figure for figure in manifest["figures"] if figure["name"] == name]
         listed = rows[0].get("value") if rows and use.formula.subtracted_sql else None
-        if isinstance(listed, int | float) and is_same_study_figure_value(
-            by_formula, listed, rounding=study_figure_rounding(use, tables)
+        if isinstance(listed, int | float) and is_study_figure_value_equal_within_rounding(
+            by_formula, listed, rounding=study_figure_rounding_tolerance(use, tables)
         ):
             values[name] = listed
     return values
 
 
-def _study_run_currency(manifest: Manifest) -> str:
+def _study_run_currency_or_empty(manifest: Manifest) -> str:
     units = (figure.get("unit", "") for figure in manifest["figures"])
     return next((unit.split()[0] for unit in units if re.fullmatch(r"[A-Z]{3} bn", unit)), "")
 
 
-def _undeclared_basis_column_faults(tables: Tables, currency: str) -> Iterator[Message]:
+def _undeclared_basis_column_fault_messages(tables: Tables, currency: str) -> Iterator[Message]:
     for name, schema in BASIS.items():
         if name in tables:
             # XXX is ISO 4217's code for no currency, where nobody borrows.
@@ -161,7 +165,7 @@ def _undeclared_basis_column_faults(tables: Tables, currency: str) -> Iterator[M
                               {"table": name})  # fmt: skip
 
 
-def _study_figure_faults(
+def _study_manifest_figure_fault_messages(
     manifest: Manifest, uses: Mapping[str, FormulaUse], values: Values, tables: Tables
 ) -> Iterator[Message]:
     listed = [figure for figure in manifest["figures"] if figure.get("expression")]
@@ -170,7 +174,7 @@ def _study_figure_faults(
         # A figure that is listed twice could show one value and be checked by the other.
         if names.count(name) != 1:
             yield Message("The figure {figure} is not listed, or twice.", {"figure": name})
-    currency = _study_run_currency(manifest)
+    currency = _study_run_currency_or_empty(manifest)
     for figure in listed:
         use = uses.get(figure["name"])
         if use is None:
@@ -178,10 +182,10 @@ def _study_figure_faults(
             continue
         value = values[use.name]
         wanted = {
-            "label": str(study_figure_labels(tables)(use)),
+            "label": str(study_figure_label_message_function(tables)(use)),
             "shown": measure_value_text(value, use.formula.form, currency=currency),
             "unit": use.unit.replace(CURRENCY, currency),
-            "extent": str(study_figure_extent_message(use, tables)),
+            "extent": str(study_figure_scale_and_period_message(use, tables)),
             "basis": str(study_figure_basis_message(use)),
             "formula": use.formula.sentence.translate("en"),
             "expression": use.expression,
@@ -190,12 +194,14 @@ def _study_figure_faults(
         }
         for what, right in wanted.items():
             if figure.get(what) != right:
-                yield _figure_differs_fault(use.name, what, figure.get(what), right)
-        if not is_same_study_figure_value(figure["value"], value):
-            yield _figure_differs_fault(use.name, "value", figure["value"], value)
+                yield _study_figure_differs_fault_message(use.name, what, figure.get(what), right)
+        if not is_study_figure_value_equal_within_rounding(figure["value"], value):
+            yield _study_figure_differs_fault_message(use.name, "value", figure["value"], value)
 
 
-def _figure_differs_fault(name: str, what: str, listed: object, wanted: object) -> Message:
+def _study_figure_differs_fault_message(
+    name: str, what: str, listed: object, wanted: object
+) -> Message:
     return Message(
         "{figure}: {what} is {found}, and {wanted} by its formula.",
         {
@@ -207,8 +213,8 @@ def _figure_differs_fault(name: str, what: str, listed: object, wanted: object) 
     )
 
 
-def _study_table_law_faults(tables: Tables) -> Iterator[Message]:
-    for law, difference in study_table_law_differences(tables):
+def _study_table_law_fault_messages(tables: Tables) -> Iterator[Message]:
+    for law, difference in study_table_laws_with_relative_difference(tables):
         # NaN is not greater than anything, so it has to be asked for by name.
         if difference is None or math.isnan(difference) or difference > TOLERANCE:
             yield Message(
@@ -217,7 +223,7 @@ def _study_table_law_faults(tables: Tables) -> Iterator[Message]:
             )
 
 
-def _study_cell_differs_from_figure_faults(
+def _study_cell_differs_from_figure_messages(
     uses: Mapping[str, FormulaUse], values: Values, tables: Tables
 ) -> Iterator[Message]:
     """Yield the cells of a table that repeats figures and says another than the figure."""
@@ -231,11 +237,11 @@ def _study_cell_differs_from_figure_faults(
             rows = rows.filter(name=use.bound["variant"])
         # The programme's own policy stands first among those compared.
         repeated, value = rows[key][0], values[use.name]
-        if not is_same_study_figure_value(repeated, value):
-            yield _figure_differs_fault(use.name, table, repeated, value)
+        if not is_study_figure_value_equal_within_rounding(repeated, value):
+            yield _study_figure_differs_fault_message(use.name, table, repeated, value)
 
 
-def _study_headline_faults(manifest: Manifest, tables: Tables) -> Iterator[Message]:
+def _study_headline_fault_messages(manifest: Manifest, tables: Tables) -> Iterator[Message]:
     values = {figure["name"]: figure["value"] for figure in manifest["figures"]}
     headline = manifest["headline"]
     pairs = {key: (headline[key], values.get(HEADLINE[key])) for key in HEADLINE if key in headline}
@@ -249,14 +255,14 @@ def _study_headline_faults(manifest: Manifest, tables: Tables) -> Iterator[Messa
     for name, quoted in headline.get("alternative_cost_usd_per_gpu_hour", {}).items():
         pairs[name] = (quoted, values.get(f"alternative.{name}.cost_usd_per_gpu_hour"))
     for key, (quoted, wanted) in pairs.items():
-        if not is_same_study_figure_value(quoted, wanted):
+        if not is_study_figure_value_equal_within_rounding(quoted, wanted):
             yield Message(
                 "The headline {name} is {found}, and the figure is {wanted}.",
                 {"name": key, "found": str(quoted), "wanted": str(wanted)},
             )
 
 
-def _study_report_page_figure_faults(
+def _study_report_page_figure_fault_messages(
     manifest: Manifest,
     uses: Mapping[str, FormulaUse],
     values: Values,
@@ -265,7 +271,7 @@ def _study_report_page_figure_faults(
 ) -> Iterator[Message]:
     """Yield the figures that the page shows otherwise; its labels where it is in English."""
     language = manifest["parameters"].get("language", "en")
-    currency = _study_run_currency(manifest)
+    currency = _study_run_currency_or_empty(manifest)
     by_anchor = {report_figure_origin_anchor(name): use for name, use in uses.items()}
     for at, text in _LINK.findall(page_html):
         if at in by_anchor:
@@ -277,32 +283,32 @@ def _study_report_page_figure_faults(
             )
             # A fact has its unit and a cell has not; either is the figure.
             if html.unescape(text) not in shown:
-                yield _study_page_figure_mismatch(use.name, text, shown[0])
+                yield _study_page_figure_mismatch_message(use.name, text, shown[0])
     origins = dict(_ORIGIN.findall(page_html))
     for at, use in by_anchor.items():
         # A figure without its origin on the page can be followed nowhere.
         if at not in origins:
-            yield _study_page_figure_mismatch(use.name, "–", use.expression)
+            yield _study_page_figure_mismatch_message(use.name, "–", use.expression)
             continue
-        yield from _figure_origin_faults(
+        yield from _study_figure_origin_fault_messages(
             use, html.unescape(origins[at]), values[use.name], language, currency, tables
         )
     for at, text in _FACT_FACE.findall(page_html):
         if at in by_anchor:
             face = study_figure_extent_and_basis_text(by_anchor[at], tables, language)
             if html.unescape(text) != face:
-                yield _study_page_figure_mismatch(by_anchor[at].name, text, face)
+                yield _study_page_figure_mismatch_message(by_anchor[at].name, text, face)
     # In Chinese a label takes words of the programme file, which a run names by its digest and does
     # not hold.
     if language == "en":
         for text, at in _FACT.findall(page_html):
             if at in by_anchor:
-                label = str(study_figure_labels(tables)(by_anchor[at]))
+                label = str(study_figure_label_message_function(tables)(by_anchor[at]))
                 if html.unescape(text) != label:
-                    yield _study_page_figure_mismatch(by_anchor[at].name, text, label)
+                    yield _study_page_figure_mismatch_message(by_anchor[at].name, text, label)
 
 
-def _figure_origin_faults(
+def _study_figure_origin_fault_messages(
     use: FormulaUse,
     origin_html: str,
     value: float | None,
@@ -318,13 +324,13 @@ def _figure_origin_faults(
         f"<code>{use.expression}</code>",
     ]
     if language == "en":
-        wanted.append(f">{study_figure_labels(tables)(use)}: ")
+        wanted.append(f">{study_figure_label_message_function(tables)(use)}: ")
     for part in wanted:
         if part not in origin_html:
-            yield _study_page_figure_mismatch(use.name, origin_html[:80], part)
+            yield _study_page_figure_mismatch_message(use.name, origin_html[:80], part)
 
 
-def _study_page_figure_mismatch(name: str, shown: str, wanted: str) -> Message:
+def _study_page_figure_mismatch_message(name: str, shown: str, wanted: str) -> Message:
     return Message(
         "The page shows {found} for {figure}, and not {wanted}.",
         {"figure": name, "found": shown[:120], "wanted": wanted[:120]},

@@ -7,9 +7,12 @@ from typing import Any, Final
 
 from commonwatt.runs import Stage, StageOutput, StageResult, StageStore
 from commonwatt.siting.engines.cost.chance import gpu_hour_cost_summary
-from commonwatt.study.break_even import BreakEvenPoint, study_break_even_points
+from commonwatt.study.break_even import BreakEvenPoint, study_break_even_points_nearest_first
 from commonwatt.study.doubt import largest_cost_doubt
-from commonwatt.study.mix import study_mix_draw_tables, study_site_mix
+from commonwatt.study.mix import (
+    study_mix_cost_and_input_draw_tables,
+    study_site_mix_weighted_by_gpu_hours,
+)
 from commonwatt.study.stages.sites import StudyCostedSite
 
 DRAWS: Final = 20_000
@@ -55,10 +58,10 @@ class BreakEvenStageInputs:
     draws: int = DRAWS
 
 
-def compute_alternative_cost(inputs: AlternativeCostStageInputs) -> StageResult:
+def compute_alternative_gpu_hour_cost(inputs: AlternativeCostStageInputs) -> StageResult:
     """Return the cost of a GPU-hour at the medians, and its 5th and 95th percentile [USD]."""
-    mix = study_site_mix(list(inputs.sites))
-    drawn = mix.drawn_gpu_hour_costs(inputs.draws, inputs.seed, inputs.parts)
+    mix = study_site_mix_weighted_by_gpu_hours(list(inputs.sites))
+    drawn = mix.drawn_mix_gpu_hour_costs_usd(inputs.draws, inputs.seed, inputs.parts)
     summary = gpu_hour_cost_summary(drawn.gpu_hour_usd)
     return StageResult(
         data={
@@ -67,17 +70,20 @@ def compute_alternative_cost(inputs: AlternativeCostStageInputs) -> StageResult:
             "p95": summary.p95,
             "doubt": asdict(largest_cost_doubt(inputs.sites)),
         },
-        tables=study_mix_draw_tables(drawn),
+        tables=study_mix_cost_and_input_draw_tables(drawn),
     )
 
 
-def compute_break_even(inputs: BreakEvenStageInputs) -> StageResult:
+def compute_cheapest_share_and_break_even_points(inputs: BreakEvenStageInputs) -> StageResult:
     """Return in which share of the draws the cheapest is cheaper, and every crossing."""
-    cheapest, other = study_site_mix(list(inputs.cheapest)), study_site_mix(list(inputs.other))
+    cheapest, other = (
+        study_site_mix_weighted_by_gpu_hours(list(inputs.cheapest)),
+        study_site_mix_weighted_by_gpu_hours(list(inputs.other)),
+    )
     # Draw against draw: an input that both share has the same value in both and decides nothing
     # between them.
     first, second = (
-        mix.drawn_gpu_hour_costs(inputs.draws, inputs.seed, inputs.parts).gpu_hour_usd
+        mix.drawn_mix_gpu_hour_costs_usd(inputs.draws, inputs.seed, inputs.parts).gpu_hour_usd
         for mix in (cheapest, other)
     )
     points = [
@@ -88,21 +94,25 @@ def compute_break_even(inputs: BreakEvenStageInputs) -> StageResult:
             "high": point.high,
             "flips_at": point.flips_at,
         }
-        for point in study_break_even_points(cheapest, other)
+        for point in study_break_even_points_nearest_first(cheapest, other)
     ]
     return StageResult(data={"cheaper_share": float((first < second).mean()), "points": points})
 
 
-ALTERNATIVE_COST_STAGE: Final = Stage(name="alternative-cost", compute=compute_alternative_cost)
-BREAK_EVEN_STAGE: Final = Stage(name="break-even", compute=compute_break_even)
+ALTERNATIVE_COST_STAGE: Final = Stage(
+    name="alternative-cost", compute=compute_alternative_gpu_hour_cost
+)
+BREAK_EVEN_STAGE: Final = Stage(
+    name="break-even", compute=compute_cheapest_share_and_break_even_points
+)
 
 
-def break_even_points_of_stage(
+def study_break_even_points_of_stage(
     stage: StageResult, inputs: BreakEvenStageInputs
 ) -> list[BreakEvenPoint]:
     """Return the crossings of a stage with the inputs that they are of, nearest first."""
     sites = (*inputs.cheapest, *inputs.other)
-    by_key = {item.key.text: item for site in sites for item in site.sourced_cost_inputs()}
+    by_key = {item.key.text: item for site in sites for item in site.sourced_inputs_of_site_cost()}
     return [
         BreakEvenPoint(
             input=by_key[row["key"]],

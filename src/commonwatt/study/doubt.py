@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from commonwatt.siting.domain.cost_inputs import cost_input_spec
-from commonwatt.study.mix import study_site_mix
+from commonwatt.study.mix import study_site_mix_weighted_by_gpu_hours
 from commonwatt.study.stages.sites import (
     StudyCostedSite,
     StudyInputKey,
@@ -45,20 +45,22 @@ class CostDoubt:
     at_high_usd: float
 
     @property
-    def swing_usd(self) -> float:
+    def cost_swing_usd_per_gpu_hour(self) -> float:
         """How far the cost moves between the two ends [USD/GPU-hour]."""
         return abs(self.at_high_usd - self.at_low_usd)
 
 
 def largest_cost_doubt(sites: Sequence[StudyCostedSite]) -> CostDoubt:
     """Return the input that moves the cost of some sites most, one at a time from the medians."""
-    doubts = [_doubt_of_use(sites), *_doubts_of_inputs(sites)]
+    doubts = [_cost_doubt_of_halved_use(sites), *_cost_doubts_of_each_input(sites)]
     # By key where two move it alike, so that the answer does not hang on the order of the sites.
-    return min(doubts, key=lambda doubt: (-doubt.swing_usd, doubt.key))
+    return min(doubts, key=lambda doubt: (-doubt.cost_swing_usd_per_gpu_hour, doubt.key))
 
 
-def _doubt_of_use(sites: Sequence[StudyCostedSite]) -> CostDoubt:
-    half = study_site_mix([replace(site, use=USE_FACTOR * site.use) for site in sites])
+def _cost_doubt_of_halved_use(sites: Sequence[StudyCostedSite]) -> CostDoubt:
+    half = study_site_mix_weighted_by_gpu_hours(
+        [replace(site, use=USE_FACTOR * site.use) for site in sites]
+    )
     # A site that is built takes its use from its cells, and one that is rented from itself.
     # Not below the least use that a cost is asked of: a fleet that held nothing would else divide
     # by nought.
@@ -79,14 +81,14 @@ def _doubt_of_use(sites: Sequence[StudyCostedSite]) -> CostDoubt:
         low=USE_FACTOR * use,
         high=use,
         at_low_usd=half.gpu_hour_usd(moved),
-        at_high_usd=study_site_mix(list(sites)).gpu_hour_usd(),
+        at_high_usd=study_site_mix_weighted_by_gpu_hours(list(sites)).gpu_hour_usd(),
     )
 
 
-def _doubts_of_inputs(sites: Sequence[StudyCostedSite]) -> list[CostDoubt]:
-    mix = study_site_mix(list(sites))
+def _cost_doubts_of_each_input(sites: Sequence[StudyCostedSite]) -> list[CostDoubt]:
+    mix = study_site_mix_weighted_by_gpu_hours(list(sites))
     doubts: list[CostDoubt] = []
-    for item in mix.inputs_by_key().values():
+    for item in mix.mix_cost_inputs_by_key().values():
         if is_programme_cost_input_fixed(item):
             continue
         low, high = (item.value.cost_input_quantile(level) for level in (0.05, 0.95))

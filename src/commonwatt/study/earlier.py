@@ -35,7 +35,7 @@ class QuotedFigures:
     facts: Mapping[str, Any]
     warnings: Sequence[Row]
 
-    def report_warnings(self, report_progress: ReportProgress) -> None:
+    def report_study_warnings(self, report_progress: ReportProgress) -> None:
         """Report each warning."""
         for warning in self.warnings:
             report_progress(Message(warning["text"], warning["values"]))
@@ -53,13 +53,17 @@ class _QuotedFigureInputs:
         return cls(files=programme.inputs, changes=programme.changes)
 
 
-def earlier_quoted_figures(programme: Programme, stages: StageStore) -> QuotedFigures | None:
+def earlier_study_quoted_figures_or_none(
+    programme: Programme, stages: StageStore
+) -> QuotedFigures | None:
     """Return the quoted figures that an earlier study found of a programme, or None."""
-    cached = stages.cached_summary(_QUOTED_FIGURES, _QuotedFigureInputs.of(programme))
+    cached = stages.cached_run_stage_summary_or_none(
+        _QUOTED_FIGURES, _QuotedFigureInputs.of(programme)
+    )
     return None if cached is None else QuotedFigures(**cached)
 
 
-def save_quoted_figures(
+def save_study_quoted_figures(
     programme: Programme, figures: QuotedFigures, stages: StageStore, *, since: int
 ) -> None:
     """Keep the quoted figures of a programme.
@@ -104,21 +108,21 @@ class _AnswerInputs:
     translations: str
 
 
-def earlier_study_answer(
+def earlier_study_answer_or_none(
     run_id: str, language: str, store: RunStore, stages: StageStore
 ) -> StudyAnswer | None:
     """Return the answer of an earlier study, or None where it or a byte of its run is not there."""
     if not is_stored_run_whole(store.root, run_id):
         return None
     inputs = _AnswerInputs(run_id=run_id, translations=translations_sha256(language))
-    cached = stages.cached_summary(_STUDY_ANSWER, inputs)
+    cached = stages.cached_run_stage_summary_or_none(_STUDY_ANSWER, inputs)
     if cached is None:
         return None
     return StudyAnswer(
         run=store.read(run_id),
         what_if=cached["what_if"],
         warnings=cached["warnings"],
-        absent=[_absent_part_of_data(part) for part in cached["absent"]],
+        absent=[_absent_part_of_saved_data(part) for part in cached["absent"]],
     )
 
 
@@ -141,6 +145,6 @@ def save_study_answer(answer: StudyAnswer, language: str, stages: StageStore) ->
     )
 
 
-def _absent_part_of_data(row: Mapping[str, Any]) -> AbsentPart:
+def _absent_part_of_saved_data(row: Mapping[str, Any]) -> AbsentPart:
     messages = {key: Message(**row[key]) for key in ("title", "reason", "remedy")}
     return AbsentPart(part=row["part"], is_asked_for=row["is_asked_for"], **messages)

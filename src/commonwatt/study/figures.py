@@ -22,18 +22,18 @@ from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.study.alternatives import FIGURES, Alternative, Comparison
 from commonwatt.study.annexes import EXAMPLE_MODELS, EXAMPLE_PROJECT
 from commonwatt.study.formulas.assembled import StudyBasis
-from commonwatt.study.formulas.cached import WrittenTable, study_figure_formula_values
+from commonwatt.study.formulas.cached import WrittenTable, cached_formula_value_by_figure_name
 from commonwatt.study.formulas.evaluate import (
     FormulaUse,
-    check_figure_value,
-    is_same_study_figure_value,
+    check_figure_value_equals_formula,
+    is_study_figure_value_equal_within_rounding,
     study_figure_formula_uses,
-    study_figure_labels,
-    study_figure_rounding,
+    study_figure_label_message_function,
+    study_figure_rounding_tolerance,
 )
 from commonwatt.study.formulas.extents import (
     study_figure_basis_message,
-    study_figure_extent_message,
+    study_figure_scale_and_period_message,
 )
 from commonwatt.study.measures import EFFECT_FIGURES, FUNDING_EFFECT
 from commonwatt.study.programme.reader import Programme
@@ -44,7 +44,7 @@ from commonwatt.study.stages.sites import (
     EVERY_SITE,
     StudyCostedSite,
     StudyInputOwner,
-    study_cost_input_site_titles,
+    study_cost_input_site_titles_text,
     study_input_four_digit_text,
 )
 from commonwatt.treasury.usecases.countries import open_treasury_country
@@ -134,7 +134,7 @@ class FigureNode:
     extent: Message | None = None
     inputs: list[str] = field(default_factory=list[str])
 
-    def extent_and_basis_text(self, language: str = "en") -> str:
+    def extent_and_basis_text_or_empty(self, language: str = "en") -> str:
         """Return scale, period and basis, as they stand beside the value; nothing for an input."""
         if self.use is None or self.extent is None:
             return ""
@@ -149,7 +149,7 @@ class FigureNode:
             self.value, self.use.formula.form, language, currency=self.currency
         )
 
-    def formula_sentence(self, language: str = "en") -> str:
+    def formula_sentence_or_empty(self, language: str = "en") -> str:
         """Return how it follows from its inputs, in a sentence; nothing for an input."""
         sentence = self.use.formula.sentence if self.use else self.sentence
         return sentence.translate(language) if sentence else ""
@@ -165,7 +165,7 @@ class FigureNode:
             "unit": use.unit.replace(CURRENCY, self.currency) if use else "",
             "extent": str(self.extent or ""),
             "basis": str(study_figure_basis_message(use)) if use else "",
-            "formula": self.formula_sentence(),
+            "formula": self.formula_sentence_or_empty(),
             "expression": use.expression if use else "",
             "tables": list(use.formula.tables) if use else [],
             "table": self.table,
@@ -176,7 +176,7 @@ class FigureNode:
         }
 
 
-def study_figures(
+def study_figure_and_input_nodes(
     programme: Programme,
     result: StudyResult,
     compared: Comparison | None,
@@ -204,17 +204,17 @@ def study_figures(
     options = compared.alternatives if compared else []
     nodes = [
         *_programme_file_figure_nodes(programme),
-        *_programme_stated_nodes(programme),
+        *_programme_stated_input_figure_nodes(programme),
         *_programme_cost_input_figure_nodes(
             programme,
             [result.base_case.sites or [], *(option.base_case.sites or [] for option in options)],
         ),
-        *(_alternative_change_node(programme, option) for option in options),
+        *(_alternative_change_figure_node(programme, option) for option in options),
     ]
     unique = {node.name: node for node in nodes}
     for node in (
         *_study_stage_figure_nodes(result, compared, lineage_by_key, unique),
-        *_example_figure_nodes(lineage_by_key),
+        *_example_stage_figure_nodes(lineage_by_key),
         *_run_table_figure_nodes(tables, basis, result, compared, lineage_by_key, unique),
         *_evaluated_figure_nodes(result, compared, written, stages),
     ):
@@ -222,7 +222,7 @@ def study_figures(
     return list(unique.values())
 
 
-def study_programme_figure_origins(
+def study_figure_origins_of_nodes(
     nodes: list[FigureNode], words: Mapping[str, str], language: str
 ) -> list[FigureOrigin]:
     """Return the nodes as the report shows them."""
@@ -230,22 +230,24 @@ def study_programme_figure_origins(
     return [
         FigureOrigin(
             name=node.name,
-            group=_figure_group(node).translate(language),
+            group=_figure_node_group_message(node).translate(language),
             label=labels[node.name],
             shown=node.shown_text(language),
-            face=node.extent_and_basis_text(language),
-            formula=node.formula_sentence(language),
+            face=node.extent_and_basis_text_or_empty(language),
+            formula=node.formula_sentence_or_empty(language),
             expression=node.use.expression if node.use else "",
             source="; ".join(t for t in (node.source, node.dated, node.confidence) if t),
             inputs=[(name, labels[name]) for name in node.inputs],
-            on_paper=_figure_group(node) in (GROUPS[CELL], GROUPS["country"]),
+            on_paper=_figure_node_group_message(node) in (GROUPS[CELL], GROUPS["country"]),
         )
         # What a reader looks for first stands first: the figures, then what was put in.
-        for node in sorted(nodes, key=lambda node: list(GROUPS.values()).index(_figure_group(node)))
+        for node in sorted(
+            nodes, key=lambda node: list(GROUPS.values()).index(_figure_node_group_message(node))
+        )
     ]
 
 
-def _figure_group(node: FigureNode) -> Message:
+def _figure_node_group_message(node: FigureNode) -> Message:
     """Return what kind of thing a node is."""
     if node.use is not None:
         return GROUPS["figure"]
@@ -287,14 +289,14 @@ def _programme_file_figure_nodes(programme: Programme) -> Iterator[FigureNode]:
         )
 
 
-def _programme_stated_nodes(programme: Programme) -> Iterator[FigureNode]:
+def _programme_stated_input_figure_nodes(programme: Programme) -> Iterator[FigureNode]:
     """Yield what the programme file itself states, with the sources that it names."""
-    for stated in programme.file.stated_values(ROOT):
+    for stated in programme.file.stated_programme_inputs(ROOT):
         yield FigureNode(
             name=stated.name,
             label=Message("Programme: {key}", {"key": stated.name.removeprefix(f"{ROOT}.")}),
             value=stated.value if isinstance(stated.value, int | float | str) else None,
-            shown=stated.value_with_unit,
+            shown=stated.stated_value_with_unit_text,
             source=stated.source or programme.path.name,
         )
 
@@ -307,7 +309,7 @@ def _programme_cost_input_figure_nodes(
         cost_input.key: cost_input
         for group in groups
         for site in group
-        for cost_input in site.sourced_cost_inputs()
+        for cost_input in site.sourced_inputs_of_site_cost()
     }
     for item in inputs.values():
         # What the run measured is a figure with a formula, and no input with a source.
@@ -318,7 +320,7 @@ def _programme_cost_input_figure_nodes(
             for q in (0.05, 0.5, 0.95)
         )
         spread = "" if low == high else f" ({low} – {high})"
-        owner = study_cost_input_site_titles(item.key, programme.file.sites)
+        owner = study_cost_input_site_titles_text(item.key, programme.file.sites)
         words = {"input": cost_input_label(item.name).text, "site": owner}
         yield FigureNode(
             name=f"{CELL}.{item.key.text}",
@@ -351,13 +353,15 @@ def _evaluated_figure_nodes(
         odd = sorted(set(uses) ^ set(computed))
         raise IdentityError(odd[0], found=Message("a figure without a formula, or the reverse"))
     # A check is no stage of the study, in no lineage of it.
-    by_formula = study_figure_formula_values(uses.values(), written, stages.beside())
-    labels = study_figure_labels(tables)
+    by_formula = cached_formula_value_by_figure_name(uses.values(), written, stages.beside())
+    labels = study_figure_label_message_function(tables)
     for name, use in uses.items():
         # Cached is what the formula gives, and never that the two agree: that is asked each time.
-        if not is_same_study_figure_value(by_formula[name], computed[name]):
-            rounding = study_figure_rounding(use, tables)
-            check_figure_value(name, computed[name], by_formula[name], rounding=rounding)
+        if not is_study_figure_value_equal_within_rounding(by_formula[name], computed[name]):
+            rounding = study_figure_rounding_tolerance(use, tables)
+            check_figure_value_equals_formula(
+                name, computed[name], by_formula[name], rounding=rounding
+            )
         yield FigureNode(
             name=name,
             label=labels(use),
@@ -365,7 +369,7 @@ def _evaluated_figure_nodes(
             use=use,
             currency=currency,
             table=use.formula.holds,
-            extent=study_figure_extent_message(use, tables),
+            extent=study_figure_scale_and_period_message(use, tables),
             inputs=[f"table.{table}" for table in use.formula.tables],
         )
 
@@ -445,7 +449,7 @@ def _study_funding_figure_values_by_name(paid: Mapping[str, Any]) -> dict[str, f
     }
 
 
-def _alternative_change_node(programme: Programme, alternative: Alternative) -> FigureNode:
+def _alternative_change_figure_node(programme: Programme, alternative: Alternative) -> FigureNode:
     return FigureNode(
         name=f"alternative.{alternative.name}.change",
         label=Message("What “{name}” changes", {"name": alternative.label}),
@@ -454,7 +458,7 @@ def _alternative_change_node(programme: Programme, alternative: Alternative) -> 
     )
 
 
-def stage_figure_name(name: str, key: str) -> str:
+def study_stage_figure_name(name: str, key: str) -> str:
     """Return the name under which a stage stands among the figures of a run."""
     return f"stage.{name}.{key[:12]}"
 
@@ -478,11 +482,11 @@ def _study_stage_figure_nodes(
     for variants, stages in of_variants:
         for stage in stages:
             whole.setdefault(stage.key, _stage_figure_node(stage, variants, known))
-            _add_edge_figure_nodes(edges, stage, variants, lineage_by_key, known)
+            _add_upstream_stage_figure_nodes_by_key(edges, stage, variants, lineage_by_key, known)
     yield from (edges | whole).values()
 
 
-def _add_edge_figure_nodes(
+def _add_upstream_stage_figure_nodes_by_key(
     edges: dict[str, FigureNode],
     stage: StageResult,
     variants: Sequence[str],
@@ -496,10 +500,10 @@ def _add_edge_figure_nodes(
             # alone names it.
             behind = lineage_by_key.get(key, StageResult(data={}, name=name, key=key))
             edges[key] = _stage_figure_node(behind, variants, known)
-            _add_edge_figure_nodes(edges, behind, variants, lineage_by_key, known)
+            _add_upstream_stage_figure_nodes_by_key(edges, behind, variants, lineage_by_key, known)
 
 
-def _example_figure_nodes(lineage_by_key: Mapping[str, StageResult]) -> Iterator[FigureNode]:
+def _example_stage_figure_nodes(lineage_by_key: Mapping[str, StageResult]) -> Iterator[FigureNode]:
     """Yield the stages of the examples, and the shipped examples that they walk."""
     for stage in lineage_by_key.values():
         if stage.name not in SHIPPED_EXAMPLES:
@@ -528,12 +532,12 @@ def _stage_figure_node(
         anew = [f"alternative.{variant}.change" for variant in variants] if moved else []
         names |= dict.fromkeys(anew or [name])
     return FigureNode(
-        name=stage_figure_name(stage.name, stage.key),
+        name=study_stage_figure_name(stage.name, stage.key),
         label=Message("The stage {name}", {"name": stage.name}),
         shown=stage.name,
         source=f"stage {stage.key}",
         inputs=[
-            *(stage_figure_name(*edge) for edge in stage.edges),
+            *(study_stage_figure_name(*edge) for edge in stage.edges),
             *(name for name in names if name in known),
         ],
     )
@@ -572,18 +576,20 @@ def _run_table_figure_nodes(
     for name, frame in tables.items():
         wing = name.split("_", maxsplit=1)[0]
         wrote = basis.stages.get(name, tuple(of_wing.get(name, of_wing.get(wing, []))))
-        stages = dict.fromkeys(stage_figure_name(stage.name, stage.key) for stage in wrote if stage)
+        stages = dict.fromkeys(
+            study_stage_figure_name(stage.name, stage.key) for stage in wrote if stage
+        )
         yield FigureNode(
             name=f"table.{name}",
             label=Message("The table {name}", {"name": name}),
             shown=f"{frame.height:,} × {frame.width}",
-            sentence=_study_table_description_sentence(name),
+            sentence=_study_table_description_message(name),
             table=name,
             # The table of a what-if sets two runs side by side and is no stage's own.
             inputs=list(stages) or files,
         )
 
 
-def _study_table_description_sentence(table: str) -> Message:
+def _study_table_description_message(table: str) -> Message:
     starts = (sentence for start, sentence in TABLE_SENTENCES.items() if table.startswith(start))
     return next(starts, OF_EXAMPLES)

@@ -9,25 +9,29 @@ from typing import Any
 from commonwatt.core.messages import Message
 from commonwatt.runs import StageResult, StageStore
 from commonwatt.siting.domain.cells import PRICE_YEAR
-from commonwatt.study.absent import AbsentPart, absent_part_lines, absent_parts_needed_for_answer
+from commonwatt.study.absent import (
+    AbsentPart,
+    absent_part_titles_with_shared_sentence,
+    absent_parts_that_leave_answer_unwhole,
+)
 from commonwatt.study.alternatives import (
     Alternative,
     Comparison,
     alternative_cost_stage,
-    alternative_figures_row,
+    alternative_criteria_row,
 )
 from commonwatt.study.doubt import USE
 from commonwatt.study.formulas.extents import (
     EXTENT_TEXT,
     FigureExtent,
-    day_count_text,
-    gpu_count_text,
+    study_day_count_text,
+    study_gpu_count_or_range_text,
 )
-from commonwatt.study.labels import localise_programme_labels
+from commonwatt.study.labels import localise_programme_labels_in_data
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, StudyResult
 from commonwatt.study.sections.summaries import PageOneSummary
-from commonwatt.study.stages.sites import StudyInputKey, study_cost_input_site_titles
+from commonwatt.study.stages.sites import StudyInputKey, study_cost_input_site_titles_text
 from commonwatt.study.tables import PROGRAMME
 
 DAY_S = 86_400
@@ -62,27 +66,27 @@ def study_page_one_summary(
         stages: The stages cached from before.
         language: The reader's language.
     """
-    words = programme.label_translations(language)
+    words = programme.programme_label_translation_by_english(language)
     choices = (
-        _choices_of_alternatives(comparison)
+        _choices_of_alternatives_by_cost(comparison)
         if comparison is not None
-        else _programme_alone(programme, result, stages)
+        else _choices_of_programme_alone(programme, result, stages)
     )
     doubt = choices.cost.data["doubt"] if choices.cost is not None else None
     effect, funding = choices.first.effect_stage, programme.file.funding
     return PageOneSummary(
         title=programme.file.title.translate(language),
         changes=list(programme.changes),
-        rows=localise_programme_labels(choices.rows, words),
+        rows=localise_programme_labels_in_data(choices.rows, words),
         above=choices.above,
         all_count=len(choices.rows),
         best_cheaper_share=comparison.best_cheaper_share if comparison else None,
-        break_even_rows=localise_programme_labels(
+        break_even_rows=localise_programme_labels_in_data(
             comparison.break_even_rows if comparison else [], words
         ),
         doubt=doubt,
-        doubt_site=localise_programme_labels(
-            study_cost_input_site_titles(
+        doubt_site=localise_programme_labels_in_data(
+            study_cost_input_site_titles_text(
                 StudyInputKey.from_text(doubt["key"]), programme.file.sites
             ),
             words,
@@ -93,18 +97,20 @@ def study_page_one_summary(
         effect_rows=[{"variant": PROGRAMME} | row for row in effect.data["years"]]
         if effect is not None
         else [],
-        days=_arrival_window_days(choices.first.fleet),
+        days=_fleet_stage_arrival_window_days(choices.first.fleet),
         scale=funding.scale if funding is not None else 1.0,
         currency=result.funding.data["currency"] if result.funding is not None else "",
-        absent=absent_part_lines(absent_parts_needed_for_answer(absent), language),
+        absent=absent_part_titles_with_shared_sentence(
+            absent_parts_that_leave_answer_unwhole(absent), language
+        ),
     )
 
 
-def _choices_of_alternatives(comparison: Comparison) -> _Choices:
-    def by_cost(alternative: Alternative) -> tuple[float, str]:
+def _choices_of_alternatives_by_cost(comparison: Comparison) -> _Choices:
+    def alternative_cost_and_name_sort_key(alternative: Alternative) -> tuple[float, str]:
         return alternative.gpu_hour_usd, alternative.name
 
-    ordered = sorted(comparison.alternatives, key=by_cost)
+    ordered = sorted(comparison.alternatives, key=alternative_cost_and_name_sort_key)
     return _Choices(
         [each.row for each in ordered],
         "alternative",
@@ -113,19 +119,21 @@ def _choices_of_alternatives(comparison: Comparison) -> _Choices:
     )
 
 
-def _programme_alone(programme: Programme, result: StudyResult, stages: StageStore) -> _Choices:
+def _choices_of_programme_alone(
+    programme: Programme, result: StudyResult, stages: StageStore
+) -> _Choices:
     base_case, funding = result.base_case, result.funding
     cost = alternative_cost_stage(base_case, programme.file.seed, stages)
     row = {
         "name": PROGRAMME,
         "alternative": str(programme.file.title),
-    } | alternative_figures_row(base_case, cost)
+    } | alternative_criteria_row(base_case, cost)
     if funding is not None:
         row["borrowing_bn"] = funding.data["total_bn"]
     return _Choices([row], "", base_case, cost)
 
 
-def _arrival_window_days(fleet: StageResult) -> float:
+def _fleet_stage_arrival_window_days(fleet: StageResult) -> float:
     submit_s = fleet.tables["basis_jobs"]["submit_s"]
     return (submit_s.max() - submit_s.min()) / DAY_S  # type: ignore[operator]
 
@@ -145,7 +153,7 @@ class StudyExtents:
     debt: Message
 
 
-def study_extents(
+def study_extent_messages(
     programme: Programme, fleet: StageResult, gpus: Sequence[float], last_year: str
 ) -> StudyExtents:
     """Return what the figures of some alternatives are of, or of the programme alone.
@@ -157,11 +165,14 @@ def study_extents(
         last_year: Last fiscal year of the path; empty where nobody borrows.
     """
     scale = programme.file.funding.scale if programme.file.funding is not None else 1.0
-    whole = gpu_count_text([count * scale for count in gpus])
+    whole = study_gpu_count_or_range_text([count * scale for count in gpus])
     return StudyExtents(
         arrivals=Message(
             EXTENT_TEXT[FigureExtent.SLICE_WINDOW].text,
-            {"gpus": gpu_count_text(gpus), "days": day_count_text(_arrival_window_days(fleet))},
+            {
+                "gpus": study_gpu_count_or_range_text(gpus),
+                "days": study_day_count_text(_fleet_stage_arrival_window_days(fleet)),
+            },
         ),
         whole=Message(
             EXTENT_TEXT[FigureExtent.PROGRAMME_BUILDING].text,

@@ -10,14 +10,14 @@ import polars as pl
 T = TypeVar("T")
 
 
-def localise_programme_labels(data: T, label_by_english: Mapping[str, str]) -> T:
+def localise_programme_labels_in_data(data: T, label_by_english: Mapping[str, str]) -> T:
     """Return plain data with every label, alone or in a list of labels, in the reader's language.
 
     A sentence is never searched for labels: what a label means there nobody can tell. It is
     kept as its text and its values, and the values are labels.
 
     >>> data = {"site": "Home", "values": {"sites": "Home, West"}, "text": "The limit of Home"}
-    >>> localise_programme_labels(data, {"Home": "本地", "West": "西部"})
+    >>> localise_programme_labels_in_data(data, {"Home": "本地", "West": "西部"})
     {'site': '本地', 'values': {'sites': '本地, 西部'}, 'text': 'The limit of Home'}
     """
     return cast(
@@ -33,7 +33,7 @@ def localise_study_table_labels(frame: pl.DataFrame, words: Mapping[str, str]) -
 
 def _localised_study_labels(data: Any, label_by_english: Mapping[str, str]) -> Any:
     if isinstance(data, str):
-        return _label_list_localised(data, label_by_english)
+        return _study_label_list_localised(data, label_by_english)
     if isinstance(data, Mapping):
         rows = cast("Mapping[str, Any]", data)
         return {
@@ -46,7 +46,7 @@ def _localised_study_labels(data: Any, label_by_english: Mapping[str, str]) -> A
     return data
 
 
-def _label_list_localised(text: str, label_by_english: Mapping[str, str]) -> str:
+def _study_label_list_localised(text: str, label_by_english: Mapping[str, str]) -> str:
     if text in label_by_english:
         return label_by_english[text]
     # An input that several sites share names them all, with commas between.

@@ -109,7 +109,7 @@ DEBT_GDP_LAST: Final = Measure(
     Message("Debt over GDP, last year"),
     "share of GDP",
     Message("Debt over GDP at the end of the last year that is projected"),
-    SHARE.with_digits(2).with_shown_unit("% of GDP"),
+    SHARE.with_digits(2).measure_form_with_shown_unit("% of GDP"),
 )
 # Beside the debt of the capital alone: renting borrows almost nothing, so only this one sets it
 # fairly against building.
@@ -118,7 +118,7 @@ DEBT_RUNNING_BORROWED: Final = Measure(
     Message("Debt over GDP, running cost borrowed too"),
     "share of GDP",
     Message("Debt over GDP if every year's running cost after building is borrowed as well"),
-    SHARE.with_digits(2).with_shown_unit("% of GDP"),
+    SHARE.with_digits(2).measure_form_with_shown_unit("% of GDP"),
 )
 NEED: Final = Measure(
     "capital_need",
@@ -146,7 +146,7 @@ DEBT_GDP_WITH: Final = Measure(
     Message("Debt over GDP with the programme"),
     "share of GDP",
     Message("Gross debt with the programme over that year's GDP"),
-    SHARE.with_digits(2).with_shown_unit("% of GDP"),
+    SHARE.with_digits(2).measure_form_with_shown_unit("% of GDP"),
     "debt_with / gdp",
 )
 DEBT_GDP_WITHOUT: Final = Measure(
@@ -154,7 +154,7 @@ DEBT_GDP_WITHOUT: Final = Measure(
     Message("Debt over GDP without the programme"),
     "share of GDP",
     Message("Gross debt without the programme over that year's GDP"),
-    SHARE.with_digits(2).with_shown_unit("% of GDP"),
+    SHARE.with_digits(2).measure_form_with_shown_unit("% of GDP"),
     "debt_without / gdp",
 )
 DEBT_GDP_WITH_MEDIAN: Final = Measure(
@@ -162,14 +162,14 @@ DEBT_GDP_WITH_MEDIAN: Final = Measure(
     Message("Debt over GDP with the programme, median of the paths"),
     "share of GDP",
     Message("Median of debt over GDP over the stochastic paths, the need borrowed"),
-    SHARE.with_digits(2).with_shown_unit("% of GDP"),
+    SHARE.with_digits(2).measure_form_with_shown_unit("% of GDP"),
 )
 DEBT_GDP_WITHOUT_MEDIAN: Final = Measure(
     "debt_gdp_without_median",
     Message("Debt over GDP without the programme, median of the paths"),
     "share of GDP",
     Message("Median of debt over GDP over the same stochastic paths, nothing borrowed on top"),
-    SHARE.with_digits(2).with_shown_unit("% of GDP"),
+    SHARE.with_digits(2).measure_form_with_shown_unit("% of GDP"),
 )
 # Of the last year and not of any year: the latter is larger and was once printed under a label that
 # named a year.
@@ -231,7 +231,7 @@ IS_CHANGED: Final = Measure(
 # plan publishes its issues, the programme's own bonds are repaid from the reserves, and debt alone
 # tells half.
 # Three digits: with two, gross debt and reserves do not add up to the net effect below them.
-_OVER_GDP: Final = CHANGE.with_digits(3).with_shown_unit("% of GDP")
+_OVER_GDP: Final = CHANGE.with_digits(3).measure_form_with_shown_unit("% of GDP")
 _IN_MONEY: Final = replace(CHANGE.with_digits(2), unit="")
 _SHARE: Final = "share of GDP"
 _MONEY: Final = "{currency} bn"
@@ -436,10 +436,10 @@ FUNDING_EFFECT: Final = TableSchema(
         *EFFECT_MEDIANS,
     ),
 )
-FUNDING_FAN_WITH: Final = FAN_DEBT.under_name(
+FUNDING_FAN_WITH: Final = FAN_DEBT.schema_under_name_with_more_columns(
     "funding_fan_with", meaning="Debt over GDP on the stochastic paths, the capital borrowed."
 )
-FUNDING_FAN_WITHOUT: Final = FAN_DEBT.under_name(
+FUNDING_FAN_WITHOUT: Final = FAN_DEBT.schema_under_name_with_more_columns(
     "funding_fan_without", meaning="Debt over GDP on the same paths, nothing borrowed on top."
 )
 FLEET_LOAD: Final = TableSchema(
@@ -488,13 +488,15 @@ TABLES: Final[Mapping[str, TableSchema]] = {
 }
 
 
-def declared_study_table(name: str, currency: str = "") -> TableSchema | None:
+def declared_study_table_schema_or_none(name: str, currency: str = "") -> TableSchema | None:
     """Return what is declared of a study's table; None where nothing is, as of other runs."""
     table = TABLES.get(name)
     return table and table.in_currency(currency)
 
 
-def checked_study_table(name: str, frame: pl.DataFrame, currency: str = "") -> pl.DataFrame:
+def study_frame_checked_against_schema(
+    name: str, frame: pl.DataFrame, currency: str = ""
+) -> pl.DataFrame:
     """Return a table of a study where its columns are those declared, and refuse any other.
 
     Args:
@@ -513,4 +515,4 @@ def checked_study_table(name: str, frame: pl.DataFrame, currency: str = "") -> p
         )
     # Before it is written: a column that nobody declared would be shown without label and unit for
     # ever.
-    return TABLES[name].in_currency(currency).checked_frame(frame)
+    return TABLES[name].in_currency(currency).frame_checked_against_schema(frame)

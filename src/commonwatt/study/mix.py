@@ -16,18 +16,18 @@ from commonwatt.core.special import normal_cdf
 from commonwatt.runs import Stage, StageResult, StageStore
 from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.engines.cost.chance import (
-    cost_inputs_of_scores,
-    gpu_hour_costs_of_inputs,
-    site_gpu_hour_costs_by_draw,
+    cost_inputs_of_normal_scores,
+    gpu_hour_costs_usd_of_input_rows,
+    site_gpu_hour_costs_usd_by_draw,
 )
-from commonwatt.study.stages.basis import DRAWS_WITH_INPUTS, study_draw_inputs_frame
-from commonwatt.study.stages.samplers import site_cost_sampler_of_parts
+from commonwatt.study.stages.basis import DRAWS_WITH_INPUTS, study_site_draw_inputs_frame
+from commonwatt.study.stages.samplers import site_cost_sampler_with_cached_grid
 from commonwatt.study.stages.sites import (
     RENT,
     StudyCostedSite,
     StudyCostInput,
     StudyInputKey,
-    study_input_cost_model_index,
+    study_cost_model_input_index_or_none,
     study_rented_gpu_hour_usd,
 )
 from commonwatt.study.tables import BASIS_MIX_DRAW_INPUTS, BASIS_MIX_DRAWS
@@ -63,7 +63,7 @@ class StudyMixSite:
             if key in moved:
                 rows[:, place] = moved[key]
         if self.site.cells is not None:
-            return gpu_hour_costs_of_inputs(rows)
+            return gpu_hour_costs_usd_of_input_rows(rows)
         site, use = self.site.site, self.site.use
         prices: list[float] = rows[:, 0].tolist()
         return np.array([study_rented_gpu_hour_usd(price, site, use) for price in prices])
@@ -116,7 +116,7 @@ class SiteDrawStageInputs:
     parts: StageStore | None = field(default=None, metadata={"decides": False}, repr=False)
 
 
-def compute_site_draws(inputs: SiteDrawStageInputs) -> StageResult:
+def compute_site_gpu_hour_cost_draws(inputs: SiteDrawStageInputs) -> StageResult:
     """Return what was drawn at one site: each draw's cost, and the inputs of the first draws."""
     drawn = _study_site_draws(inputs)
     return StageResult(
@@ -128,7 +128,7 @@ def compute_site_draws(inputs: SiteDrawStageInputs) -> StageResult:
     )
 
 
-SITE_DRAW_STAGE: Final = Stage(name="site-draws", compute=compute_site_draws)
+SITE_DRAW_STAGE: Final = Stage(name="site-draws", compute=compute_site_gpu_hour_cost_draws)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,15 +157,15 @@ class StudySiteMix:
                 costs += part.weight * part.gpu_hour_costs_usd(moved, count)
         return costs
 
-    def inputs_by_key(self) -> dict[StudyInputKey, StudyCostInput]:
+    def mix_cost_inputs_by_key(self) -> dict[StudyInputKey, StudyCostInput]:
         """Return every input of every site, by key."""
         return {
             cost_input.key: cost_input
             for part in self.parts
-            for cost_input in part.site.sourced_cost_inputs()
+            for cost_input in part.site.sourced_inputs_of_site_cost()
         }
 
-    def drawn_gpu_hour_costs(
+    def drawn_mix_gpu_hour_costs_usd(
         self, draws: int, seed: int, parts: StageStore | None = None
     ) -> StudyMixDraws:
         """Return the mean cost in each draw of all inputs, and what was drawn at each site.
@@ -179,7 +179,7 @@ class StudySiteMix:
             parts: Where the draws of a single site are cached; without it nowhere.
         """
         sites = tuple(
-            _study_site_draws_of_parts(
+            _study_site_draws_from_cache_or_computed(
                 SiteDrawStageInputs(site=part.site, draws=draws, seed=seed, parts=parts)
             )
             for part in self.parts
@@ -190,13 +190,15 @@ class StudySiteMix:
         return StudyMixDraws(gpu_hour_usd=np.sum(weighted, axis=0), sites=sites)
 
 
-def study_mix_draw_tables(drawn: StudyMixDraws) -> dict[str, pl.DataFrame]:
+def study_mix_cost_and_input_draw_tables(drawn: StudyMixDraws) -> dict[str, pl.DataFrame]:
     """Return the cost of every draw of a mix, and the inputs of the first of them by site.
 
     The column `variant` stands empty: a stage does not know which alternatives share it.
     """
     costs = drawn.gpu_hour_usd
-    inputs = [study_draw_inputs_frame(site.name, site.inputs, site.values) for site in drawn.sites]
+    inputs = [
+        study_site_draw_inputs_frame(site.name, site.inputs, site.values) for site in drawn.sites
+    ]
     return {
         BASIS_MIX_DRAWS.name: BASIS_MIX_DRAWS.build_frame(
             variant=[""] * len(costs),
@@ -207,7 +209,7 @@ def study_mix_draw_tables(drawn: StudyMixDraws) -> dict[str, pl.DataFrame]:
     }
 
 
-def study_site_mix(sites: list[StudyCostedSite]) -> StudySiteMix:
+def study_site_mix_weighted_by_gpu_hours(sites: list[StudyCostedSite]) -> StudySiteMix:
     """Return the sites as a mix; those that served nothing count by their GPUs alone."""
     hours = np.array([site.gpu_hours for site in sites])
     # By the time that each served and not by its size: the policy chooses sites, and not the plan.
@@ -222,11 +224,13 @@ def study_site_mix(sites: list[StudyCostedSite]) -> StudySiteMix:
 
 
 def _study_mix_site_at_median_inputs(site: StudyCostedSite, weight: float) -> StudyMixSite:
-    medians = {item.key: item.value.cost_input_quantile(0.5) for item in site.sourced_cost_inputs()}
+    medians = {
+        item.key: item.value.cost_input_quantile(0.5) for item in site.sourced_inputs_of_site_cost()
+    }
     return StudyMixSite(site=site, weight=weight, medians=medians)
 
 
-def _study_site_draws_of_parts(inputs: SiteDrawStageInputs) -> StudySiteDraws:
+def _study_site_draws_from_cache_or_computed(inputs: SiteDrawStageInputs) -> StudySiteDraws:
     """Return what was drawn at a site, from where it is cached if it is cached somewhere."""
     if inputs.parts is None:
         return _study_site_draws(inputs)
@@ -245,11 +249,11 @@ def _study_site_draws(inputs: SiteDrawStageInputs) -> StudySiteDraws:
         cost_input.key: _study_input_standard_normal_draws(
             cost_input.key, inputs.draws, inputs.seed
         )
-        for cost_input in site.sourced_cost_inputs()
+        for cost_input in site.sourced_inputs_of_site_cost()
     }
     name = site.site.name
     if site.cells is None:
-        rent = next(site.sourced_cost_inputs())
+        rent = next(site.sourced_inputs_of_site_cost())
         prices = rent.value.cost_input_quantiles(normal_cdf(scores[rent.key].astype(np.float64)))
         # The cost is proportional to the price, so one factor serves all draws.
         costs = prices * study_rented_gpu_hour_usd(1.0, site.site, site.use)
@@ -257,16 +261,16 @@ def _study_site_draws(inputs: SiteDrawStageInputs) -> StudySiteDraws:
             name=name, gpu_hour_usd=costs, inputs=(RENT,), values=prices[:DRAWS_WITH_INPUTS, None]
         )
     columns = {
-        study_input_cost_model_index(cost_input): scores[cost_input.key]
-        for cost_input in site.sourced_cost_inputs()
+        study_cost_model_input_index_or_none(cost_input): scores[cost_input.key]
+        for cost_input in site.sourced_inputs_of_site_cost()
     }
     in_order = np.stack([columns[i] for i in range(len(columns))], axis=1)
-    sampler = site_cost_sampler_of_parts(site.cells, inputs.parts)
+    sampler = site_cost_sampler_with_cached_grid(site.cells, inputs.parts)
     return StudySiteDraws(
         name=name,
-        gpu_hour_usd=site_gpu_hour_costs_by_draw(site.cells, in_order, sampler),
+        gpu_hour_usd=site_gpu_hour_costs_usd_by_draw(site.cells, in_order, sampler),
         inputs=NAMES,
-        values=cost_inputs_of_scores(sampler, in_order[:DRAWS_WITH_INPUTS]),
+        values=cost_inputs_of_normal_scores(sampler, in_order[:DRAWS_WITH_INPUTS]),
     )
 
 

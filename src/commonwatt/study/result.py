@@ -12,16 +12,19 @@ from commonwatt.core.errors import InfeasibleError
 from commonwatt.core.messages import Message
 from commonwatt.runs import StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
-from commonwatt.study.stages.cost import COST_STAGE, CostStageInputs, cost_stage_tables
+from commonwatt.study.stages.cost import COST_STAGE, CostStageInputs, study_cost_stage_tables
 from commonwatt.study.stages.demand import programme_scheduling_policies
 from commonwatt.study.stages.effect import DEBT_EFFECT_STAGE
-from commonwatt.study.stages.fleet import fleet_stage, fleet_stage_headline_figures
+from commonwatt.study.stages.fleet import (
+    cached_programme_fleet_stage_result,
+    study_fleet_headline_by_figure_name,
+)
 from commonwatt.study.stages.funding import (
     CAPITAL_STAGE,
     FUNDING_STAGE,
     CapitalStageInputs,
     DebtPathStageInputs,
-    funding_stage_tables,
+    study_funding_stage_tables,
 )
 from commonwatt.study.stages.placement import (
     PLACEMENT_STAGE,
@@ -29,7 +32,7 @@ from commonwatt.study.stages.placement import (
     can_run_placement_stage,
     study_placement_stage_tables,
 )
-from commonwatt.study.stages.sites import StudyCostedSite, programme_costed_sites
+from commonwatt.study.stages.sites import StudyCostedSite, programme_costed_sites_or_none
 from commonwatt.study.stages.variant import VARIANT_STAGE, VariantStageInputs
 from commonwatt.study.tables import BASIS, PROGRAMME
 
@@ -80,7 +83,7 @@ class StudyResult:
     placement_error: InfeasibleError | None = None
 
 
-def compute_base_case(
+def compute_programme_base_case(
     programme: Programme,
     stages: StageStore,
     report_progress: ReportProgress,
@@ -97,8 +100,10 @@ def compute_base_case(
     programme_scheduling_policies(
         programme
     )  # a name that is not known is told by its place in the whole file
-    fleet = fleet_stage(programme, programme.file.policy, stages, report_progress)
-    sites = programme_costed_sites(programme, fleet.data["measured"])
+    fleet = cached_programme_fleet_stage_result(
+        programme, programme.file.policy, stages, report_progress
+    )
+    sites = programme_costed_sites_or_none(programme, fleet.data["measured"])
     if sites is None:
         return BaseCase(
             programme=programme,
@@ -140,23 +145,26 @@ def compute_study(
     programme: Programme, stages: StageStore, report_progress: ReportProgress
 ) -> StudyResult:
     """Return every stage of a programme; those cached from before are not computed again."""
-    base = compute_base_case(programme, stages, report_progress)
+    base = compute_programme_base_case(programme, stages, report_progress)
     compared = [
-        fleet_stage(programme, policy, stages, report_progress) for policy in programme.file.compare
+        cached_programme_fleet_stage_result(programme, policy, stages, report_progress)
+        for policy in programme.file.compare
     ]
-    cost = _study_cost_stage(base, stages, report_progress)
-    placement, placement_error = _study_placement_stage(base, stages, report_progress)
+    cost = _study_cost_stage_or_none(base, stages, report_progress)
+    placement, placement_error = _study_placement_stage_or_infeasible_error(
+        base, stages, report_progress
+    )
     return StudyResult(
         base_case=base,
         compared_fleets=compared,
         cost=cost,
         placement=placement,
         placement_error=placement_error,
-        funding=_study_funding_stage(base, stages, report_progress),
+        funding=_study_funding_stage_or_none(base, stages, report_progress),
     )
 
 
-def _study_cost_stage(
+def _study_cost_stage_or_none(
     base: BaseCase, stages: StageStore, report_progress: ReportProgress
 ) -> StageResult | None:
     if base.sites is None:
@@ -170,7 +178,7 @@ def _study_cost_stage(
     )
 
 
-def _study_placement_stage(
+def _study_placement_stage_or_infeasible_error(
     base: BaseCase, stages: StageStore, report_progress: ReportProgress
 ) -> tuple[StageResult | None, InfeasibleError | None]:
     """Return the placement, or why there is none where its limits cannot all hold."""
@@ -188,7 +196,7 @@ def _study_placement_stage(
     return placed, None
 
 
-def _study_funding_stage(
+def _study_funding_stage_or_none(
     base: BaseCase, stages: StageStore, report_progress: ReportProgress
 ) -> StageResult | None:
     part = base.programme.file.funding
@@ -205,7 +213,7 @@ def _study_funding_stage(
     return replace(funding, data=funding.data | {"capital": base.capital, "effect": effect})
 
 
-def study_tables(result: StudyResult) -> dict[str, pl.DataFrame]:
+def study_result_tables(result: StudyResult) -> dict[str, pl.DataFrame]:
     """Return every table of a picture."""
     fleet = result.base_case.fleet.tables
     # The basis is written apart, under the names of the variants that share a run.
@@ -217,17 +225,17 @@ def study_tables(result: StudyResult) -> dict[str, pl.DataFrame]:
     # The programme's own policy stays first, where the check of a run looks for it.
     tables["fleet_policies"] = pl.concat(rows)
     if result.cost is not None:
-        tables |= cost_stage_tables(result.cost.data)
+        tables |= study_cost_stage_tables(result.cost.data)
     if result.placement is not None:
         tables |= study_placement_stage_tables(result.placement.data)
     if result.funding is not None:
-        tables |= funding_stage_tables(result.funding.data)
+        tables |= study_funding_stage_tables(result.funding.data)
     return tables
 
 
-def study_headline_figures(result: StudyResult) -> dict[str, Any]:
+def study_headline_value_by_figure_name(result: StudyResult) -> dict[str, Any]:
     """Return the figures that people quote of a picture."""
-    facts = fleet_stage_headline_figures(result.base_case.fleet)
+    facts = study_fleet_headline_by_figure_name(result.base_case.fleet)
     if result.cost is not None:
         facts["cost_usd_per_gpu_hour"] = {
             row["site"]: row["p50_usd_per_gpu_hour"] for row in result.cost.data["sites"]

@@ -46,31 +46,40 @@ from commonwatt.study.absent import (
 )
 from commonwatt.study.alternatives import (
     Comparison,
-    alternatives_headline_figures,
-    alternatives_tables,
-    compare_alternatives,
-    debt_effect_tables,
+    alternatives_and_break_even_tables,
+    alternatives_headline_by_figure_name,
+    compare_programme_alternatives_or_none,
+    study_debt_effect_tables,
 )
 from commonwatt.study.annexes import Annex, programme_project_and_model_annexes
 from commonwatt.study.earlier import (
     QuotedFigures,
     StudyAnswer,
-    earlier_quoted_figures,
-    earlier_study_answer,
-    save_quoted_figures,
+    earlier_study_answer_or_none,
+    earlier_study_quoted_figures_or_none,
     save_study_answer,
+    save_study_quoted_figures,
 )
 from commonwatt.study.errors import AbsentPartError
-from commonwatt.study.figures import FigureNode, study_figures, study_programme_figure_origins
+from commonwatt.study.figures import (
+    FigureNode,
+    study_figure_and_input_nodes,
+    study_figure_origins_of_nodes,
+)
 from commonwatt.study.formulas.assembled import StudyBasis, study_basis_tables_and_stages
 from commonwatt.study.formulas.cached import WrittenTable
-from commonwatt.study.front import study_extents, study_page_one_summary
-from commonwatt.study.labels import localise_programme_labels, localise_study_table_labels
-from commonwatt.study.measures import checked_study_table
+from commonwatt.study.front import study_extent_messages, study_page_one_summary
+from commonwatt.study.labels import localise_programme_labels_in_data, localise_study_table_labels
+from commonwatt.study.measures import study_frame_checked_against_schema
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.programme.without_effect import programme_keys_without_effect
-from commonwatt.study.result import StudyResult, compute_study, study_headline_figures, study_tables
-from commonwatt.study.sections.glossary import study_glossary
+from commonwatt.study.result import (
+    StudyResult,
+    compute_study,
+    study_headline_value_by_figure_name,
+    study_result_tables,
+)
+from commonwatt.study.sections.glossary import study_glossary_statements
 from commonwatt.study.sections.stage import (
     ALTERNATIVES_SECTION_STAGE,
     COST_SECTION_STAGE,
@@ -79,18 +88,18 @@ from commonwatt.study.sections.stage import (
     FUNDING_SECTION_STAGE,
     PLACEMENT_SECTION_STAGE,
     SectionStageInputs,
-    study_page_one_of_stage,
-    study_section,
+    cached_study_page_one,
+    cached_study_section,
 )
 from commonwatt.study.sections.summaries import AlternativesSummary, FleetSummary
 from commonwatt.study.stages.fleet import (
-    fleet_metrics_of_stage,
+    fleet_metrics_of_stage_result,
 )
 from commonwatt.study.tables import BASIS
 from commonwatt.study.what_if import (
     study_what_if_section,
+    study_what_if_table_by_name,
     what_if_figure_rows_before_and_after,
-    what_if_tables,
 )
 
 REPORT = "report.html"
@@ -148,13 +157,13 @@ def run_study(
     # Time of the processor: by the wall clock a busy machine would seem to compute more.
     began, stages = time.process_time(), StageStore(store.root)
     loaded = load_programme(programme, list(what_if))
-    recipe = study_recipe(loaded, language)
-    answer = earlier_study_answer(recipe.run_id, language, store, stages)
+    recipe = study_run_recipe(loaded, language)
+    answer = earlier_study_answer_or_none(recipe.run_id, language, store, stages)
     if answer is not None:
-        QuotedFigures(facts={}, warnings=answer.warnings).report_warnings(report_progress)
+        QuotedFigures(facts={}, warnings=answer.warnings).report_study_warnings(report_progress)
     else:
         written = load_programme(programme) if what_if else loaded
-        answer = _new_study_answer(
+        answer = _compute_and_store_study_answer(
             _StudyOrder(loaded, written, language, recipe, began), store, stages, report_progress
         )
     folder = store.folder(answer.run.run_id)
@@ -187,28 +196,30 @@ class _StudyOrder:
     began_cpu_s: float
 
 
-def _new_study_answer(
+def _compute_and_store_study_answer(
     order: _StudyOrder, store: RunStore, stages: StageStore, report_progress: ReportProgress
 ) -> StudyAnswer:
     """Return the answer of a study whose run is not in the store, and put the run there."""
     programme, language = order.programme, order.language
     drawn = compute_study(programme, stages, report_progress)
     findings = _compute_study_findings(programme, drawn, stages, report_progress)
-    warnings = findings.quoted_figures().warnings
+    warnings = findings.quoted_headline_figures_and_warnings().warnings
     rows: list[dict[str, Any]] = []
     if programme.changes:
-        before = _quoted_figures_before(order.written, stages, report_progress)
+        before = _quoted_figures_of_unchanged_programme(order.written, stages, report_progress)
         rows = what_if_figure_rows_before_and_after(before.facts, findings.facts)
         warnings = [*warnings, *before.warnings]
     else:
-        save_quoted_figures(programme, findings.quoted_figures(), stages, since=0)
+        save_study_quoted_figures(
+            programme, findings.quoted_headline_figures_and_warnings(), stages, since=0
+        )
     beside = list(programme_project_and_model_annexes(programme, stages, language, report_progress))
     report_progress(Message("Writing the report"))
-    recipe = _study_recipe_with_absent_annexes(order.recipe, beside)
+    recipe = _study_run_recipe_with_absent_annexes(order.recipe, beside)
     absent = list(absent_study_parts(programme, drawn))
     whole = _StudyReport(programme, language, recipe, findings, rows, beside, stages, absent)
     answer = StudyAnswer(
-        run=_write_study_run(store, whole, order.began_cpu_s),
+        run=_write_and_complete_study_run(store, whole, order.began_cpu_s),
         what_if=rows,
         warnings=list(warnings),
         absent=[*absent, *(side.absent for side in beside if side.absent is not None)],
@@ -228,11 +239,11 @@ class _StudyFindings:
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def tables(self) -> dict[str, pl.DataFrame]:
-        more = alternatives_tables(self.comparison) if self.comparison else {}
-        effects = debt_effect_tables(self.result.base_case, self.comparison)
-        return study_tables(self.result) | more | effects
+        more = alternatives_and_break_even_tables(self.comparison) if self.comparison else {}
+        effects = study_debt_effect_tables(self.result.base_case, self.comparison)
+        return study_result_tables(self.result) | more | effects
 
-    def quoted_figures(self) -> QuotedFigures:
+    def quoted_headline_figures_and_warnings(self) -> QuotedFigures:
         return QuotedFigures(facts=self.facts, warnings=_study_warnings(self.result))
 
 
@@ -259,28 +270,32 @@ def _compute_study_findings(
     # The figures of the alternatives stand beside those of the programme; without its costs there
     # is nothing to set them against.
     compared = (
-        compare_alternatives(programme, stages, report_progress) if drawn.cost is not None else None
+        compare_programme_alternatives_or_none(programme, stages, report_progress)
+        if drawn.cost is not None
+        else None
     )
-    more = alternatives_headline_figures(compared) if compared else {}
-    facts = study_headline_figures(drawn) | more
+    more = alternatives_headline_by_figure_name(compared) if compared else {}
+    facts = study_headline_value_by_figure_name(drawn) | more
     return _StudyFindings(drawn, compared, facts)
 
 
-def _quoted_figures_before(
+def _quoted_figures_of_unchanged_programme(
     written: Programme, stages: StageStore, report_progress: ReportProgress
 ) -> QuotedFigures:
     """Return the quoted figures of the programme as written, most often of an earlier study."""
-    if (earlier := earlier_quoted_figures(written, stages)) is not None:
-        earlier.report_warnings(report_progress)
+    if (earlier := earlier_study_quoted_figures_or_none(written, stages)) is not None:
+        earlier.report_study_warnings(report_progress)
         return earlier
     since = len(stages.opened)
     drawn = compute_study(written, stages, report_progress)
-    figures = _compute_study_findings(written, drawn, stages, report_progress).quoted_figures()
-    save_quoted_figures(written, figures, stages, since=since)
+    figures = _compute_study_findings(
+        written, drawn, stages, report_progress
+    ).quoted_headline_figures_and_warnings()
+    save_study_quoted_figures(written, figures, stages, since=since)
     return figures
 
 
-def study_recipe(programme: Programme, language: str) -> RunRecipe:
+def study_run_recipe(programme: Programme, language: str) -> RunRecipe:
     """Return what decides a study's result."""
     return RunRecipe(
         kind="study-what-if" if programme.changes else "study",
@@ -292,7 +307,7 @@ def study_recipe(programme: Programme, language: str) -> RunRecipe:
     )
 
 
-def _study_recipe_with_absent_annexes(recipe: RunRecipe, annexes: list[Annex]) -> RunRecipe:
+def _study_run_recipe_with_absent_annexes(recipe: RunRecipe, annexes: list[Annex]) -> RunRecipe:
     """Return the recipe with the annexes that this machine could not make.
 
     Without them in it, the same programme studied again after an extra was installed would
@@ -327,14 +342,14 @@ class _StudyReport:
         tables = self.findings.tables()
         for side in self.annexes:
             tables |= side.tables
-        return tables | (what_if_tables(self.what_if) if self.what_if else {})
+        return tables | (study_what_if_table_by_name(self.what_if) if self.what_if else {})
 
     def basis(self) -> StudyBasis:
         return study_basis_tables_and_stages(self.findings.result, self.findings.comparison)
 
     def figures(self, written: Mapping[str, WrittenTable], basis: StudyBasis) -> list[FigureNode]:
         findings = self.findings
-        return study_figures(
+        return study_figure_and_input_nodes(
             self.programme,
             findings.result,
             findings.comparison,
@@ -353,12 +368,14 @@ class _StudyReport:
             summary=file.summary.translate(language),
             sections=self.sections(),
             birth=_programme_and_run_sources_table(self.programme, self.recipe, language),
-            origins=study_programme_figure_origins(
-                figures, self.programme.label_translations(language), language
+            origins=study_figure_origins_of_nodes(
+                figures, self.programme.programme_label_translation_by_english(language), language
             ),
             page_one=self.page_one(),
-            glossary=study_glossary(language),
-            stamp=ReportStamp(day=_report_day(), version=__version__, run_id=self.recipe.run_id),
+            glossary=study_glossary_statements(language),
+            stamp=ReportStamp(
+                day=_study_report_day_iso_text(), version=__version__, run_id=self.recipe.run_id
+            ),
         )
 
     def page_one(self) -> ReportPageOne:
@@ -371,65 +388,73 @@ class _StudyReport:
             stages=self.stages,
             language=self.language,
         )
-        return study_page_one_of_stage(self.stages, summary, self.language)
+        return cached_study_page_one(self.stages, summary, self.language)
 
     def sections(self) -> list[ReportSection]:
-        sections = [*_study_report_sections(self), *(side.section for side in self.annexes)]
+        sections = [
+            *_localised_study_report_sections(self),
+            *(side.section for side in self.annexes),
+        ]
         if not self.what_if:
             return sections
         first = study_what_if_section(list(self.programme.changes), self.what_if, self.language)
         return [first, *sections]
 
 
-def _study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
+def _localised_study_report_sections(study_report: _StudyReport) -> list[ReportSection]:
     """Return the sections of the picture and of the alternatives, labels in the language.
 
     A part that could not be computed stands in its place, with the reason.
     """
     language, stages = study_report.language, study_report.stages
-    words = study_report.programme.label_translations(language)
+    words = study_report.programme.programme_label_translation_by_english(language)
     drawn, comparison = study_report.findings.result, study_report.findings.comparison
     absent = {part.part: part for part in study_report.absent}
 
-    def section_or_reason(
+    def section_or_absent_part_section(
         part: str, stage: Stage[SectionStageInputs[Any]], shown: object
     ) -> ReportSection:
         if shown is None:
             return absent[part].section(language)
-        return study_section(stages, stage, shown, language)
+        return cached_study_section(stages, stage, shown, language)
 
     def localised(answer: StageResult | None) -> object:
-        return answer and localise_programme_labels(answer.data, words)
+        return answer and localise_programme_labels_in_data(answer.data, words)
 
-    summary = comparison and _alternatives_summary(study_report, comparison, words)
+    summary = comparison and _localised_alternatives_summary(study_report, comparison, words)
     sections = [
-        study_section(
-            stages, FLEET_SECTION_STAGE, _fleet_section_figures(study_report, words), language
+        cached_study_section(
+            stages,
+            FLEET_SECTION_STAGE,
+            _fleet_section_summary_and_localised_tables(study_report, words),
+            language,
         ),
-        section_or_reason(COST, COST_SECTION_STAGE, localised(drawn.cost)),
-        section_or_reason(PLACEMENT, PLACEMENT_SECTION_STAGE, localised(drawn.placement)),
-        section_or_reason(ALTERNATIVES, ALTERNATIVES_SECTION_STAGE, summary),
-        section_or_reason(FUNDING, FUNDING_SECTION_STAGE, localised(drawn.funding)),
+        section_or_absent_part_section(COST, COST_SECTION_STAGE, localised(drawn.cost)),
+        section_or_absent_part_section(
+            PLACEMENT, PLACEMENT_SECTION_STAGE, localised(drawn.placement)
+        ),
+        section_or_absent_part_section(ALTERNATIVES, ALTERNATIVES_SECTION_STAGE, summary),
+        section_or_absent_part_section(FUNDING, FUNDING_SECTION_STAGE, localised(drawn.funding)),
     ]
     left_out = [part for name, part in absent.items() if name.startswith(f"{ALTERNATIVES}.")]
     return [
-        replace(section, notes=[*section.notes, *_left_out_notes(left_out, language)])
+        replace(section, notes=[*section.notes, *_absent_alternative_notes(left_out, language)])
         if section.name == ALTERNATIVES
         else section
         for section in sections
     ]
 
 
-def _left_out_notes(parts: list[AbsentPart], language: str) -> list[str]:
+def _absent_alternative_notes(parts: list[AbsentPart], language: str) -> list[str]:
     """Return a note for each single alternative that could not be computed."""
     return [f"{part.part.partition('.')[2]}: {part.sentence(language)}" for part in parts]
 
 
-def _fleet_section_figures(
+def _fleet_section_summary_and_localised_tables(
     study_report: _StudyReport, words: dict[str, str]
 ) -> tuple[FleetSummary, Tables]:
     drawn = study_report.findings.result
-    fleet, figures = drawn.base_case.fleet, fleet_metrics_of_stage(drawn.base_case.fleet)
+    fleet, figures = drawn.base_case.fleet, fleet_metrics_of_stage_result(drawn.base_case.fleet)
     summary = FleetSummary(
         policy=fleet.data["policy"],
         figures=figures,
@@ -440,27 +465,27 @@ def _fleet_section_figures(
                 for message in programme_keys_without_effect(study_report.programme)
             ),
         ],
-        extent=study_extents(study_report.programme, fleet, [figures.gpus], "").arrivals,
+        extent=study_extent_messages(study_report.programme, fleet, [figures.gpus], "").arrivals,
     )
-    tables = study_tables(drawn)
+    tables = study_result_tables(drawn)
     return summary, {
         name: localise_study_table_labels(tables[name], words) for name in FLEET_SECTION_TABLES
     }
 
 
-def _alternatives_summary(
+def _localised_alternatives_summary(
     study_report: _StudyReport, comparison: Comparison, words: dict[str, str]
 ) -> AlternativesSummary:
     result, programme = study_report.findings.result, study_report.programme
-    extents = study_extents(
+    extents = study_extent_messages(
         programme,
         result.base_case.fleet,
         [row["gpus"] for row in comparison.alternative_rows],
         result.funding.data["years"][-1]["fiscal_year"] if result.funding is not None else "",
     )
     return AlternativesSummary(
-        rows=localise_programme_labels(comparison.alternative_rows, words),
-        break_even_rows=localise_programme_labels(comparison.break_even_rows, words),
+        rows=localise_programme_labels_in_data(comparison.alternative_rows, words),
+        break_even_rows=localise_programme_labels_in_data(comparison.break_even_rows, words),
         best=comparison.best,
         second=comparison.second,
         best_cheaper_share=comparison.best_cheaper_share,
@@ -471,16 +496,18 @@ def _alternatives_summary(
     )
 
 
-def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: float) -> Run:
+def _write_and_complete_study_run(
+    store: RunStore, study_report: _StudyReport, began_cpu_s: float
+) -> Run:
     draft = store.draft(study_report.recipe)
     try:
         # Tables first: a figure is evaluated over what is written, and over nothing else.
         basis = study_report.basis()
         written = _write_study_tables(draft, study_report, basis)
         figures = study_report.figures(written, basis)
-        draft.add_text(REPORT, render_report_html(study_report.report(figures)))
+        draft.add_run_text_file(REPORT, render_report_html(study_report.report(figures)))
         measured = {"cpu_s": time.process_time() - began_cpu_s}
-        return store.complete_run(
+        return store.complete_run_draft(
             draft,
             headline=study_report.findings.facts,
             measured=measured,
@@ -492,7 +519,7 @@ def _write_study_run(store: RunStore, study_report: _StudyReport, began_cpu_s: f
         raise
 
 
-def _report_day() -> str:
+def _study_report_day_iso_text() -> str:
     """Return the day that a report bears: that of the run, as its manifest has it, too.
 
     SOURCE_DATE_EPOCH is taken where it is set, as every tool does whose output must be the same
@@ -517,11 +544,11 @@ def _write_study_tables(
 ) -> dict[str, WrittenTable]:
     currency = study_report.currency
     shown = {
-        name: checked_study_table(name, table, currency)
+        name: study_frame_checked_against_schema(name, table, currency)
         for name, table in study_report.tables().items()
     }
     beneath = {
-        name: BASIS[name].in_currency(currency).checked_frame(table)
+        name: BASIS[name].in_currency(currency).frame_checked_against_schema(table)
         for name, table in basis.tables.items()
     }
     for name, frame in (shown | beneath).items():

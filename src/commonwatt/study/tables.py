@@ -215,14 +215,14 @@ PATH_DEBT_GDP_WITH: Final = Measure(
     Message("Debt over GDP of the path, with the programme"),
     "share of GDP",
     Message("Debt over GDP in the last year of one stochastic path, the need borrowed"),
-    SHARE.with_digits(2).with_shown_unit("% of GDP"),
+    SHARE.with_digits(2).measure_form_with_shown_unit("% of GDP"),
 )
 PATH_DEBT_GDP_WITHOUT: Final = Measure(
     "path_debt_gdp_without",
     Message("Debt over GDP of the path, without the programme"),
     "share of GDP",
     Message("Debt over GDP in the last year of the same path, nothing borrowed on top"),
-    SHARE.with_digits(2).with_shown_unit("% of GDP"),
+    SHARE.with_digits(2).measure_form_with_shown_unit("% of GDP"),
 )
 PATH_DEBT_WITH: Final = Measure(
     "path_debt_with",
@@ -236,7 +236,7 @@ PATH_GROSS_EFFECT: Final = Measure(
     Message("Change of gross debt over GDP on the path"),
     "share of GDP",
     Message("Debt of one stochastic path with the programme, less that of the same path without"),
-    CHANGE.with_digits(3).with_shown_unit("% of GDP"),
+    CHANGE.with_digits(3).measure_form_with_shown_unit("% of GDP"),
 )
 PATH_RESERVES_EFFECT: Final = Measure(
     "path_reserves_effect",
@@ -245,7 +245,7 @@ PATH_RESERVES_EFFECT: Final = Measure(
     Message(
         "Reserves of one stochastic path with the programme, less those of the same path without"
     ),
-    CHANGE.with_digits(3).with_shown_unit("% of GDP"),
+    CHANGE.with_digits(3).measure_form_with_shown_unit("% of GDP"),
 )
 PLAN_SIZE: Final = Measure(
     "plan_size", Message("GPUs planned"), "GPU", Message("GPUs that the plan builds"), NUMBER

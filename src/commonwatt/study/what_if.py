@@ -23,22 +23,27 @@ def what_if_figure_rows_before_and_after(
     >>> what_if_figure_rows_before_and_after(before, after)[0]
     {'figure': 'a', 'before': '2', 'after': '3', 'change_share': 0.5, 'changed': True}
     """
-    old, new = dict(_flattened_study_facts(before)), dict(_flattened_study_facts(after))
+    old, new = (
+        dict(_dotted_names_with_study_facts(before)),
+        dict(_dotted_names_with_study_facts(after)),
+    )
     # Figures that only one side has are rows, too: a wing that a change takes away must not vanish
     # unsaid.
     names = list(dict.fromkeys([*new, *old]))
-    return [_what_if_row(name, old.get(name), new.get(name)) for name in names]
+    return [_study_what_if_figure_row(name, old.get(name), new.get(name)) for name in names]
 
 
-def _flattened_study_facts(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def _dotted_names_with_study_facts(
+    facts: Mapping[str, Any], above: str = ""
+) -> Iterator[tuple[str, Any]]:
     for name, value in facts.items():
         if isinstance(value, Mapping):
-            yield from _flattened_study_facts(value, f"{above}{name}.")  # pyright: ignore[reportUnknownArgumentType]
+            yield from _dotted_names_with_study_facts(value, f"{above}{name}.")  # pyright: ignore[reportUnknownArgumentType]
         else:
             yield f"{above}{name}", value
 
 
-def _what_if_row(name: str, before: Any, after: Any) -> Row:
+def _study_what_if_figure_row(name: str, before: Any, after: Any) -> Row:
     numbers = all(isinstance(value, int | float) for value in (before, after))
     # From nought no change is a share.
     share = after / before - 1 if numbers and before else None
@@ -58,7 +63,7 @@ def _study_what_if_value_text(value: Any) -> str:
     return f"{value:,.6g}" if isinstance(value, int | float) else str(value)
 
 
-def what_if_tables(rows: list[Row]) -> dict[str, pl.DataFrame]:
+def study_what_if_table_by_name(rows: list[Row]) -> dict[str, pl.DataFrame]:
     """Return the table of a what-if."""
     return {WHAT_IF.name: WHAT_IF.frame_from_rows(rows)}
 

@@ -33,9 +33,9 @@ from commonwatt.core.log import LogEvent, log_bug, log_event, open_log_with_defa
 from commonwatt.core.messages import Message
 from commonwatt.stores.errors import StoreError
 from commonwatt.web.auth.access import (
+    anonymous_request_context,
     request_context_of,
-    requested_theme,
-    stranger_request_context,
+    requested_theme_or_blank,
     visitor_of_headers,
 )
 from commonwatt.web.errors import (
@@ -48,7 +48,7 @@ from commonwatt.web.errors import (
     TooManyRequestsError,
 )
 from commonwatt.web.middleware import HEADERS, RequestGuardMiddleware
-from commonwatt.web.openapi import describe_console_api
+from commonwatt.web.openapi import console_openapi_schema_builder
 from commonwatt.web.render import render_console_template
 from commonwatt.web.routes import (
     account,
@@ -116,11 +116,11 @@ def console_app_on_services(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         servers=[{"url": services.settings.root_path}] if services.settings.root_path else None,
-        lifespan=_supervisor_lifespan(services),
+        lifespan=_lifespan_running_task_supervisor(services),
     )
     app.state.services = services
-    app.openapi = describe_console_api(app)
-    oidc.prepare_oidc(app, services.settings)
+    app.openapi = console_openapi_schema_builder(app)
+    oidc.set_oidc_provider_and_admission_rules(app, services.settings)
     app.router.routes.extend(console_routes())
     app.add_middleware(
         RequestGuardMiddleware,
@@ -166,7 +166,7 @@ def http_status_of_error(error: CommonwattError) -> HTTPStatus:
     return next(status for kind, status in STATUS if kind in kinds)
 
 
-def _supervisor_lifespan(services: Services) -> Callable[[FastAPI], Any]:
+def _lifespan_running_task_supervisor(services: Services) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         del app
@@ -203,7 +203,7 @@ def _commonwatt_error_response(request: Request, error: Exception) -> Response:
     )
     if not request_wants_html(request):
         answer = JSONResponse(error.as_dict(), status)
-        _with_retry_header(answer).headers.update(headers)
+        _response_with_retry_after_header(answer).headers.update(headers)
         return answer
     # Only what was read can be asked for again after signing in; the fields of a posted form are
     # gone by then.
@@ -228,7 +228,7 @@ def _http_error_response(request: Request, error: Exception) -> Response:
         refusal = CommonwattError(request.url.path[:100], found=str(error.detail))
     headers = {name.lower(): header for name, header in (error.headers or {}).items()}
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["allow"] = ", ".join(_methods_of_address(request))
+        headers["allow"] = ", ".join(_http_methods_allowed_at_request_path(request))
     if request_wants_html(request):
         answer = _error_page_response(request, refusal, HTTPStatus(error.status_code))
         answer.headers.update(headers)
@@ -236,7 +236,7 @@ def _http_error_response(request: Request, error: Exception) -> Response:
     return JSONResponse(refusal.as_dict(), error.status_code, headers)
 
 
-def _methods_of_address(request: Request) -> list[str]:
+def _http_methods_allowed_at_request_path(request: Request) -> list[str]:
     """Return the methods that an address has; RFC 9110 asks every 405 for all of them."""
     # Starlette knows those of the first route alone, and ours have a route a method.
     return sorted(
@@ -295,14 +295,14 @@ def _error_page_response(request: Request, error: CommonwattError, status: HTTPS
         context = request_context_of(request)
     except (CommonwattError, SQLAlchemyError, OSError):
         # What failed may be the very database that knows who asks: the page is a stranger's then.
-        context = stranger_request_context(request)
+        context = anonymous_request_context(request)
     text = render_console_template(
-        context, "error.html", requested_theme(request), error=error, status=status
+        context, "error.html", requested_theme_or_blank(request), error=error, status=status
     )
-    return _with_retry_header(Response(text, status, media_type="text/html"))
+    return _response_with_retry_after_header(Response(text, status, media_type="text/html"))
 
 
-def _with_retry_header(answer: Response) -> Response:
+def _response_with_retry_after_header(answer: Response) -> Response:
     """Return an answer that says when to ask again, where that may help (RFC 9110, 10.2.3)."""
     if seconds := RETRY_AFTER_S.get(HTTPStatus(answer.status_code)):
         answer.headers["retry-after"] = str(seconds)

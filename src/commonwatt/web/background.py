@@ -44,7 +44,7 @@ class BackgroundResults:
         Raises:
             StillMadeError: It is not there yet.
         """
-        future = self._future_of(key, make)
+        future = self._existing_or_started_future(key, make)
         try:
             return future.result(patience_s)
         except TimeoutError:
@@ -52,7 +52,7 @@ class BackgroundResults:
                 raise
             raise StillMadeError(key, found=Message("a result that is still being made")) from None
 
-    def _future_of(self, key: str, make: Callable[[], Any]) -> Future[Any]:
+    def _existing_or_started_future(self, key: str, make: Callable[[], Any]) -> Future[Any]:
         with self._lock:
             if key in self._futures:
                 self._futures.move_to_end(key)
@@ -61,26 +61,33 @@ class BackgroundResults:
             self._futures[key] = future
             self._forget_oldest()
         # A daemon: a console that is stopped does not wait for what nobody will look at.
-        thread = Thread(target=self._make, args=(key, future, make), name="result", daemon=True)
+        thread = Thread(
+            target=self._make_result_into_future,
+            args=(key, future, make),
+            name="result",
+            daemon=True,
+        )
         try:
             thread.start()
         except RuntimeError as error:  # no room for another thread
-            self._forget(key, future)
+            self._forget_future_of_key(key, future)
             future.set_exception(error)
         return future
 
-    def _make(self, key: str, future: Future[Any], make: Callable[[], Any]) -> None:
+    def _make_result_into_future(
+        self, key: str, future: Future[Any], make: Callable[[], Any]
+    ) -> None:
         with self._turns:
             try:
                 result = make()
             except BaseException as error:
                 # Whoever waits learns of it; who comes later has it tried again.
-                self._forget(key, future)
+                self._forget_future_of_key(key, future)
                 future.set_exception(error)
             else:
                 future.set_result(result)
 
-    def _forget(self, key: str, future: Future[Any]) -> None:
+    def _forget_future_of_key(self, key: str, future: Future[Any]) -> None:
         with self._lock:
             if self._futures.get(key) is future:
                 del self._futures[key]

@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from commonwatt.core.files import file_draft
 from commonwatt.core.messages import LANGUAGES, Message, translations_sha256
-from commonwatt.core.spreadsheets import frame_as_spreadsheet_csv
-from commonwatt.runs.source import run_source_digest
+from commonwatt.core.spreadsheets import frame_as_spreadsheet_csv_bytes
+from commonwatt.runs.source import package_source_digest_for_run_ids
 from commonwatt.web.columns import Columns, Places, save_console_cached_columns
 from commonwatt.web.errors import ParameterError
 from commonwatt.web.page_view import TableRows
@@ -186,28 +186,28 @@ class TableCache:
             self._sources.forget(rows.key)
             return self._table_page(rows, query)
 
-    def spreadsheet_csv(self, rows: TableRows) -> Path | bytes:
+    def spreadsheet_csv_file_or_bytes(self, rows: TableRows) -> Path | bytes:
         """Return a whole table as CSV for spreadsheets: its file, or its bytes where none is kept.
 
         A run's own CSV has no mark, which programs that read it by themselves do not expect.
         """
         if not rows.key.startswith("run/"):
-            return frame_as_spreadsheet_csv(self.load_frame(rows), marked=True)
+            return frame_as_spreadsheet_csv_bytes(self.load_frame(rows), marked=True)
         path = self._console_cache_file_path(f"{rows.key}/download", "csv")
         if not path.exists():
             self._write_console_cache_file_once(
                 path,
                 lambda draft: draft.write_bytes(
-                    frame_as_spreadsheet_csv(self.load_frame(rows), marked=True)
+                    frame_as_spreadsheet_csv_bytes(self.load_frame(rows), marked=True)
                 ),
             )
         return path
 
     def _table_page(self, rows: TableRows, query: TableQuery) -> TablePage:
-        source = self._row_source_for_look(rows, query)
+        source = self._row_source_for_table_query(rows, query)
         check_page_table_query_columns(source.schema, query)
         if query.starts and query.column:
-            places: Places = self._row_numbers_starting_with(rows, source, query)
+            places: Places = self._ordered_row_numbers_with_text_prefix(rows, source, query)
         elif query.order:
             places = self._sorted_row_numbers(rows, source, query.order)
         else:
@@ -219,7 +219,7 @@ class TableCache:
         wanted = places[query.first : query.first + query.count]
         return TablePage(frame=source.take(np.asarray(wanted)), height=len(places))
 
-    def _row_source_for_look(self, rows: TableRows, query: TableQuery) -> RowSource:
+    def _row_source_for_table_query(self, rows: TableRows, query: TableQuery) -> RowSource:
         source = self._cached_row_source(rows)
         if not isinstance(source, ParquetRows):
             return source
@@ -228,7 +228,7 @@ class TableCache:
         if source.looks < LOOKS_INTO_FILE and not is_search:
             return source
         self._sources.forget(rows.key)
-        return self._sources.get(rows.key, lambda: self._open_columns(rows))
+        return self._sources.get(rows.key, lambda: self._open_cached_columns_saving_if_absent(rows))
 
     def _cached_row_source(self, rows: TableRows) -> RowSource:
         return self._sources.get(rows.key, lambda: self._open_row_source(rows))
@@ -239,15 +239,15 @@ class TableCache:
         folder = self._console_cache_file_path(rows.key, "columns")
         if rows.parquet is not None and rows.size is not None and not folder.exists():
             return ParquetRows(rows.parquet, rows.size)
-        return self._open_columns(rows)
+        return self._open_cached_columns_saving_if_absent(rows)
 
-    def _open_columns(self, rows: TableRows) -> RowSource:
+    def _open_cached_columns_saving_if_absent(self, rows: TableRows) -> RowSource:
         folder = self._console_cache_file_path(rows.key, "columns")
         if not folder.exists():
             save_console_cached_columns(rows.load, folder, wait_s=DERIVED_FILE_WAIT_S)
         return Columns(folder)
 
-    def _row_numbers_starting_with(
+    def _ordered_row_numbers_with_text_prefix(
         self, rows: TableRows, source: RowSource, ask: TableQuery
     ) -> Places:
         """Return the places of rows whose text begins so, in the order asked for."""
@@ -281,7 +281,8 @@ class TableCache:
             self._write_console_cache_file_once(
                 path,
                 lambda draft: _save_sorted_page_row_numbers(
-                    draft, _page_row_numbers_sorted_by_column(_frame_of_column(rows, by), by)
+                    draft,
+                    _page_row_numbers_sorted_by_column(_frame_having_sort_column(rows, by), by),
                 ),
             )
         # Mapped, not read: a page looks at fifty of these numbers.
@@ -294,16 +295,18 @@ class TableCache:
             return make()
         # How a text is drawn and in which words is the program's: after an upgrade the same run
         # is drawn anew.
-        path = self._console_cache_file_path(f"{key}/{console_drawing_digest()}", "txt")
-        drawn = _read_digested_text(path)
+        path = self._console_cache_file_path(
+            f"{key}/{console_source_and_translations_digest()}", "txt"
+        )
+        drawn = _read_digest_checked_text_or_none(path)
         if drawn is not None:
             return drawn
         # Not synced: a page derives dozens, and one that a power cut spoils is known by its digest.
         with file_draft(path, synced=False, wait_s=DERIVED_FILE_WAIT_S) as draft:
-            drawn = _read_digested_text(path)
+            drawn = _read_digest_checked_text_or_none(path)
             if drawn is None:
                 drawn = make()
-            draft.write_bytes(f"{_text_digest(drawn)}\n{drawn}".encode())
+            draft.write_bytes(f"{_console_cached_text_sha256(drawn)}\n{drawn}".encode())
         return drawn
 
     def _console_cache_file_path(self, key: str, ending: str) -> Path:
@@ -330,23 +333,26 @@ class _AlreadyDerivedError(Exception):
 
 
 @cache
-def console_drawing_digest() -> str:
+def console_source_and_translations_digest() -> str:
     """Return a digest of all that a drawn text is made of beside the run: program and words."""
-    parts = [run_source_digest(), *(translations_sha256(language) for language in LANGUAGES)]
+    parts = [
+        package_source_digest_for_run_ids(),
+        *(translations_sha256(language) for language in LANGUAGES),
+    ]
     return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
 
-def _text_digest(text: str) -> str:
+def _console_cached_text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _read_digested_text(path: Path) -> str | None:
+def _read_digest_checked_text_or_none(path: Path) -> str | None:
     """Return the text of a file that begins with its digest; None where it is not whole."""
     try:
         digest, _, text = path.read_bytes().decode().partition("\n")
     except (FileNotFoundError, UnicodeDecodeError):
         return None
-    return text if digest == _text_digest(text) else None
+    return text if digest == _console_cached_text_sha256(text) else None
 
 
 def check_page_table_query_columns(schema: Mapping[str, pl.DataType], query: TableQuery) -> None:
@@ -375,7 +381,7 @@ def _save_sorted_page_row_numbers(path: Path, order: Order) -> None:
         np.save(file, order)
 
 
-def _frame_of_column(rows: TableRows, by: str) -> pl.DataFrame:
+def _frame_having_sort_column(rows: TableRows, by: str) -> pl.DataFrame:
     """Return a frame that has the column which `by` names, read without the others if it can be."""
     import polars as pl
 

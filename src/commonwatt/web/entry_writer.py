@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from commonwatt.core.messages import Message
 from commonwatt.ledger import EntryDraft, Key, Ledger, LedgerEntry, LedgerError, Person, actor_id_of
 from commonwatt.ledger.store import lock_chain_head
-from commonwatt.stores.engine import database_location_text
+from commonwatt.stores.engine import database_location_text_without_password
 
 ORGANISATION: Final = "this console"
 
@@ -71,7 +71,7 @@ class EntryWriter:
         at = console_entry_time_locking_chain_head(tx, at)
         self.ledger.revoke(tx, actor_id, reason=reason, by=self.key, at=at)
 
-    def key_of(self, actor_id: str) -> Key:
+    def load_signing_key_of_actor(self, actor_id: str) -> Key:
         """Return the key under which an account acts in a role."""
         return Key.load(self._console_account_key_path(actor_id))
 
@@ -88,7 +88,7 @@ def open_console_entry_writer(ledger: Ledger, folder: Path, *, now: datetime) ->
     # Whoever can read the folder can sign in the names of all accounts.
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / "console.pem"
-    key = Key.load(path) if path.exists() else _create_console_key(path)
+    key = Key.load(path) if path.exists() else _create_and_save_console_key(path)
     known = {actor.actor_id: actor for actor in ledger.actors()}
     if not known:
         person = Person(
@@ -105,7 +105,9 @@ def open_console_entry_writer(ledger: Ledger, folder: Path, *, now: datetime) ->
                 "commonwatt ledger enrol --ledger {ledger} --by KEY.pem --key {path} "
                 "--name console --role registrar --organisation {organisation}",
                 {
-                    "ledger": shlex.quote(database_location_text(ledger.engine.url)),
+                    "ledger": shlex.quote(
+                        database_location_text_without_password(ledger.engine.url)
+                    ),
                     "path": shlex.quote(str(path)),
                     "organisation": shlex.quote(ORGANISATION),
                 },
@@ -120,7 +122,7 @@ def console_entry_time_locking_chain_head(tx: sa.Connection, at: datetime) -> da
     return max(at, datetime.strptime(last, "%Y-%m-%dT%H:%M:%S.%f%z")) if last else at
 
 
-def _create_console_key(path: Path) -> Key:
+def _create_and_save_console_key(path: Path) -> Key:
     key = Key.generate()
     key.save(path)
     return key

@@ -22,7 +22,7 @@ _NICENESS: Final = 3  # half as much of a processor as a page that wants it, too
 _FIELDS: Final = ("years", "bridge", "fan", "chances", "ceiling")
 
 
-def explored_country_text(name: str, change: CountryChange) -> str:
+def console_explored_country_json(name: str, change: CountryChange) -> str:
     """Return what a change does to a country's debt, as JSON.
 
     Args:
@@ -34,7 +34,7 @@ def explored_country_text(name: str, change: CountryChange) -> str:
     """
     # What the process would load is loaded here already: then the path is a matter of milliseconds.
     if "numba" in sys.modules:
-        return _explored_text(name, change)
+        return _explored_country_json_in_this_process(name, change)
     from commonwatt.core.errors import ProcessError
     from commonwatt.processes.spawn import ProcessKind, run_process
 
@@ -43,15 +43,19 @@ def explored_country_text(name: str, change: CountryChange) -> str:
     try:
         child = run_process(argv, ProcessKind.CONSOLE_RESULT, timeout_s=_WAIT_S, data=asked)
     except ProcessError:  # no room for another process, or a machine that is very busy
-        return _explored_text(name, change)
+        return _explored_country_json_in_this_process(name, change)
     # What failed there fails here, too, and says why.
-    return child.stdout.decode() if child.exit_code == 0 else _explored_text(name, change)
+    return (
+        child.stdout.decode()
+        if child.exit_code == 0
+        else _explored_country_json_in_this_process(name, change)
+    )
 
 
-def _explored_text(name: str, change: CountryChange) -> str:
-    from commonwatt.treasury.usecases.explore import explore_country_change
+def _explored_country_json_in_this_process(name: str, change: CountryChange) -> str:
+    from commonwatt.treasury.usecases.explore import explore_country_debt_change
 
-    explored = explore_country_change(name, change)
+    explored = explore_country_debt_change(name, change)
     return json.dumps({field: getattr(explored, field) for field in _FIELDS})
 
 
@@ -68,7 +72,7 @@ def main() -> None:
     gc.disable()
     asked = json.load(sys.stdin)
     change = asked["change"] | {"treatment": AccountingTreatment(**asked["change"]["treatment"])}
-    sys.stdout.write(_explored_text(asked["name"], CountryChange(**change)))
+    sys.stdout.write(_explored_country_json_in_this_process(asked["name"], CountryChange(**change)))
 
 
 if __name__ == "__main__":

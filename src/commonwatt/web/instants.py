@@ -60,35 +60,35 @@ def server_zone_name(
     return UTC_NAME
 
 
-def instant_text(instant: datetime | str, zone: ZoneInfo) -> str:
+def console_instant_text_in_zone(instant: datetime | str, zone: ZoneInfo) -> str:
     """Return an instant in a zone, its offset beside it.
 
-    >>> instant_text("2026-11-29T20:15:00Z", ZoneInfo("Asia/Hong_Kong"))
+    >>> console_instant_text_in_zone("2026-11-29T20:15:00Z", ZoneInfo("Asia/Hong_Kong"))
     '2026-11-30 04:15 UTC+8'
-    >>> instant_text("2026-11-29T20:15:00+00:00", ZoneInfo("UTC"))
+    >>> console_instant_text_in_zone("2026-11-29T20:15:00+00:00", ZoneInfo("UTC"))
     '2026-11-29 20:15 UTC'
     """
-    at = _aware_instant(instant).astimezone(zone)
-    return f"{at:%Y-%m-%d %H:%M} {zone_offset_text(at)}"
+    at = _instant_with_zone_else_utc(instant).astimezone(zone)
+    return f"{at:%Y-%m-%d %H:%M} {console_utc_offset_text(at)}"
 
 
-def day_text(instant: datetime | str, zone: ZoneInfo) -> str:
+def console_iso_day_text_in_zone(instant: datetime | str, zone: ZoneInfo) -> str:
     """Return the day of an instant in a zone.
 
-    >>> day_text("2026-11-29T20:15:00Z", ZoneInfo("Asia/Hong_Kong"))
+    >>> console_iso_day_text_in_zone("2026-11-29T20:15:00Z", ZoneInfo("Asia/Hong_Kong"))
     '2026-11-30'
     """
-    return f"{_aware_instant(instant).astimezone(zone):%Y-%m-%d}"
+    return f"{_instant_with_zone_else_utc(instant).astimezone(zone):%Y-%m-%d}"
 
 
-def zone_offset_text(at: datetime) -> str:
+def console_utc_offset_text(at: datetime) -> str:
     """Return how far an aware instant's zone stands from UTC.
 
     Not its abbreviation: CST is the time of Taipei, of Chicago and of Havana.
 
-    >>> zone_offset_text(datetime(2026, 7, 1, tzinfo=ZoneInfo("Asia/Kathmandu")))
+    >>> console_utc_offset_text(datetime(2026, 7, 1, tzinfo=ZoneInfo("Asia/Kathmandu")))
     'UTC+5:45'
-    >>> zone_offset_text(datetime(2026, 1, 1, tzinfo=ZoneInfo("America/New_York")))
+    >>> console_utc_offset_text(datetime(2026, 1, 1, tzinfo=ZoneInfo("America/New_York")))
     'UTC−5'
     """
     offset = at.utcoffset()
@@ -109,7 +109,7 @@ def is_written_instant(text: str) -> bool:
     return _ISO.fullmatch(text) is not None
 
 
-def _aware_instant(instant: datetime | str) -> datetime:
+def _instant_with_zone_else_utc(instant: datetime | str) -> datetime:
     at = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
     # Everything that the console keeps is in UTC; a time without an offset is one of those.
     return at if at.tzinfo is not None else at.replace(tzinfo=ZoneInfo(UTC_NAME))

@@ -25,7 +25,11 @@ from commonwatt.core.log import LogEvent, log_event
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import VISITOR, requested_language
 from commonwatt.web.errors import BodyTooLargeError, TooManyRequestsError
-from commonwatt.web.rates import RequestRates, client_address, network_of_address
+from commonwatt.web.rates import (
+    RequestRates,
+    client_address_behind_trusted_proxies,
+    rate_limit_network_of_address,
+)
 from commonwatt.web.request_context import Visitor
 from commonwatt.web.settings import Settings
 
@@ -79,9 +83,9 @@ class RequestGuardMiddleware:
         headers = Headers(scope=scope)
         scope = self._scope_without_proxies(scope, headers)
         send = self._sender_adding_security_headers(scope, send)
-        refusal = self._refusal_response(
+        refusal = self._malformed_request_refusal_or_none(
             scope, headers
-        ) or await self._refusal_after_counting_request(scope, headers)
+        ) or await self._rate_limit_refusal_after_counting_request(scope, headers)
         if refusal:
             log_event(LogEvent.CONSOLE_REQUEST_REFUSED, status=refusal.status_code)
             await refusal(scope, receive, send)
@@ -91,25 +95,33 @@ class RequestGuardMiddleware:
     def _scope_without_proxies(self, scope: Scope, headers: Headers) -> Scope:
         """Return a request as it would be if no proxy stood before the console."""
         peer, port = scope.get("client") or ("", 0)
-        address = client_address(peer, headers.getlist("x-forwarded-for"), self._trusted)
+        address = client_address_behind_trusted_proxies(
+            peer, headers.getlist("x-forwarded-for"), self._trusted
+        )
         path = _path_below_root(scope["path"], self._settings.root_path)
         return {**scope, "client": (address, port), "path": path}
 
-    def _refusal_response(self, scope: Scope, headers: Headers) -> Response | None:
+    def _malformed_request_refusal_or_none(self, scope: Scope, headers: Headers) -> Response | None:
         if headers.get("host", "").lower() not in self._hosts:
             wanted = Message("the name that the console was started with")
-            return _refusal_in_kind(headers, HTTPStatus.MISDIRECTED_REQUEST, "host", wanted)
+            return _refusal_response_as_json_or_text(
+                headers, HTTPStatus.MISDIRECTED_REQUEST, "host", wanted
+            )
         if b"%00" in scope.get("raw_path", b"") or b"%00" in scope["query_string"]:
             # No name of ours has one, and PostgreSQL takes none in a text.
             wanted = Message("an address without NUL")
-            return _refusal_in_kind(headers, HTTPStatus.BAD_REQUEST, "address", wanted)
+            return _refusal_response_as_json_or_text(
+                headers, HTTPStatus.BAD_REQUEST, "address", wanted
+            )
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MOST_BYTES:
             wanted = Message("at most 256 kB")
-            return _refusal_in_kind(headers, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body", wanted)
+            return _refusal_response_as_json_or_text(
+                headers, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body", wanted
+            )
         return None
 
-    async def _refusal_after_counting_request(
+    async def _rate_limit_refusal_after_counting_request(
         self, scope: Scope, headers: Headers
     ) -> Response | None:
         """Return what is answered to a visitor who asks too often.
@@ -133,7 +145,7 @@ class RequestGuardMiddleware:
         key = request_rate_key(scope, visitor.name if visitor else "")
         if not self._rates.count_request_and_tell_if_over_limit(key):
             return None
-        wait_s = self._rates.seconds_to_next_minute()
+        wait_s = self._rates.seconds_to_next_rate_limit_minute()
         error = TooManyRequestsError(
             "requests",
             found=Message("more requests in this minute than one visitor may make"),
@@ -159,12 +171,14 @@ class RequestGuardMiddleware:
                 if "location" in headers:
                     slash = message["status"] == 307
                     location = headers["location"]
-                    headers["location"] = self._location_for_people(location, slash=slash)
+                    headers["location"] = self._redirect_location_below_root_path(
+                        location, slash=slash
+                    )
             await send(message)
 
         return send_security_headers
 
-    def _location_for_people(self, location: str, *, slash: bool) -> str:
+    def _redirect_location_below_root_path(self, location: str, *, slash: bool) -> str:
         """Return where to go on to, below the path at which people see the console."""
         if slash:
             # The router takes a slash off with an address of its own making, which knows neither
@@ -188,7 +202,9 @@ def _path_below_root(path: str, root_path: str) -> str:
     return path
 
 
-def _refusal_in_kind(headers: Headers, status: HTTPStatus, where: str, wanted: Message) -> Response:
+def _refusal_response_as_json_or_text(
+    headers: Headers, status: HTTPStatus, where: str, wanted: Message
+) -> Response:
     """Return a refusal as JSON for a program, as a line of text for a browser."""
     # A page of ours would need language, session and database, which this spares.
     refusal = _REFUSALS.get(status, UsageError)(where, wanted=wanted)
@@ -225,7 +241,7 @@ def request_rate_key(scope: Scope, account: str) -> str:
     if account:
         return f"account/{account}"
     client = scope.get("client")
-    return f"address/{network_of_address(client[0] if client else '')}"
+    return f"address/{rate_limit_network_of_address(client[0] if client else '')}"
 
 
 def _receiver_with_body_limit(receive: Receive) -> Receive:

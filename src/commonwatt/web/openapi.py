@@ -16,7 +16,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from commonwatt.web.auth.access import posted_form_fields, signed_in_request_context
+from commonwatt.web.auth.access import posted_form_fields, require_signed_in_request_context
 
 HTML: Final = "text/html"
 JSON: Final = "application/json"
@@ -168,38 +168,42 @@ _SCHEMES: Final = {
 }
 
 
-def content_responses(
+def openapi_content_responses(
     status: int, description: str, *kinds: str, schema: Mapping[str, Any] | None = None
 ) -> Responses:
     """Return what OpenAPI says of an answer of one of these kinds of content."""
     content = {
-        kind: {"schema": dict(schema) if schema and kind == JSON else _schema_of_content(kind)}
+        kind: {
+            "schema": dict(schema)
+            if schema and kind == JSON
+            else _openapi_schema_of_media_type(kind)
+        }
         for kind in kinds
     }
     return {status: {"description": description} | ({"content": content} if content else {})}
 
 
-def model_responses(status: int, description: str, model: type | Any) -> Responses:
+def openapi_json_model_responses(status: int, description: str, model: type | Any) -> Responses:
     """Return what OpenAPI says of an answer in JSON of that type."""
     return {status: {"description": description, "model": model}}
 
 
-def redirect_responses(where: str) -> Responses:
+def openapi_redirect_responses(where: str) -> Responses:
     """Return what OpenAPI says of an answer that sends a browser on."""
     location = {"description": where, "required": True, "schema": {"type": "string"}}
     return {303: {"description": where, "headers": {"location": location}}}
 
 
-def file_responses(*kinds: str) -> Responses:
+def openapi_file_responses(*kinds: str) -> Responses:
     """Return what OpenAPI says of a file, of which a client may ask for a part (RFC 9110, 14)."""
     return {
-        **content_responses(200, "The file", *kinds),
-        **content_responses(206, "A part of the file", *kinds, "multipart/byteranges"),
-        **content_responses(416, "No such part of the file", TEXT),
+        **openapi_content_responses(200, "The file", *kinds),
+        **openapi_content_responses(206, "A part of the file", *kinds, "multipart/byteranges"),
+        **openapi_content_responses(416, "No such part of the file", TEXT),
     }
 
 
-def form_body(*required: str, **fields: str) -> dict[str, Any]:
+def openapi_form_request_body(*required: str, **fields: str) -> dict[str, Any]:
     """Return what OpenAPI says of a form with these fields and their meaning.
 
     Args:
@@ -238,7 +242,7 @@ _JSON_FIELD: Final[dict[str, Any]] = {
 _WRITTEN_JSON: Final[dict[str, Any]] = {"anyOf": [_WRITTEN, {"type": "number"}, _LISTED]}
 
 
-def describe_console_api(app: FastAPI) -> Callable[[], dict[str, Any]]:
+def console_openapi_schema_builder(app: FastAPI) -> Callable[[], dict[str, Any]]:
     """Return what makes the description of `app`, once, when it is first asked for."""
 
     def console_openapi() -> dict[str, Any]:
@@ -260,34 +264,38 @@ def _console_openapi_schema(app: FastAPI) -> dict[str, Any]:
         servers=app.servers,
     )
     components = schema.setdefault("components", {})
-    components.setdefault("schemas", {})["ErrorData"] = _error_schema()
+    components.setdefault("schemas", {})["ErrorData"] = _error_data_json_schema()
     components["securitySchemes"] = _SCHEMES
     for route in routes:
         if route.include_in_schema:
             for method in route.methods or ():
-                _describe_operation(schema["paths"][route.path_format][method.lower()], route)
+                _add_shared_responses_to_openapi_operation(
+                    schema["paths"][route.path_format][method.lower()], route
+                )
     # FastAPI's own form of a fault, which the console never sends.
     for name in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(name, None)
     return schema
 
 
-def _describe_operation(operation: dict[str, Any], route: APIRoute) -> None:
+def _add_shared_responses_to_openapi_operation(operation: dict[str, Any], route: APIRoute) -> None:
     """Add what every address shares: refusals, and who must be signed in."""
     responses = operation["responses"]
     callables = set(_dependency_callables(route.dependant))
     refusals = {*_ALWAYS}
-    if signed_in_request_context in callables:
+    if require_signed_in_request_context in callables:
         operation["security"] = _SIGNED_IN
         refusals |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     if posted_form_fields in callables:
         refusals |= {HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED}
-    if "GET" in (route.methods or ()) and signed_in_request_context in callables:
-        responses.setdefault("303", redirect_responses("To the page of sign-in")[303])
+    if "GET" in (route.methods or ()) and require_signed_in_request_context in callables:
+        responses.setdefault("303", openapi_redirect_responses("To the page of sign-in")[303])
     # What an address says of a refusal of its own is the meaning; its form is everybody's.
     own = {HTTPStatus(int(code)): responses[code]["description"] for code in responses}
     for status in sorted(refusals | (own.keys() & ERRORS.keys())):
-        responses[str(status.value)] = _error_response(status, own.get(status, ERRORS[status]))
+        responses[str(status.value)] = _openapi_error_response(
+            status, own.get(status, ERRORS[status])
+        )
 
 
 def _dependency_callables(dependant: Dependant) -> Iterable[Any]:
@@ -296,24 +304,24 @@ def _dependency_callables(dependant: Dependant) -> Iterable[Any]:
         yield from _dependency_callables(dependency)
 
 
-def _error_response(status: HTTPStatus, meaning: str) -> dict[str, Any]:
+def _openapi_error_response(status: HTTPStatus, meaning: str) -> dict[str, Any]:
     content = {
         JSON: {"schema": {"$ref": "#/components/schemas/ErrorData"}},
-        HTML: {"schema": _schema_of_content(HTML)},
+        HTML: {"schema": _openapi_schema_of_media_type(HTML)},
     }
     if status in _BEFORE_PAGES:
-        content[TEXT] = {"schema": _schema_of_content(TEXT)}
+        content[TEXT] = {"schema": _openapi_schema_of_media_type(TEXT)}
     headers = {"headers": {"retry-after": _RETRY_AFTER}} if status in _RETRIED else {}
     return {"description": meaning, "content": content} | headers
 
 
-def _error_schema() -> dict[str, Any]:
+def _error_data_json_schema() -> dict[str, Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(ErrorData).json_schema()
 
 
-def _schema_of_content(kind: str) -> dict[str, Any]:
+def _openapi_schema_of_media_type(kind: str) -> dict[str, Any]:
     if kind == JSON:
         return {"type": "object"}
     if kind.startswith(("text/", "multipart/")):

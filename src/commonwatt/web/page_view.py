@@ -64,7 +64,7 @@ class ColumnHeading:
     of: TableColumn | None = None
     currency: str = ""
 
-    def shown_unit(self, language: str) -> str:
+    def heading_unit_text_or_blank(self, language: str) -> str:
         """Return the unit that stands under the label."""
         if self.of is None:
             return self.unit

@@ -65,13 +65,13 @@ class PageParameter:
             ParameterError: It is out of bounds, too long, no number, or none of the choices.
         """
         if self.kind in {ParameterKind.NUMBER, ParameterKind.SLIDER}:
-            self._check_number(text)
+            self._check_text_is_number_in_bounds(text)
         # A line break would go on from here into addresses, run titles and logs.
         elif len(text) > self.longest or not text.isprintable():
             most = Message("at most {longest} letters", {"longest": str(self.longest)})
             raise ParameterError(self.name, found=Message("another text"), wanted=most)
         elif self.closed and self.options:
-            self._check_choice([value for value, _ in self.options(None)], text)
+            self._check_text_is_a_choice([value for value, _ in self.options(None)], text)
 
     def openapi_schema(self) -> dict[str, Any]:
         """Return what OpenAPI says of it."""
@@ -92,13 +92,13 @@ class PageParameter:
             "schema": what,
         }
 
-    def _check_choice(self, choices: Sequence[str], text: str) -> None:
+    def _check_text_is_a_choice(self, choices: Sequence[str], text: str) -> None:
         if text not in choices:
             # The same for every other text: what lies on the server's disk is not said.
             wanted = Message("one of {names}", {"names": ", ".join(choices)})
             raise ParameterError(self.name, found=Message("another text"), wanted=wanted)
 
-    def _check_number(self, text: str) -> None:
+    def _check_text_is_number_in_bounds(self, text: str) -> None:
         try:
             value = float(text)
         except ValueError:

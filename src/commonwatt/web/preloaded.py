@@ -10,24 +10,24 @@ import gc
 from importlib import import_module
 
 
-def _load_program() -> None:
+def _import_console_program_before_workers() -> None:
     # What a worker would load only when it begins to answer.
     for name in ("commonwatt.web.event_loop", "commonwatt.web.workers", "uvicorn.server"):
         import_module(name)
 
     from commonwatt.web.app import console_routes
-    from commonwatt.web.cache import console_drawing_digest
+    from commonwatt.web.cache import console_source_and_translations_digest
     from commonwatt.web.render import compile_console_templates
 
     console_routes()
     compile_console_templates()
-    console_drawing_digest()
+    console_source_and_translations_digest()
 
 
 # What is loaded stays. Python's collector would go through all of it time and again while it
 # grows, and in each worker afterwards: a tenth of a second each time, in which no page is
 # answered and memory is written to that workers share as long as nobody does.
 gc.disable()
-_load_program()
+_import_console_program_before_workers()
 gc.freeze()
 gc.enable()

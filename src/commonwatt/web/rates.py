@@ -55,7 +55,7 @@ class RequestRates:
         self._most, self._clock = most, clock
         self._thread_lock = threading.Lock()
         self._fd = (
-            os.memfd_create("rates") if path is None else _request_counts_file_descriptor(path)
+            os.memfd_create("rates") if path is None else _open_request_counts_file_descriptor(path)
         )
         os.ftruncate(self._fd, _BYTES)
         self._counts = mmap.mmap(self._fd, _BYTES)
@@ -70,7 +70,7 @@ class RequestRates:
         with self._thread_lock:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             try:
-                self._begin_minute(int(self._clock() // 60))
+                self._reset_counts_if_new_minute(int(self._clock() // 60))
                 return (
                     min(
                         self._count_after_adding_this_request(row, at)
@@ -81,11 +81,11 @@ class RequestRates:
             finally:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
 
-    def seconds_to_next_minute(self) -> int:
+    def seconds_to_next_rate_limit_minute(self) -> int:
         """Return when the counts begin anew [s], at least 1."""
         return 60 - int(self._clock() % 60)
 
-    def _begin_minute(self, minute: int) -> None:
+    def _reset_counts_if_new_minute(self, minute: int) -> None:
         if _MINUTE.unpack_from(self._counts)[0] != minute:
             self._counts[:] = bytes(_BYTES)
             _MINUTE.pack_into(self._counts, 0, minute)
@@ -98,20 +98,20 @@ class RequestRates:
         return count
 
 
-def _request_counts_file_descriptor(path: Path) -> int:
+def _open_request_counts_file_descriptor(path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def network_of_address(address: str) -> str:
+def rate_limit_network_of_address(address: str) -> str:
     """Return what a visitor's address is counted as: itself, or the network that is all theirs.
 
-    >>> network_of_address("1.2.3.4"), network_of_address("::ffff:1.2.3.4")
+    >>> rate_limit_network_of_address("1.2.3.4"), rate_limit_network_of_address("::ffff:1.2.3.4")
     ('1.2.3.4', '1.2.3.4')
-    >>> network_of_address("2001:db8::1")
+    >>> rate_limit_network_of_address("2001:db8::1")
     '2001:db8::/64'
     """
-    parsed = _parsed_address(address)
+    parsed = _parsed_ip_address_or_none(address)
     if parsed is None:
         return address[:60]
     if parsed.version == 4:
@@ -120,7 +120,9 @@ def network_of_address(address: str) -> str:
     return str(ipaddress.IPv6Network((int(parsed), 64), strict=False))
 
 
-def client_address(peer: str, forwarded: Iterable[str], trusted: Sequence[IpNetwork]) -> str:
+def client_address_behind_trusted_proxies(
+    peer: str, forwarded: Iterable[str], trusted: Sequence[IpNetwork]
+) -> str:
     """Return the address of who asks, as far as trusted proxies vouch for it.
 
     Each proxy adds at the end of `X-Forwarded-For` whom it was asked by, and anybody can write
@@ -133,22 +135,22 @@ def client_address(peer: str, forwarded: Iterable[str], trusted: Sequence[IpNetw
         trusted: Proxies whose word is taken.
 
     >>> proxy = [ipaddress.ip_network("10.0.0.0/8")]
-    >>> client_address("10.0.0.1", ["6.6.6.6, 1.2.3.4"], proxy)
+    >>> client_address_behind_trusted_proxies("10.0.0.1", ["6.6.6.6, 1.2.3.4"], proxy)
     '1.2.3.4'
-    >>> client_address("1.2.3.4", ["6.6.6.6"], proxy)
+    >>> client_address_behind_trusted_proxies("1.2.3.4", ["6.6.6.6"], proxy)
     '1.2.3.4'
     """
     hops = [hop for line in forwarded for hop in line.split(",")] if trusted else []
-    address = _parsed_address(peer)
+    address = _parsed_ip_address_or_none(peer)
     while hops and address is not None and any(address in network for network in trusted):
-        hop = _parsed_address(_forwarded_host(hops.pop()))
+        hop = _parsed_ip_address_or_none(_forwarded_host_without_port(hops.pop()))
         if hop is None:
             break  # what is no address, such as "unknown", vouches for nothing before it
         address, peer = hop, str(hop)
     return peer
 
 
-def _forwarded_host(hop: str) -> str:
+def _forwarded_host_without_port(hop: str) -> str:
     """Return a hop without the port that some proxies add."""
     text = hop.strip()
     if text.startswith("["):
@@ -156,7 +158,7 @@ def _forwarded_host(hop: str) -> str:
     return text.partition(":")[0] if text.count(":") == 1 else text
 
 
-def _parsed_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _parsed_ip_address_or_none(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

@@ -103,19 +103,19 @@ def render_console_template(
     """
     if tools is None:
         # Its links are taken below the root with those of the page.
-        head = _filled_template(context, "tools.html", theme=theme)
+        head = _filled_console_template_html(context, "tools.html", theme=theme)
         tools = Markup(head)  # noqa: S704  from a template of ours
-    html = _filled_template(context, template, theme=theme, tools=tools, **values)
+    html = _filled_console_template_html(context, template, theme=theme, tools=tools, **values)
     return _with_links_below_root(html, context.services.settings.root_path)
 
 
 def page_tools_html(context: RequestContext, theme: str) -> str:
     """Return the head of a page that is for who looks alone: name, sign-out, way back."""
-    html = _filled_template(context, "tools.html", theme=theme)
+    html = _filled_console_template_html(context, "tools.html", theme=theme)
     return _with_links_below_root(html, context.services.settings.root_path)
 
 
-def _filled_template(context: RequestContext, template: str, **values: Any) -> str:
+def _filled_console_template_html(context: RequestContext, template: str, **values: Any) -> str:
 
     def translate_word(text: str) -> str:
         return translate(text, context.language)
@@ -167,12 +167,12 @@ def page_html(
         charts=[_chart_template_data(context, view, chart) for chart in view.charts],
         listings=[parts[table.name] for table in view.tables if not table.folded],
         query=values.query_string(),
-        permanent=permanent_address(page, values, view),
-        options=_page_parameter_options(context, page.parameters),
+        permanent=permanent_page_path_and_query(page, values, view),
+        options=_page_choices_by_parameter_name(context, page.parameters),
     )
 
 
-def table_html(
+def console_table_page_html(
     context: RequestContext,
     page: Page,
     values: PageValues,
@@ -195,7 +195,7 @@ def table_html(
     )
 
 
-def permanent_address(page: Page, values: PageValues, view: PageView) -> str:
+def permanent_page_path_and_query(page: Page, values: PageValues, view: PageView) -> str:
     """Return the address that will always show this: with the run that it shows."""
     query = values.query_string()
     if view.sources and "run" in values.given_text:
@@ -204,7 +204,7 @@ def permanent_address(page: Page, values: PageValues, view: PageView) -> str:
     return f"/{page.name}" + (f"?{query}" if query else "")
 
 
-def chart_json(context: RequestContext, view: PageView, chart: Chart) -> str:
+def page_chart_json(context: RequestContext, view: PageView, chart: Chart) -> str:
     """Return a chart's data for scripts, reduced once."""
     key = _chart_cache_key(chart, view.table(chart.table), context.language)
 
@@ -267,7 +267,7 @@ def _listing_template_data(
         if str(shown.frame[heading.column].dtype) == "String"
     ]
     columns = [
-        _listing_column_cells(context, shown.frame[heading.column], heading, text)
+        _listing_column_attributes_and_texts(context, shown.frame[heading.column], heading, text)
         for heading in listing.headings
     ]
     return {
@@ -275,14 +275,15 @@ def _listing_template_data(
         "rows": list(zip(*columns, strict=True)),
         "text": text,
         "units": {
-            heading.column: heading.shown_unit(context.language) for heading in listing.headings
+            heading.column: heading.heading_unit_text_or_blank(context.language)
+            for heading in listing.headings
         },
         "height": shown.height,
         "ask": ask,
     }
 
 
-def _listing_column_cells(
+def _listing_column_attributes_and_texts(
     context: RequestContext, column: pl.Series, heading: ColumnHeading, text: list[str]
 ) -> list[tuple[Markup, str]]:
     """Return the cells of a column: what stands in the tag of each, and its text."""
@@ -308,7 +309,7 @@ def _listing_cell_text(context: RequestContext, value: Any, heading: ColumnHeadi
     return measure_cell_text(value, heading.of, context.language, currency=heading.currency)
 
 
-def _page_parameter_options(
+def _page_choices_by_parameter_name(
     context: RequestContext, parameters: tuple[PageParameter, ...]
 ) -> dict[str, list[tuple[str, str]]]:
     return {

@@ -8,7 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from commonwatt.core.messages import Message, translated_text
-from commonwatt.web.instants import day_text, instant_text, zone_offset_text
+from commonwatt.web.instants import (
+    console_instant_text_in_zone,
+    console_iso_day_text_in_zone,
+    console_utc_offset_text,
+)
 from commonwatt.web.page_view import PageView
 from commonwatt.web.parameters import PageParameter, PageValues
 from commonwatt.web.roles import ConsoleAction, ConsoleRole, roles_can_act
@@ -71,17 +75,17 @@ class RequestContext:
 
     def instant(self, instant: datetime | str) -> str:
         """Return an instant in the zone of this server, its offset beside it."""
-        return instant_text(instant, self.services.settings.zone)
+        return console_instant_text_in_zone(instant, self.services.settings.zone)
 
     def day(self, instant: datetime | str) -> str:
         """Return the day of an instant in the zone of this server."""
-        return day_text(instant, self.services.settings.zone)
+        return console_iso_day_text_in_zone(instant, self.services.settings.zone)
 
     @property
     def time_zone_note(self) -> Message:
         """Which zone every time of a page is in."""
         zone = self.services.settings.zone
-        offset = zone_offset_text(self.now.astimezone(zone))
+        offset = console_utc_offset_text(self.now.astimezone(zone))
         # Etc/UTC and UTC are one zone under two names, of which people know the second.
         if offset == zone.key.removeprefix("Etc/"):
             return Message("Times are in {zone}.", {"zone": offset})

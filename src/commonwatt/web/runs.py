@@ -40,7 +40,7 @@ class RecentCache(Generic[T]):
 
     def __init__(self, most: int, weight: Callable[[T], int] | None = None) -> None:
         self._most, self._lock = most, Lock()
-        self._weight: Callable[[T], int] = weight or _one_each
+        self._weight: Callable[[T], int] = weight or _unit_cache_weight
         self._cached: OrderedDict[str, T] = OrderedDict()
         self._total = 0
         self._turns: dict[str, _MakersTurn] = {}
@@ -94,7 +94,7 @@ class RecentCache(Generic[T]):
             self._total -= self._weight(self._cached.pop(key))
 
 
-def _one_each(made: object) -> int:
+def _unit_cache_weight(made: object) -> int:
     del made
     return 1
 
@@ -118,7 +118,7 @@ class ConsoleRuns:
         """Return the ids of all runs, newest first."""
         return self._store.ids()
 
-    def find_run(self, run_id: str, kind: str, *others: str) -> Run | None:
+    def find_run_or_newest_of_kind(self, run_id: str, kind: str, *others: str) -> Run | None:
         """Return the run of that id, or the newest of that kind where none is named.
 
         Raises:
@@ -156,14 +156,14 @@ class ConsoleRuns:
             key=f"run/{run.run_id}/{table}",
             load=lambda: self._store.table(run.run_id, table),
             size=size,
-            parquet=self._table_file(run, table),
+            parquet=self._run_table_parquet_path(run, table),
         )
 
     def columns(self, run: Run, table: str) -> list[str]:
         """Return the names of a table's columns, without reading its rows."""
         import polars as pl
 
-        path = self._table_file(run, table)
+        path = self._run_table_parquet_path(run, table)
         key = f"{run.run_id}/{table}"
         # A Parquet file has its schema at its end, so a table of a million rows costs no more than
         # one of ten.
@@ -177,7 +177,7 @@ class ConsoleRuns:
         """Return a whole table of a run, for small ones; or the named columns of any."""
         return self._store.table(run.run_id, table, *columns)
 
-    def _table_file(self, run: Run, table: str) -> Path:
+    def _run_table_parquet_path(self, run: Run, table: str) -> Path:
         return self._store.folder(run.run_id) / "tables" / f"{table}.parquet"
 
     def _runs_of_kind(self, kind: str) -> Iterator[Run]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from commonwatt.core.errors import UsageError
-from commonwatt.core.log import LOG_ENVIRONMENT, log_destination
+from commonwatt.core.log import LOG_ENVIRONMENT, log_destination_or_blank
 from commonwatt.core.messages import Message
 from commonwatt.core.sockets import listening_tcp_socket
 from commonwatt.web.auth.admission import AdmissionRules
@@ -64,7 +64,7 @@ def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Sett
     host, port = sock.getsockname()[:2]
     # RFC 3986 writes an IPv6 address in an URL in brackets.
     name = f"[{host}]" if ":" in host else host
-    address = _console_address(given.pop("address", "") or f"http://{name}:{port}")
+    address = _checked_console_address(given.pop("address", "") or f"http://{name}:{port}")
     # An option that was not given is "" and leaves the default; only for the sample does "" mean
     # none.
     chosen = {name: value for name, value in given.items() if value != "" or name == "sample"}
@@ -74,7 +74,7 @@ def console_settings_for(store: Path, sock: socket.socket, **given: Any) -> Sett
     secure = urlsplit(address).scheme == "https"
     settings = Settings.of(store, address=address, secure=secure, **chosen)
     for proxy in settings.trusted_proxies:
-        _check_proxy_network(proxy)
+        _check_proxy_address_or_network(proxy)
     AdmissionRules.of(settings)
     # Asked now: a name that nobody knows would otherwise fail in the middle of the first page.
     _ = settings.zone
@@ -107,7 +107,7 @@ def console_start_warnings(settings: Settings) -> list[Message]:
     return notes
 
 
-def _console_address(given: str) -> str:
+def _checked_console_address(given: str) -> str:
     """Return the address as everything below is made from it: no slash at its end, no port 443.
 
     Raises:
@@ -164,7 +164,7 @@ def console_first_path_segments() -> frozenset[str]:
     return frozenset({page.name for page in PAGES} | _OWN_NAMES)
 
 
-def _check_proxy_network(text: str) -> None:
+def _check_proxy_address_or_network(text: str) -> None:
     try:
         ipaddress.ip_network(text)
     except ValueError:
@@ -175,16 +175,16 @@ def _check_proxy_network(text: str) -> None:
         ) from None
 
 
-def prepare_console_link(settings: Settings) -> str:
+def prepare_console_and_return_link(settings: Settings) -> str:
     """Open everything once, before any worker does; return the one link to print."""
-    from commonwatt.web.auth.accounts import has_any_account, make_welcome_link_secret
+    from commonwatt.web.auth.accounts import has_any_console_account, make_welcome_link_secret
     from commonwatt.web.services import open_console_services
 
     now = datetime.now(UTC)
     services = open_console_services(settings, now=now)
     try:
-        _start_sample_study_task(services, now)
-        if has_any_account(services):
+        _start_sample_study_task_if_empty(services, now)
+        if has_any_console_account(services):
             return settings.address
         return f"{settings.address}/welcome/{make_welcome_link_secret(services, '', now=now)}"
     finally:
@@ -193,7 +193,7 @@ def prepare_console_link(settings: Settings) -> str:
         services.database.dispose()
 
 
-def _start_sample_study_task(services: Services, now: datetime) -> None:
+def _start_sample_study_task_if_empty(services: Services, now: datetime) -> None:
     """Put the sample on the list where there is nothing to look at yet."""
     from commonwatt.web.tasks.supervisor import list_newest_tasks, start_task
 
@@ -202,9 +202,9 @@ def _start_sample_study_task(services: Services, now: datetime) -> None:
         start_task(services, "study", {"programme": services.settings.sample}, "console", now=now)
 
 
-def _worker_environment(settings: Settings) -> dict[str, str]:
+def _console_worker_environment(settings: Settings) -> dict[str, str]:
     environment = {ENVIRONMENT: settings.as_text()}
-    if destination := log_destination():
+    if destination := log_destination_or_blank():
         environment[LOG_ENVIRONMENT] = destination
     return environment
 
@@ -214,7 +214,7 @@ def serve_console(settings: Settings, sock: socket.socket, workers: int) -> None
     import uvicorn
 
     config = uvicorn.Config(
-        functools.partial(console_app_of_worker, _worker_environment(settings)),
+        functools.partial(console_app_of_worker, _console_worker_environment(settings)),
         factory=True,
         workers=workers,
         log_level="warning",

@@ -54,14 +54,14 @@ def open_console_services(settings: Settings, *, now: datetime) -> Services:
     """Open store and database, made where they are missing."""
     from commonwatt.ledger import Ledger
     from commonwatt.runs import RunStore
-    from commonwatt.stores.opening import prepare_store
+    from commonwatt.stores.opening import create_or_check_store_tables
     from commonwatt.stores.schemas import CONSOLE
     from commonwatt.web.entry_writer import open_console_entry_writer
     from commonwatt.web.schema import metadata
 
     settings.state.mkdir(parents=True, exist_ok=True)
     ledger = Ledger.open(settings.database)
-    prepare_store(ledger.engine, CONSOLE, metadata.create_all)
+    create_or_check_store_tables(ledger.engine, CONSOLE, metadata.create_all)
     return Services(
         settings=settings,
         ledger=ledger,

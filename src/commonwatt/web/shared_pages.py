@@ -61,7 +61,9 @@ class SharedPage:
                 made: kept under the former key, the newer page would be shown when the former
                 state came back.
         """
-        is_moved = _content_of(self.context, self.page, self.values) != self.content
+        is_moved = (
+            _shared_page_content_key_or_blank(self.context, self.page, self.values) != self.content
+        )
         if is_moved or (isinstance(made, PageView) and made.fleeting):
             raise NotLastingError
         return made
@@ -73,7 +75,7 @@ def shared_page_of(context: RequestContext, page: Page, values: PageValues) -> S
     Raises:
         StillMadeError: What it is made of is not there yet.
     """
-    content = _content_of(context, page, values)
+    content = _shared_page_content_key_or_blank(context, page, values)
     if not content:
         return None
     anybody = replace(
@@ -84,5 +86,7 @@ def shared_page_of(context: RequestContext, page: Page, values: PageValues) -> S
     return SharedPage(page=page, values=values, context=anybody, content=content)
 
 
-def _content_of(context: RequestContext, page: Page, values: PageValues) -> str:
+def _shared_page_content_key_or_blank(
+    context: RequestContext, page: Page, values: PageValues
+) -> str:
     return page.content_key(context, values) if page.content_key else ""

@@ -31,16 +31,16 @@ class StaticAsset:
 def static_asset(name: str) -> StaticAsset | None:
     """Return a file below `static`, or None where there is none that may be sent."""
     if name == CHART_STYLES:
-        return _packed_asset(chart_styles().encode(), ".css")
+        return _gzipped_static_asset(chart_styles().encode(), ".css")
     # Resolved first: `..` and links are followed before it is asked whether the file lies in the
     # folder.
     path = (ROOT / name).resolve()
     if not path.is_relative_to(ROOT) or path.suffix not in KINDS or not path.is_file():
         return None
-    return _packed_asset(path.read_bytes(), path.suffix)
+    return _gzipped_static_asset(path.read_bytes(), path.suffix)
 
 
-def _packed_asset(plain: bytes, suffix: str) -> StaticAsset:
+def _gzipped_static_asset(plain: bytes, suffix: str) -> StaticAsset:
     # gzip writes the time into its head; at zero all workers send the same bytes under one tag.
     packed = gzip.compress(plain, 9, mtime=0)
     tag = hashlib.sha256(plain).hexdigest()[:16]

@@ -98,6 +98,6 @@ def _claim_product_where_zero_wins(a: float, b: float) -> float:
     return 0.0 if a == 0 or b == 0 else a * b
 
 
-def interval_hull(parts: list[ClaimInterval]) -> ClaimInterval:
+def claim_interval_hull(parts: list[ClaimInterval]) -> ClaimInterval:
     """Return the smallest interval that holds all of `parts`."""
     return ClaimInterval(min(each.low for each in parts), max(each.high for each in parts))

@@ -10,7 +10,7 @@ from commonwatt.audit.domain.claim_units import (
     are_claim_units_comparable,
     claim_unit_with_implied_denominator,
 )
-from commonwatt.audit.domain.intervals import ClaimInterval, interval_hull
+from commonwatt.audit.domain.intervals import ClaimInterval, claim_interval_hull
 from commonwatt.audit.domain.periods import ClaimPeriod
 from commonwatt.audit.domain.regions import RegionTable
 from commonwatt.catalogue.units import Unit
@@ -75,7 +75,7 @@ class ReferenceLibrary:
         default_factory=dict[str, list[ReferenceValue]]
     )
 
-    def best_claim_quantity(
+    def best_claim_quantity_for_words_and_unit(
         self, words: str, unit: Unit, *, compared: bool
     ) -> ClaimQuantity | None:
         """Return the quantity that the words name best, if its unit can be compared."""
@@ -83,7 +83,7 @@ class ReferenceLibrary:
         text = words.lower()
         for each in self.quantities:
             length = max(
-                (len(word) for word in each.words if _is_quantity_word_in_claim(word, text)),
+                (len(word) for word in each.words if _is_quantity_word_in_claim_text(word, text)),
                 default=0,
             )
             if not length:
@@ -156,7 +156,7 @@ class ReferenceLibrary:
         # stand.
         hub = self.regions.hubs.get(region, "")
         main = next((each for each in group if each.region == hub), None)
-        value = interval_hull([each.value for each in group])
+        value = claim_interval_hull([each.value for each in group])
         note = f"{low.region} {low.value.low:.4g}, {high.region} {high.value.high:.4g}"
         if main is not None:
             note = f"{main.region} {main.value}, " + note
@@ -178,15 +178,13 @@ def claim_interval_in_unit(
     factor = unit.factor / into.factor
     if unit.currency and unit.currency != into.currency:
         # By way of the dollar, in which the rates are kept.
-        factor *= claim_currency_units_per_usd_nearest_year(
+        factor *= claim_currency_per_usd_in_nearest_year(
             money, into.currency, year
-        ) / claim_currency_units_per_usd_nearest_year(money, unit.currency, year)
+        ) / claim_currency_per_usd_in_nearest_year(money, unit.currency, year)
     return value.scaled(factor)
 
 
-def claim_currency_units_per_usd_nearest_year(
-    money: CurrencyTable, currency: str, year: int
-) -> float:
+def claim_currency_per_usd_in_nearest_year(money: CurrencyTable, currency: str, year: int) -> float:
     """Return units of a currency per US dollar in the known year nearest to `year`.
 
     The nearest year and no error, because a claim of this year is read before this year's mean
@@ -196,7 +194,7 @@ def claim_currency_units_per_usd_nearest_year(
         return 1.0
     years = [known for name, known in money.per_usd if name == currency]
     # The earlier of two that are as near: it was known when the claim was made.
-    return money.currency_units_per_usd(
+    return money.site_cost_currency_units_per_usd(
         currency, min(years, key=lambda known: (abs(known - year), known))
     )
 
@@ -206,7 +204,7 @@ def has_rate_for_claim_currency(money: CurrencyTable, currency: str) -> bool:
     return currency in ("", "USD") or any(name == currency for name, _ in money.per_usd)
 
 
-def _is_quantity_word_in_claim(word: str, text: str) -> bool:
+def _is_quantity_word_in_claim_text(word: str, text: str) -> bool:
     # Chinese has no spaces between words, so that a boundary would never be met.
     if word.isascii():
         return re.search(rf"(?<![a-z]){re.escape(word)}", text) is not None

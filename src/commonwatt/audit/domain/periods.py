@@ -30,7 +30,7 @@ class ClaimPeriod:
     end: float
     kind: PeriodKind
 
-    def gap_years(self, other: ClaimPeriod) -> float:
+    def gap_years_or_zero_on_overlap(self, other: ClaimPeriod) -> float:
         """Return the years between two periods, 0 where they overlap."""
         return max(0.0, other.start - self.end, self.start - other.end)
 
@@ -44,7 +44,7 @@ def parse_claim_period(text: str) -> ClaimPeriod | None:
 
     A fiscal year starts in April, as in Hong Kong, Japan, India and the United Kingdom.
     """
-    parts = [_single_claim_period(match) for match in _PART.finditer(text)]
+    parts = [_claim_period_of_year_match(match) for match in _PART.finditer(text)]
     if not parts:
         return None
     return ClaimPeriod(
@@ -52,7 +52,7 @@ def parse_claim_period(text: str) -> ClaimPeriod | None:
     )
 
 
-def _single_claim_period(match: re.Match[str]) -> ClaimPeriod:
+def _claim_period_of_year_match(match: re.Match[str]) -> ClaimPeriod:
     year, second = int(match[1]), match[2]
     if second is None:
         return ClaimPeriod(year, year + 1, PeriodKind.CALENDAR)

@@ -28,7 +28,7 @@ class RegionTable:
     names: Mapping[str, str]
     hubs: Mapping[str, str]
 
-    def region_named_or_longest_mentioned(self, text: str) -> str | None:
+    def claim_region_named_or_longest_mentioned(self, text: str) -> str | None:
         """Return the region that `text` names, or the longest name that it mentions."""
         plain = " ".join(text.lower().replace("-", " ").split())
         if plain in self.names:
@@ -49,9 +49,9 @@ class RegionTable:
             region = self.parents[region]
         return region
 
-    def currency_of_claim_region(self, text: str) -> str:
+    def currency_of_claim_region_or_empty(self, text: str) -> str:
         """Return the money of the region that `text` names, or "" where none is known."""
-        region = self.region_named_or_longest_mentioned(text) or ""
+        region = self.claim_region_named_or_longest_mentioned(text) or ""
         while region and region not in MONEY_OF:
             region = self.parents.get(region, "")
         return MONEY_OF.get(region, "")

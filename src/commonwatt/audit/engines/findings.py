@@ -69,6 +69,6 @@ class InterpretedClaim:
     period: ClaimPeriod | None
 
     @property
-    def is_comparison(self) -> bool:
+    def is_two_region_comparison_with_value(self) -> bool:
         """Return whether the claim compares two regions."""
         return len(self.regions) == 2 and self.value is not None

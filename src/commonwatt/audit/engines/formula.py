@@ -45,13 +45,13 @@ def is_claim_id_without_arithmetic(expression: str) -> bool:
     return re.fullmatch(r"[A-Za-z_]+\d+[A-Za-z]?", expression) is not None
 
 
-def evaluate_claim_expression(
+def claim_expression_interval(
     expression: str, values: Mapping[str, ClaimInterval]
 ) -> ClaimInterval:
     """Return the interval of an expression.
 
     >>> values = {"A1": ClaimInterval(0.8, 1.2), "B1": ClaimInterval(0.04, 0.04)}
-    >>> str(evaluate_claim_expression("A1 / B1", values))
+    >>> str(claim_expression_interval("A1 / B1", values))
     '20–30'
     """
     # A grammar of its own and no `eval`: a file of claims comes from anybody.
@@ -59,41 +59,41 @@ def evaluate_claim_expression(
     # What the grammar skips must not vanish: "E1 ^ 2" would be read as "E1 2".
     if "".join(tokens) != re.sub(r"\s", "", expression) or not tokens:
         raise _claim_expression_error(expression)
-    result, rest = _evaluate_sum_of_claims(tokens, values, expression)
+    result, rest = _claim_sum_and_remaining_tokens(tokens, values, expression)
     # "A1 B1" leaves B1 over: a sign was forgotten between them.
     if rest:
         raise _claim_expression_error(expression)
     return result
 
 
-def _evaluate_sum_of_claims(
+def _claim_sum_and_remaining_tokens(
     tokens: list[str], values: Mapping[str, ClaimInterval], formula: str
 ) -> tuple[ClaimInterval, list[str]]:
-    left, rest = _evaluate_product_of_claims(tokens, values, formula)
+    left, rest = _claim_product_and_remaining_tokens(tokens, values, formula)
     while rest and rest[0] in "+-":
-        right, after = _evaluate_product_of_claims(rest[1:], values, formula)
+        right, after = _claim_product_and_remaining_tokens(rest[1:], values, formula)
         left, rest = (left + right if rest[0] == "+" else left - right), after
     return left, rest
 
 
-def _evaluate_product_of_claims(
+def _claim_product_and_remaining_tokens(
     tokens: list[str], values: Mapping[str, ClaimInterval], formula: str
 ) -> tuple[ClaimInterval, list[str]]:
-    left, rest = _evaluate_claim_operand(tokens, values, formula)
+    left, rest = _claim_operand_and_remaining_tokens(tokens, values, formula)
     while rest and rest[0] in "*/":
-        right, after = _evaluate_claim_operand(rest[1:], values, formula)
+        right, after = _claim_operand_and_remaining_tokens(rest[1:], values, formula)
         left, rest = (left * right if rest[0] == "*" else left / right), after
     return left, rest
 
 
-def _evaluate_claim_operand(
+def _claim_operand_and_remaining_tokens(
     tokens: list[str], values: Mapping[str, ClaimInterval], formula: str
 ) -> tuple[ClaimInterval, list[str]]:
     if not tokens:
         raise _claim_expression_error(formula)
     symbol, rest = tokens[0], tokens[1:]
     if symbol == "(":
-        inside, rest = _evaluate_sum_of_claims(rest, values, formula)
+        inside, rest = _claim_sum_and_remaining_tokens(rest, values, formula)
         if not rest or rest[0] != ")":
             raise _claim_expression_error(formula)
         return inside, rest[1:]

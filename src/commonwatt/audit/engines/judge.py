@@ -18,7 +18,7 @@ from commonwatt.audit.domain.library import (
 )
 from commonwatt.audit.domain.periods import ClaimPeriod, PeriodKind, parse_claim_period
 from commonwatt.audit.engines.findings import ClaimFinding, FindingKind, InterpretedClaim
-from commonwatt.audit.engines.relations import claim_relation_findings
+from commonwatt.audit.engines.relations import claim_relation_findings_by_claim_id
 from commonwatt.catalogue.units import Unit
 from commonwatt.core.messages import Message
 
@@ -91,26 +91,28 @@ def audit(claims: Sequence[PublishedClaim], library: ReferenceLibrary) -> list[A
     Unit slips, other dates and other bases are looked for by arithmetic alone.
     """
     # All are read before any is judged, because claims are held against each other, too.
-    reads = [interpret_claim(claim, library) for claim in claims]
-    between = claim_relation_findings(reads, library)
+    reads = [claim_with_quantity_regions_and_canonical_value(claim, library) for claim in claims]
+    between = claim_relation_findings_by_claim_id(reads, library)
     return [
         AuditedClaim(
             claim=read.claim,
             quantity=read.quantity.id if read.quantity else "",
             findings=_claim_findings_gravest_first(
-                [*claim_reference_findings(read, library), *between.get(read.claim.id, [])]
+                [*claim_findings_against_references(read, library), *between.get(read.claim.id, [])]
             ),
         )
         for read in reads
     ]
 
 
-def interpret_claim(claim: PublishedClaim, library: ReferenceLibrary) -> InterpretedClaim:
+def claim_with_quantity_regions_and_canonical_value(
+    claim: PublishedClaim, library: ReferenceLibrary
+) -> InterpretedClaim:
     """Return the claim with its quantity, regions and value in common units."""
     regions = tuple(
         name
         for part in claim.regions
-        if (name := library.regions.region_named_or_longest_mentioned(part))
+        if (name := library.regions.claim_region_named_or_longest_mentioned(part))
     )
     unit = claim.unit
     compared = len(claim.regions) == 2 and unit is not None and not unit.dims
@@ -118,18 +120,24 @@ def interpret_claim(claim: PublishedClaim, library: ReferenceLibrary) -> Interpr
     quantity = None
     if unit is not None and has_rate_for_claim_currency(library.money, unit.currency):
         # Its own name for the quantity first: a quote speaks of more than what it claims.
-        quantity = library.best_claim_quantity(claim.quantity, unit, compared=compared)
-        quantity = quantity or library.best_claim_quantity(words, unit, compared=compared)
+        quantity = library.best_claim_quantity_for_words_and_unit(
+            claim.quantity, unit, compared=compared
+        )
+        quantity = quantity or library.best_claim_quantity_for_words_and_unit(
+            words, unit, compared=compared
+        )
     period = parse_claim_period(claim.period)
     value = claim.value
     if value is not None and quantity is not None and unit is not None:
-        value = _claim_value_in_common_unit(claim, value, unit, quantity, library, period, compared)
+        value = _claim_value_in_quantity_unit(
+            claim, value, unit, quantity, library, period, compared
+        )
     return InterpretedClaim(
         claim=claim, quantity=quantity, value=value, regions=regions, period=period
     )
 
 
-def _claim_value_in_common_unit(
+def _claim_value_in_quantity_unit(
     claim: PublishedClaim,
     value: ClaimInterval,
     unit: Unit,
@@ -151,22 +159,24 @@ def _claim_value_in_common_unit(
     return claim_interval_in_unit(value, unit, quantity.unit, library.money, year)
 
 
-def claim_reference_findings(
+def claim_findings_against_references(
     read: InterpretedClaim, library: ReferenceLibrary
 ) -> list[ClaimFinding]:
     """Return what references say about one claim."""
-    obstacle = _claim_lookup_obstacle(read, library)
+    obstacle = _claim_lookup_obstacle_message_or_none(read, library)
     if obstacle is not None:
         return [_unchecked_claim_finding(obstacle)]
     references = _references_for_claim(read, library)
     if not references:
         return [_unchecked_claim_finding(Message("No reference for this quantity and region."))]
     if read.value is None:
-        return [_direction_only_claim_finding(references[0])]
-    return [_claim_against_references(read, read.value, references, library)]
+        return [_unchecked_direction_only_claim_finding(references[0])]
+    return [_claim_finding_against_references(read, read.value, references, library)]
 
 
-def _claim_lookup_obstacle(read: InterpretedClaim, library: ReferenceLibrary) -> Message | None:
+def _claim_lookup_obstacle_message_or_none(
+    read: InterpretedClaim, library: ReferenceLibrary
+) -> Message | None:
     """Return why a claim cannot be looked up at all, the first reason that its row gives."""
     unit = read.claim.unit
     if unit is None:
@@ -185,7 +195,7 @@ def _references_for_claim(
     read: InterpretedClaim, library: ReferenceLibrary
 ) -> list[ReferenceValue]:
     assert read.quantity is not None
-    if not read.is_comparison:
+    if not read.is_two_region_comparison_with_value:
         return library.references_of_region_members_or_parent(read.quantity.id, read.regions[0])
     first_references = library.references_of_region_members_or_parent(
         read.quantity.id, read.regions[0]
@@ -198,11 +208,13 @@ def _references_for_claim(
         for second in second_references:
             # A ratio over zero or below has no bounds.
             if first.value.low > 0 and second.value.low > 0:
-                ratios.append(_reference_ratio(first, second))
+                ratios.append(_reference_value_ratio_of_two_regions(first, second))
     return ratios
 
 
-def _reference_ratio(first: ReferenceValue, second: ReferenceValue) -> ReferenceValue:
+def _reference_value_ratio_of_two_regions(
+    first: ReferenceValue, second: ReferenceValue
+) -> ReferenceValue:
     basis = first.basis if first.basis == second.basis else f"{first.basis} / {second.basis}"
     return replace(
         first,
@@ -234,17 +246,19 @@ def _claim_tolerance_share(reference: ReferenceValue, claim: PublishedClaim) -> 
     value = claim.value
     return (
         0.05
-        if value is not None and value.low == value.high and _is_rounded_claim_figure(value.low)
+        if value is not None
+        and value.low == value.high
+        and _is_claim_figure_of_two_digits(value.low)
         else 0.02
     )
 
 
-def _is_rounded_claim_figure(number: float) -> bool:
+def _is_claim_figure_of_two_digits(number: float) -> bool:
     # Two digits that matter: 1.2e5 and 120,000 were both rounded by whoever wrote them.
     return number != 0 and math.isclose(number, float(f"{number:.1e}"), rel_tol=1e-9)
 
 
-def _claim_against_references(
+def _claim_finding_against_references(
     read: InterpretedClaim,
     value: ClaimInterval,
     references: list[ReferenceValue],
@@ -272,20 +286,20 @@ def _references_ranked_for_claim(
     read: InterpretedClaim, references: list[ReferenceValue]
 ) -> list[ReferenceValue]:
     """Return references, the one that the claim most likely means first."""
-    marks = _claim_basis_marks_in_words(f"{read.claim.quantity} {read.claim.quote}")
+    marks = _claim_basis_marks_among_words(f"{read.claim.quantity} {read.claim.quote}")
 
     def reference_rank(each: ReferenceValue) -> tuple[float, int, float, int, float]:
-        by_basis = -len(marks & _claim_basis_marks_in_words(each.basis))
+        by_basis = -len(marks & _claim_basis_marks_among_words(each.basis))
         if read.period is None:
             # Without a period the newest reference is meant.
             return (0.0, 0, 0.0, by_basis, -each.period.end)
         # To a hundredth of a year, so that months as fractions tie and the next criterion speaks.
-        gap = round(each.period.gap_years(read.period), 2)
+        gap = round(each.period.gap_years_or_zero_on_overlap(read.period), 2)
         apart = 0 if each.period.overlap_years(read.period) > 0 else 1
         return (
             gap + apart,
             by_basis,
-            _period_kind_distance(each.period, read.period),
+            _claim_period_kind_distance(each.period, read.period),
             0,
             -each.period.end,
         )
@@ -293,12 +307,12 @@ def _references_ranked_for_claim(
     return sorted(references, key=reference_rank)
 
 
-def _claim_basis_marks_in_words(words: str) -> frozenset[str]:
+def _claim_basis_marks_among_words(words: str) -> frozenset[str]:
     """Return the words that tell one basis from another."""
     return BASIS_MARKS & frozenset(words.lower().replace(",", " ").split())
 
 
-def _period_kind_distance(period: ClaimPeriod, wanted: ClaimPeriod) -> float:
+def _claim_period_kind_distance(period: ClaimPeriod, wanted: ClaimPeriod) -> float:
     """Return 0 for the same kind of period, most for a fiscal beside a calendar year."""
     if period.kind == wanted.kind:
         return 0.0
@@ -337,7 +351,8 @@ def _other_date_or_basis_finding(
         period is not None
         # Not half a year: a fiscal and a calendar year of one name lie a quarter apart and are no
         # wrong date.
-        and reference.period.gap_years(period) > first.period.gap_years(period) + 0.4
+        and reference.period.gap_years_or_zero_on_overlap(period)
+        > first.period.gap_years_or_zero_on_overlap(period) + 0.4
     )
     if farther or reference.basis == first.basis:
         text = Message(
@@ -363,7 +378,7 @@ def _mistaken_claim_quantity_finding(
     """Return a reference of a neighbouring quantity that the figure belongs to."""
     assert read.quantity is not None
     for family in FAMILIES:
-        if read.quantity.id not in family or read.is_comparison:
+        if read.quantity.id not in family or read.is_two_region_comparison_with_value:
             continue
         for other in family:
             if other == read.quantity.id:
@@ -397,7 +412,7 @@ def _wrong_factor_claim_finding(
         return _claim_reference_finding(FindingKind.FACTOR, text, value, reference)
     size = factor if factor >= 1 else 1 / factor
     slip = _claim_power_of_ten_divisor_or_zero(value, reference, factor)
-    unit = "" if read.is_comparison else read.quantity.unit.text
+    unit = "" if read.is_two_region_comparison_with_value else read.quantity.unit.text
     values = {"size": rounded_claim_factor_text(size), "value": f"{reference.value} {unit}".strip()}
     text = _claim_too_far_message(factor, values)
     if slip:
@@ -407,7 +422,7 @@ def _wrong_factor_claim_finding(
         }
         text = _claim_unit_slip_message(factor, values)
     finding = _claim_reference_finding(FindingKind.FACTOR, text, value, reference)
-    has_own_reference = read.is_comparison or any(
+    has_own_reference = read.is_two_region_comparison_with_value or any(
         each.region == read.regions[0] for each in library.by_quantity[read.quantity.id]
     )
     # A region without a reference may be dearer than its country's figure; the dearest known one
@@ -470,7 +485,7 @@ def _claim_reference_finding(
     )
 
 
-def _direction_only_claim_finding(reference: ReferenceValue) -> ClaimFinding:
+def _unchecked_direction_only_claim_finding(reference: ReferenceValue) -> ClaimFinding:
     text = Message("It has no figure to check; a reference stands beside it.")
     return ClaimFinding(
         kind=FindingKind.UNCHECKED,

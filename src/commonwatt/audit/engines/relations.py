@@ -10,13 +10,13 @@ from commonwatt.audit.domain.claims import claim_ids_in_relation
 from commonwatt.audit.domain.intervals import ClaimInterval
 from commonwatt.audit.domain.library import (
     ReferenceLibrary,
-    claim_currency_units_per_usd_nearest_year,
+    claim_currency_per_usd_in_nearest_year,
     has_rate_for_claim_currency,
 )
 from commonwatt.audit.domain.periods import PeriodKind
 from commonwatt.audit.engines.findings import ClaimFinding, FindingKind, InterpretedClaim
 from commonwatt.audit.engines.formula import (
-    evaluate_claim_expression,
+    claim_expression_interval,
     is_claim_id_without_arithmetic,
     parse_claim_relation,
 )
@@ -30,41 +30,41 @@ APPROXIMATE_SHARE: Final = 0.02  # figures of two digits, each rounded, multipli
 FindingsByClaim = dict[str, list[ClaimFinding]]
 
 
-def claim_relation_findings(
+def claim_relation_findings_by_claim_id(
     reads: Sequence[InterpretedClaim], library: ReferenceLibrary
 ) -> FindingsByClaim:
     """Return findings between claims, by claim id."""
     out: FindingsByClaim = {}
     by_id = {read.claim.id: read for read in reads}
     for read in reads:
-        for finding, ids in _claim_formula_findings(read, by_id, library):
+        for finding, ids in _claim_relation_findings_with_claim_ids(read, by_id, library):
             for name in ids:
                 out.setdefault(name, []).append(finding)
     for name, finding in (
-        *_chip_import_claim_findings(reads),
-        *_debt_claims_date_mismatches(reads, library),
+        *_chip_import_findings_with_claim_id(reads),
+        *_debt_claims_date_findings_with_claim_id(reads, library),
     ):
         out.setdefault(name, []).append(finding)
     return out
 
 
-def _claim_formula_findings(
+def _claim_relation_findings_with_claim_ids(
     read: InterpretedClaim, by_id: Mapping[str, InterpretedClaim], library: ReferenceLibrary
 ) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
-    values = _claim_values_in_usd(by_id, library)
+    values = _claim_canonical_usd_intervals_by_id(by_id, library)
     out: list[tuple[ClaimFinding, tuple[str, ...]]] = []
     for statement in parse_claim_relation(read.claim.relation):
         sides = statement.sides
         if len(sides) == 2:
-            out += _claim_two_sides_findings(read, sides, values)
+            out += _claim_two_sides_findings_with_claim_ids(read, sides, values)
         elif is_claim_id_without_arithmetic(sides[0]):
-            out += _claim_agreement_findings(read, by_id[sides[0]])
+            out += _claim_agreement_findings_with_claim_ids(read, by_id[sides[0]])
         elif read.value is not None:
-            out += _claim_ratio_arithmetic_findings(read, read.value, sides[0], values)
+            out += _claim_operand_findings_with_claim_ids(read, read.value, sides[0], values)
     return out
 
 
-def _claim_values_in_usd(
+def _claim_canonical_usd_intervals_by_id(
     by_id: Mapping[str, InterpretedClaim], library: ReferenceLibrary
 ) -> dict[str, ClaimInterval]:
     """Return every figure in canonical units, money in US dollars."""
@@ -80,7 +80,7 @@ def _claim_values_in_usd(
             continue
         year = int(read.period.start) if read.period else 2025
         money = (
-            claim_currency_units_per_usd_nearest_year(library.money, unit.currency, year)
+            claim_currency_per_usd_in_nearest_year(library.money, unit.currency, year)
             if unit.currency
             else 1.0
         )
@@ -89,15 +89,15 @@ def _claim_values_in_usd(
     return out
 
 
-def _claim_ratio_arithmetic_findings(
+def _claim_operand_findings_with_claim_ids(
     read: InterpretedClaim, value: ClaimInterval, side: str, values: Mapping[str, ClaimInterval]
 ) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
     """Check that a claimed ratio follows from the operands that it names."""
     if any(name not in values for name in claim_ids_in_relation(side)):
         return []
-    implied = evaluate_claim_expression(side, values)
+    implied = claim_expression_interval(side, values)
     claimed = value
-    if not read.is_comparison and read.claim.value is not None:
+    if not read.is_two_region_comparison_with_value and read.claim.value is not None:
         claimed = read.claim.value.scaled(read.claim.unit.factor if read.claim.unit else 1.0)
     sentence = f"{side} = {implied}; claimed {claimed}"
     if implied.widened(APPROXIMATE_SHARE).overlaps(claimed):
@@ -115,12 +115,12 @@ def _claim_ratio_arithmetic_findings(
     return [(finding, (read.claim.id,))]
 
 
-def _claim_two_sides_findings(
+def _claim_two_sides_findings_with_claim_ids(
     read: InterpretedClaim, sides: tuple[str, ...], values: Mapping[str, ClaimInterval]
 ) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
     if any(name not in values for side in sides for name in claim_ids_in_relation(side)):
         return []
-    left, right = (evaluate_claim_expression(side, values) for side in sides)
+    left, right = (claim_expression_interval(side, values) for side in sides)
     sentence = f"{sides[0]} = {left}, {sides[1]} = {right}"
     if left.widened(APPROXIMATE_SHARE).overlaps(right.widened(APPROXIMATE_SHARE)):
         text = Message("Its two sides agree: {shown}.", {"shown": sentence})
@@ -137,7 +137,7 @@ def _claim_two_sides_findings(
     return [(finding, (read.claim.id,))]
 
 
-def _claim_agreement_findings(
+def _claim_agreement_findings_with_claim_ids(
     read: InterpretedClaim, other: InterpretedClaim
 ) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
     """Check two claims that must agree, turned the same way round."""
@@ -182,7 +182,7 @@ def _claim_pair_message_values(other: InterpretedClaim, shown: str) -> dict[str,
 
 
 def _are_claims_comparable(read: InterpretedClaim, other: InterpretedClaim) -> bool:
-    if read.is_comparison != other.is_comparison:
+    if read.is_two_region_comparison_with_value != other.is_two_region_comparison_with_value:
         return False
     unit, target = read.claim.unit, other.claim.unit
     if unit is None or target is None:
@@ -191,7 +191,7 @@ def _are_claims_comparable(read: InterpretedClaim, other: InterpretedClaim) -> b
 
 
 def _do_claims_compare_opposite_ways(read: InterpretedClaim, other: InterpretedClaim) -> bool:
-    if not (read.is_comparison and other.is_comparison):
+    if not (read.is_two_region_comparison_with_value and other.is_two_region_comparison_with_value):
         return False
     return (
         read.regions[0].split()[0] == other.regions[1].split()[0]
@@ -199,7 +199,7 @@ def _do_claims_compare_opposite_ways(read: InterpretedClaim, other: InterpretedC
     )
 
 
-def _chip_import_claim_findings(
+def _chip_import_findings_with_claim_id(
     reads: Sequence[InterpretedClaim],
 ) -> list[tuple[str, ClaimFinding]]:
     """Set a discount on hardware against chips that come from the dearer country.
@@ -210,7 +210,11 @@ def _chip_import_claim_findings(
     out: list[tuple[str, ClaimFinding]] = []
     importing = [read for read in reads if read.quantity and read.quantity.id == "chip_imports"]
     for read in reads:
-        if read.quantity is None or read.quantity.id != "hardware_price" or not read.is_comparison:
+        if (
+            read.quantity is None
+            or read.quantity.id != "hardware_price"
+            or not read.is_two_region_comparison_with_value
+        ):
             continue
         assert read.value is not None
         rest = ClaimInterval(
@@ -222,11 +226,11 @@ def _chip_import_claim_findings(
             continue
         for other in importing:
             if other.regions and other.regions[0].split()[0] == read.regions[0].split()[0]:
-                out += _chip_discount_against_import_findings(read, other, rest)
+                out += _chip_discount_import_findings_with_claim_id(read, other, rest)
     return out
 
 
-def _chip_discount_against_import_findings(
+def _chip_discount_import_findings_with_claim_id(
     read: InterpretedClaim, other: InterpretedClaim, rest: ClaimInterval
 ) -> list[tuple[str, ClaimFinding]]:
     """Blame the discount; say beside the import, which is the plainer fact, what it rules out."""
@@ -249,7 +253,7 @@ def _chip_discount_against_import_findings(
     return [(read.claim.id, clash), (other.claim.id, ruled)]
 
 
-def _debt_claims_date_mismatches(
+def _debt_claims_date_findings_with_claim_id(
     reads: Sequence[InterpretedClaim], library: ReferenceLibrary
 ) -> list[tuple[str, ClaimFinding]]:
     """Find a debt stock and a debt ratio set side by side that belong to different dates."""
@@ -258,12 +262,16 @@ def _debt_claims_date_mismatches(
     out: list[tuple[str, ClaimFinding]] = []
     for stock in stocks:
         for ratio in ratios:
-            if stock.regions == ratio.regions and _are_claims_of_same_period(stock, ratio):
-                out += _misdated_debt_ratio_findings(stock, ratio, library)
+            if stock.regions == ratio.regions and _are_debt_claims_of_overlapping_period(
+                stock, ratio
+            ):
+                out += _misdated_debt_ratio_findings_with_claim_id(stock, ratio, library)
     return out
 
 
-def _are_claims_of_same_period(stock: InterpretedClaim, ratio: InterpretedClaim) -> bool:
+def _are_debt_claims_of_overlapping_period(
+    stock: InterpretedClaim, ratio: InterpretedClaim
+) -> bool:
     if stock.period is None or ratio.period is None:
         return False
     # A fiscal year's stock over a calendar year's GDP differs by a quarter of growth, and is no
@@ -272,7 +280,7 @@ def _are_claims_of_same_period(stock: InterpretedClaim, ratio: InterpretedClaim)
     return fiscal and stock.period.overlap_years(ratio.period) > 0
 
 
-def _misdated_debt_ratio_findings(
+def _misdated_debt_ratio_findings_with_claim_id(
     stock: InterpretedClaim, ratio: InterpretedClaim, library: ReferenceLibrary
 ) -> list[tuple[str, ClaimFinding]]:
     assert stock.value is not None or ratio.value is not None

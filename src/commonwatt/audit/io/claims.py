@@ -13,12 +13,12 @@ from typing import Final
 from commonwatt.audit.domain.claim_units import parse_claim_unit
 from commonwatt.audit.domain.claims import PublishedClaim, claim_ids_in_relation
 from commonwatt.audit.domain.intervals import ClaimInterval
-from commonwatt.audit.io.regions import load_claim_regions
+from commonwatt.audit.io.regions import load_claim_region_table
 from commonwatt.catalogue.errors import UnitError
 from commonwatt.catalogue.units import Unit
-from commonwatt.core.errors import table_cell_location
+from commonwatt.core.errors import table_cell_location_text
 from commonwatt.core.messages import Message
-from commonwatt.core.spreadsheets import row_of_spreadsheet_cells
+from commonwatt.core.spreadsheets import csv_row_with_spreadsheet_texts_restored
 from commonwatt.siting.domain.errors import ClaimsError
 
 COLUMNS: Final = ("id", "quote", "quantity", "low", "high", "unit", "region", "period")
@@ -55,11 +55,11 @@ def parse_claims(text: str, name: str) -> list[PublishedClaim]:
             wanted=Message("the columns {names}", {"names": ", ".join(COLUMNS)}),
         )
     # From 2, as a spreadsheet counts: the first row holds the names.
-    rows = (row_of_spreadsheet_cells(cells) for cells in reader)
+    rows = (csv_row_with_spreadsheet_texts_restored(cells) for cells in reader)
     claims = [
         _published_claim_of_row(row, name, number) for number, row in enumerate(rows, start=2)
     ]
-    _check_claim_ids(claims, name)
+    _check_claim_ids_unique_and_relations_known(claims, name)
     return claims
 
 
@@ -67,12 +67,12 @@ def _published_claim_of_row(
     row: Mapping[str, str | None], name: str, number: int
 ) -> PublishedClaim:
     text = {key: (row[key] or "").strip() for key in (*COLUMNS, "relates_to") if key in row}
-    where = table_cell_location(name, number)
+    where = table_cell_location_text(name, number)
     value = _claim_interval_of_row(text, where)
     # A figure of no year is true of some year, and cannot be held against anything.
     if value is not None and not text["period"]:
         raise ClaimsError(
-            table_cell_location(name, number, "period"),
+            table_cell_location_text(name, number, "period"),
             found=Message("a figure without a year"),
             wanted=Message("the year or date that the figure speaks of"),
         )
@@ -88,7 +88,10 @@ def _claim_unit_or_none(text: str, regions: tuple[str, ...]) -> Unit | None:
     """Return the unit; None is one that nobody knows, and the audit says so of its claim."""
     try:
         return parse_claim_unit(
-            text, home=load_claim_regions().currency_of_claim_region(regions[0]) if regions else ""
+            text,
+            home=load_claim_region_table().currency_of_claim_region_or_empty(regions[0])
+            if regions
+            else "",
         )
     except UnitError:
         return None
@@ -99,8 +102,8 @@ def _claim_interval_of_row(text: Mapping[str, str], where: str) -> ClaimInterval
         return None
     try:
         # One empty bound is an open end, as in "over 20 times"; two are a claim without a figure.
-        low = _claim_number_with_commas(text["low"]) if text["low"] else -math.inf
-        high = _claim_number_with_commas(text["high"]) if text["high"] else math.inf
+        low = _claim_number_of_text_with_commas(text["low"]) if text["low"] else -math.inf
+        high = _claim_number_of_text_with_commas(text["high"]) if text["high"] else math.inf
     except ValueError as error:
         raise ClaimsError(where, found=str(error), wanted=Message("numbers as bounds")) from error
     if not low <= high:
@@ -116,17 +119,17 @@ def _claim_interval_of_row(text: Mapping[str, str], where: str) -> ClaimInterval
     return ClaimInterval(low, high, strict=is_open and bool(_STRICT.search(words)))
 
 
-def _claim_number_with_commas(text: str) -> float:
+def _claim_number_of_text_with_commas(text: str) -> float:
     """Return a number that may have commas between thousands."""
     return float(text.replace(",", ""))
 
 
-def _check_claim_ids(claims: list[PublishedClaim], name: str) -> None:
+def _check_claim_ids_unique_and_relations_known(claims: list[PublishedClaim], name: str) -> None:
     ids: set[str] = set()
     for number, claim in enumerate(claims, start=2):
         if not claim.id or claim.id in ids:
             raise ClaimsError(
-                table_cell_location(name, number, "id"),
+                table_cell_location_text(name, number, "id"),
                 found=repr(claim.id),
                 wanted=Message("an id that no other claim has"),
             )
@@ -135,7 +138,7 @@ def _check_claim_ids(claims: list[PublishedClaim], name: str) -> None:
         unknown = [each for each in claim_ids_in_relation(claim.relation) if each not in ids]
         if unknown:
             raise ClaimsError(
-                table_cell_location(name, number, "relates_to"),
+                table_cell_location_text(name, number, "relates_to"),
                 found=Message("the unknown claim {name}", {"name": unknown[0]}),
                 wanted=Message("ids of this file"),
             )

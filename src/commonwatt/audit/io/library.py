@@ -15,14 +15,14 @@ from commonwatt.audit.domain.library import (
     claim_interval_in_unit,
 )
 from commonwatt.audit.domain.periods import parse_claim_period
-from commonwatt.audit.io.regions import DATA, load_claim_regions, read_audit_csv_rows
+from commonwatt.audit.io.regions import DATA, load_claim_region_table, read_audit_csv_rows
 from commonwatt.catalogue.units import Unit, parse_unit
 from commonwatt.core.shipped import installed_share_alike_data_folder
 from commonwatt.siting.domain.cells import site_cells, sites_of_cost_cells
 from commonwatt.siting.domain.cost_inputs import CostInputs, cost_input_spec
 from commonwatt.siting.domain.money import CurrencyTable
 from commonwatt.siting.engines.cost.chance import draw_gpu_hour_costs
-from commonwatt.siting.engines.cost.model import levelised_cost_by_part
+from commonwatt.siting.engines.cost.model import levelised_usd_per_gpu_hour_by_part
 from commonwatt.siting.io.cells import load_cost_cells, load_site_cost_currency_table
 
 SITE_REGIONS: Final = {
@@ -65,7 +65,7 @@ def load_reference_library(folder: Path = DATA) -> ReferenceLibrary:
     # A sourced reference goes before one that our own cells give: a claim is held against the
     # world before it is held against our model of it.
     library = ReferenceLibrary(
-        quantities=quantities, regions=load_claim_regions(folder),
+        quantities=quantities, regions=load_claim_region_table(folder),
         references=(*from_sources, *derived), money=money,
     )  # fmt: skip
     for each in library.references:
@@ -136,7 +136,7 @@ def _energy_usd_per_gpu_hour_and_cost_shares(
     medians: CostInputs, tariff: float
 ) -> tuple[float, float, float]:
     """Return energy cost of a GPU-hour, its share of running cost, and of plant cost."""
-    parts = levelised_cost_by_part(medians._replace(tariff_usd_per_kwh=tariff))
+    parts = levelised_usd_per_gpu_hour_by_part(medians._replace(tariff_usd_per_kwh=tariff))
     energy, staff = parts["energy"], parts["staff"]
     whole = energy + staff + parts["upkeep"] + parts["network"] + parts["spares"] + parts["holding"]
     hours = 8760 * medians.utilisation_share

@@ -20,7 +20,7 @@ def read_audit_csv_rows(path: Path) -> list[dict[str, str]]:
 
 
 @cache
-def load_claim_regions(folder: Path = DATA) -> RegionTable:
+def load_claim_region_table(folder: Path = DATA) -> RegionTable:
     """Return the shipped regions; read once, because every claim asks for its own."""
     rows = read_audit_csv_rows(folder / "regions.csv")
     return RegionTable(

@@ -46,7 +46,7 @@ def _claim_finding_row(each: AuditedClaim, finding: ClaimFinding, language: str)
 def audit_text(audited: Sequence[AuditedClaim], language: str) -> str:
     """Return every claim with its verdict, findings, arithmetic and sources."""
     blocks = [_audited_claim_text(each, language) for each in audited]
-    return "\n\n".join([*blocks, _claim_verdict_tally_text(audited, language)])
+    return "\n\n".join([*blocks, _claim_verdict_count_text(audited, language)])
 
 
 def _audited_claim_text(each: AuditedClaim, language: str) -> str:
@@ -68,7 +68,7 @@ def _audited_claim_text(each: AuditedClaim, language: str) -> str:
     return "\n".join(lines)
 
 
-def _claim_verdict_tally_text(audited: Sequence[AuditedClaim], language: str) -> str:
+def _claim_verdict_count_text(audited: Sequence[AuditedClaim], language: str) -> str:
     counts = Counter(each.kind.value for each in audited)
     parts = [
         " ".join([translate(kind, language), measure_cell_text(count, CLAIM_COUNT, language)])

@@ -19,11 +19,11 @@ from commonwatt.catalogue.units.convert import (
 )
 from commonwatt.catalogue.units.parse import parse_unit
 from commonwatt.catalogue.units.show import (
-    digits_in_scale,
+    decimals_in_other_unit_scale,
     format_quantity,
     format_unit,
     unit_in_scale_of_language,
-    value_in_scale,
+    unit_value_in_other_scale,
 )
 from commonwatt.catalogue.units.unit import Unit
 
@@ -31,7 +31,7 @@ __all__ = [
     "Unit",
     "check_same_unit_kind",
     "convert",
-    "digits_in_scale",
+    "decimals_in_other_unit_scale",
     "format_quantity",
     "format_unit",
     "is_same_unit_kind",
@@ -39,5 +39,5 @@ __all__ = [
     "parse_unit",
     "quantity_number_and_unit_text",
     "unit_in_scale_of_language",
-    "value_in_scale",
+    "unit_value_in_other_scale",
 ]

@@ -68,7 +68,7 @@ def parse_quantity(
         )
         return _exactly_converted_value(digits, power, unit, into)
     except UnitFault as fault:
-        raise fault.error_at(where, shown) from None
+        raise fault.unit_error_at_place(where, shown) from None
 
 
 def quantity_number_and_unit_text(text: str) -> tuple[float, str]:
@@ -83,7 +83,7 @@ def quantity_number_and_unit_text(text: str) -> tuple[float, str]:
     try:
         digits, power, spelled = _quantity_digits_power_and_unit_text(text)
     except UnitFault as fault:
-        raise fault.error_at("", text) from None
+        raise fault.unit_error_at_place("", text) from None
     return float(f"{digits}e{power}"), spelled
 
 
@@ -101,7 +101,7 @@ def convert(value: float, source: str | Unit, target: str | Unit, *, where: str 
     try:
         return _converted_unit_value(value, given_unit, other)
     except UnitFault as fault:
-        raise fault.error_at(where, f"{value:g} {given_unit.text}") from None
+        raise fault.unit_error_at_place(where, f"{value:g} {given_unit.text}") from None
 
 
 def is_same_unit_kind(first: Unit, other: Unit) -> bool:
@@ -119,7 +119,7 @@ def check_same_unit_kind(first: Unit, other: Unit, *, where: str = "") -> None:
     """Raise unless a value of `one` can be given in `other` with no rate."""
     clash = _unit_kind_clash(first, other)
     if clash is not None:
-        raise clash.error_at(where, first.text)
+        raise clash.unit_error_at_place(where, first.text)
 
 
 def _simple_quantity_digits_power_and_unit(simple: re.Match[str]) -> tuple[int, int, str]:
@@ -172,7 +172,7 @@ def _default_unit_of_unitless_quantity(bare: str, shown: str, into: Unit) -> str
 
 
 def _converted_unit_value(value: float, unit: Unit, into: Unit) -> float:
-    times, over, shift = _unit_conversion_factors(unit, into)
+    times, over, shift = _unit_conversion_factor_divisor_and_shift(unit, into)
     # 400 ms over 1000 are 0.4 s, 400 times 0.001 are not.
     wide = max(times, over) >= _EXACT
     out = (value * (times / over) if wide else value * times / over) + float(shift)
@@ -183,7 +183,7 @@ def _converted_unit_value(value: float, unit: Unit, into: Unit) -> float:
 
 def _exactly_converted_value(digits: int, power: int, unit: Unit, into: Unit) -> float:
     """Return digits and power of ten in `into`, rounded once."""
-    times, over, shift = _unit_conversion_factors(unit, into)
+    times, over, shift = _unit_conversion_factor_divisor_and_shift(unit, into)
     if power > 0:
         # Bounded: "1e9999999" must not build a number of ten million digits before it is refused.
         times *= 10 ** min(power, _POWERS)
@@ -198,7 +198,7 @@ def _exactly_converted_value(digits: int, power: int, unit: Unit, into: Unit) ->
 
 
 @lru_cache(maxsize=4096)
-def _unit_conversion_factors(unit: Unit, into: Unit) -> tuple[int, int, Fraction]:
+def _unit_conversion_factor_divisor_and_shift(unit: Unit, into: Unit) -> tuple[int, int, Fraction]:
     """Return factor, divisor and shift between two units of one kind."""
     clash = _unit_kind_clash(unit, into)
     if clash is not None:

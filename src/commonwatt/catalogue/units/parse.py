@@ -63,7 +63,9 @@ def parse_unit_raising_unit_fault(text: str, home: str) -> Unit:
         )
     spelled, price_year = _unit_text_and_price_year(spelled)
     spelled, of = _unit_text_and_qualifier(spelled)
-    reader = _Reader(tuple(_unit_tokens(_unit_text_with_phrases_named(spelled))), home)
+    reader = _Reader(
+        tuple(_unit_token_kinds_and_words(_unit_text_with_phrases_named(spelled))), home
+    )
     powers = reader.parse_unit_expression()
     return _unit_from_parsed_terms(text, powers, of, price_year)
 
@@ -88,7 +90,7 @@ def parse_unit(text: str, *, home: str = "", where: str = "") -> Unit:
     try:
         return parse_unit_raising_unit_fault(text, home)
     except UnitFault as fault:
-        raise fault.error_at(where, text) from None
+        raise fault.unit_error_at_place(where, text) from None
 
 
 def _unit_text_and_price_year(text: str) -> tuple[str, int | None]:
@@ -175,7 +177,7 @@ _MARKS: Final = {"@$": "dollar", "@¥": "bareyen", "@¢": "cents"}
 _MARKED: Final = {"dollar": "dollar", "dollars": "dollar", "bareyen": "¥"}
 
 
-def _unit_tokens(text: str) -> Iterator[tuple[str, str]]:
+def _unit_token_kinds_and_words(text: str) -> Iterator[tuple[str, str]]:
     place = 0
     while place < len(text):
         token = _TOKEN.match(text, place)
@@ -183,7 +185,7 @@ def _unit_tokens(text: str) -> Iterator[tuple[str, str]]:
             raise _unknown_unit_fault(text[place : place + 12].split(maxsplit=1)[0])
         place, kind, word = token.end(), token.lastgroup, token[0]
         if kind == "chinese":
-            yield from _chinese_unit_tokens(word)
+            yield from _chinese_unit_token_kinds_and_words(word)
         elif kind == "word" and (word.casefold() == "per" or _is_article_in_unit_text(text, token)):
             yield "over", word
         elif kind == "times" and "-" in word and text[place : place + 1].isdigit():
@@ -202,7 +204,7 @@ def _is_article_in_unit_text(text: str, match: re.Match[str]) -> bool:
     return match[0] in {"a", "an"} and is_between
 
 
-def _chinese_unit_tokens(run: str) -> Iterator[tuple[str, str]]:
+def _chinese_unit_token_kinds_and_words(run: str) -> Iterator[tuple[str, str]]:
     """Cut Chinese, which has no spaces, into its longest known words."""
     names = unit_lookup_table().chinese
     place = 0
@@ -293,7 +295,7 @@ class _Reader:
             elif kind == "number":
                 _multiply_unit_term_by_number(term, word, is_under=is_under or word == "1")
             else:
-                self._take_unit_word(term, word)
+                self._add_unit_word_to_term(term, word)
         if self._place == start:
             raise UnitFault(
                 Message("a stroke or a bracket without a unit"), _unit_examples_message()
@@ -315,7 +317,7 @@ class _Reader:
         term.scale *= inner.scale
         term.number *= inner.number
 
-    def _take_unit_word(self, term: _Term, word: str) -> None:
+    def _add_unit_word_to_term(self, term: _Term, word: str) -> None:
         if word in table.CENTS or word.casefold() in table.CENTS - {"c"}:
             term.cents = True
         elif word in table.CHINESE_SCALES:

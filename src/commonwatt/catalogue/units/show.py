@@ -49,8 +49,8 @@ def format_quantity(
     """
     parsed = parse_unit(unit) if isinstance(unit, str) else unit
     counted = unit_in_scale_of_language(parsed, language, value=value)
-    shown = value_in_scale(value, parsed, counted)
-    decimals = None if digits is None else digits_in_scale(digits, parsed, counted)
+    shown = unit_value_in_other_scale(value, parsed, counted)
+    decimals = None if digits is None else decimals_in_other_unit_scale(digits, parsed, counted)
     number = f"{shown:,}" if decimals is None else f"{shown:,.{decimals}f}"
     name = _unit_text(counted, counted.scale, language)
     # "5 1/kWh" would read as two numbers.
@@ -100,11 +100,11 @@ def _scale_of_chinese_amount(amount: float) -> Fraction:
     return Fraction(10**4 if amount else 1)
 
 
-def value_in_scale(value: float, unit: Unit, counted: Unit) -> float:
+def unit_value_in_other_scale(value: float, unit: Unit, counted: Unit) -> float:
     """Return a value of `unit` in the same unit of another scale.
 
     >>> bn = parse_unit("HKD bn")
-    >>> value_in_scale(9.27, bn, unit_in_scale_of_language(bn, "zh-Hant"))
+    >>> unit_value_in_other_scale(9.27, bn, unit_in_scale_of_language(bn, "zh-Hant"))
     92.7
     """
     if unit.scale == counted.scale or not math.isfinite(value):
@@ -114,7 +114,7 @@ def value_in_scale(value: float, unit: Unit, counted: Unit) -> float:
     return float(Decimal(repr(float(value))) * ratio.numerator / ratio.denominator)
 
 
-def digits_in_scale(digits: int, unit: Unit, counted: Unit) -> int:
+def decimals_in_other_unit_scale(digits: int, unit: Unit, counted: Unit) -> int:
     """Return the decimals that say as much in another scale as `digits` do in `unit`."""
     return max(0, digits + round(math.log10(counted.scale / unit.scale)))
 
@@ -140,7 +140,7 @@ def _unit_text(unit: Unit, scale: Fraction, language: str) -> str:
     text = words or ("1" if under else unit_lookup_table().printed["one"][language == "zh-Hant"])
     if number and not under:
         text += f"/{number}"
-    for index, (name, power) in enumerate(_parts_with_gpu_hour_fused(under)):
+    for index, (name, power) in enumerate(_unit_parts_with_gpu_hour_fused(under)):
         count = f"{number} " if index == 0 and number else ""
         text += (
             f"/{count}{_unit_part_symbol(name, power, language)}{under_of if index == 0 else ''}"
@@ -152,7 +152,7 @@ def _unit_text(unit: Unit, scale: Fraction, language: str) -> str:
     )
 
 
-def _parts_with_gpu_hour_fused(parts: list[tuple[str, int]]) -> list[tuple[str, int]]:
+def _unit_parts_with_gpu_hour_fused(parts: list[tuple[str, int]]) -> list[tuple[str, int]]:
     """Write a GPU and its hour as the one word that they are."""
     if ("gpu", 1) in parts and ("hour", 1) in parts:
         rest = [part for part in parts if part not in {("gpu", 1), ("hour", 1)}]
@@ -171,7 +171,7 @@ def _unit_numerator_text(parts: list[tuple[str, int]], language: str) -> str:
     mark = "" if language == "zh-Hant" else "·"
     return mark.join(
         _unit_part_symbol(name, power, language)
-        for name, power in _parts_with_gpu_hour_fused(parts)
+        for name, power in _unit_parts_with_gpu_hour_fused(parts)
     )
 
 

@@ -264,7 +264,7 @@ def unit_lookup_table() -> Known:
     out = Known({}, {}, {}, {}, {}, {}, {}, {})
     rows = {row.name: row for row in (*UNITS, *CURRENCIES)}
     for row in rows.values():
-        _resolve_unit_definition(row, rows, out)
+        _resolve_unit_definition_into_table(row, rows, out)
         symbols, chinese = row.symbols.split(), row.chinese.split()
         for symbol in symbols:
             out.symbols[symbol] = row.name
@@ -280,7 +280,7 @@ def unit_lookup_table() -> Known:
     return out
 
 
-def _resolve_unit_definition(row: Row, rows: dict[str, Row], out: Known) -> None:
+def _resolve_unit_definition_into_table(row: Row, rows: dict[str, Row], out: Known) -> None:
     """Work out factor, dimensions and offset of a row from its definition."""
     if row.name in out.factors:
         return
@@ -294,7 +294,7 @@ def _resolve_unit_definition(row: Row, rows: dict[str, Row], out: Known) -> None
         elif part[0].isdigit():
             factor *= Fraction(part) ** sign
         else:
-            _resolve_unit_definition(rows[part], rows, out)
+            _resolve_unit_definition_into_table(rows[part], rows, out)
             factor *= out.factors[part] ** sign
             for name, power in out.dims[part]:
                 powers[name] = powers.get(name, 0) + sign * power

@@ -72,7 +72,7 @@ class UnitFault(Exception):  # noqa: N818  # becomes a UnitError once the place 
         self.found, self.wanted, self.remedy = found, wanted, remedy
         super().__init__(str(found))
 
-    def error_at(self, where: str, text: str) -> UnitError:
+    def unit_error_at_place(self, where: str, text: str) -> UnitError:
         """Return the error for a user; the text itself is the place where none is named."""
         shown = text if len(text) <= 60 else f"{text[:57]}…"
         return UnitError(

@@ -110,8 +110,8 @@ def surveillance_plan_of_deployment(monitor: Mapping[str, Any], where: str) -> S
     if "every_days" in monitor and _DAYS_BETWEEN_RUNS[0](monitor["every_days"]) is None:
         raise MonitorError(f"{where}, monitor.every_days", wanted=_DAYS_BETWEEN_RUNS[1])
     plan = SurveillancePlan(
-        groups=_checked_stream_values_by_column(monitor.get("by", {}), where),
-        columns=_checked_column_names_by_role(monitor.get("columns", {}), where),
+        groups=_checked_clinic_monitor_stream_values_by_column(monitor.get("by", {}), where),
+        columns=_checked_clinic_monitor_column_name_by_role(monitor.get("columns", {}), where),
     )
     for name, (parse, wanted) in _PARSERS.items():
         if name in monitor:
@@ -169,7 +169,7 @@ def check_new_surveillance_plan(monitor: Mapping[str, Any], where: str) -> None:
                 f"{where}, monitor.by, {column}",
                 wanted=Message("names without blanks at their ends"),
             )
-    _check_action_on_alarm(monitor, where)
+    _check_fallback_named_iff_alarm_rolls_back(monitor, where)
 
 
 def _check_one_role_a_column(names: list[str], where: str) -> None:
@@ -182,7 +182,7 @@ def _check_one_role_a_column(names: list[str], where: str) -> None:
         )
 
 
-def _check_action_on_alarm(monitor: Mapping[str, Any], where: str) -> None:
+def _check_fallback_named_iff_alarm_rolls_back(monitor: Mapping[str, Any], where: str) -> None:
     rolls_back = monitor.get("on_alarm", "signal") == "roll-back"
     if rolls_back and not monitor.get("fallback"):
         raise MonitorError(
@@ -195,7 +195,9 @@ def _check_action_on_alarm(monitor: Mapping[str, Any], where: str) -> None:
         )
 
 
-def _checked_stream_values_by_column(by: Any, where: str) -> dict[str, tuple[str, ...]]:
+def _checked_clinic_monitor_stream_values_by_column(
+    by: Any, where: str
+) -> dict[str, tuple[str, ...]]:
     wanted = Message("for each column the list of values that are streams of their own")
     if not isinstance(by, dict):
         raise MonitorError(f"{where}, monitor.by", wanted=wanted)
@@ -209,7 +211,7 @@ def _checked_stream_values_by_column(by: Any, where: str) -> dict[str, tuple[str
     return groups
 
 
-def _checked_column_names_by_role(columns: Any, where: str) -> dict[str, str]:
+def _checked_clinic_monitor_column_name_by_role(columns: Any, where: str) -> dict[str, str]:
     wanted = Message("names of columns for {values}", {"values": ", ".join(COLUMN_ROLES)})
     if not isinstance(columns, dict):
         raise MonitorError(f"{where}, monitor.columns", wanted=wanted)
@@ -219,7 +221,7 @@ def _checked_column_names_by_role(columns: Any, where: str) -> dict[str, str]:
     return {role: str(name) for role, name in named.items()}
 
 
-def _number_in_range_parser(low: float, high: float) -> Any:
+def _clinic_monitor_number_in_range_parser(low: float, high: float) -> Any:
     def parse(value: Any) -> float | None:
         # `true` is a number in Python, and NaN compares false with everything.
         good = isinstance(value, int | float) and not isinstance(value, bool)
@@ -228,7 +230,7 @@ def _number_in_range_parser(low: float, high: float) -> Any:
     return parse
 
 
-def _whole_number_in_range_parser(low: int, high: int) -> Any:
+def _clinic_monitor_whole_number_in_range_parser(low: int, high: int) -> Any:
     def parse(value: Any) -> int | None:
         good = isinstance(value, int) and not isinstance(value, bool)
         return value if good and low <= value <= high else None
@@ -237,12 +239,12 @@ def _whole_number_in_range_parser(low: int, high: int) -> Any:
 
 
 _DAYS_BETWEEN_RUNS: Final[tuple[Any, Message]] = (
-    _whole_number_in_range_parser(1, LONGEST_WAIT_DAYS),
+    _clinic_monitor_whole_number_in_range_parser(1, LONGEST_WAIT_DAYS),
     Message("a whole number of days from 1 to 366"),
 )
 
 
-def parse_zone(value: Any) -> str | None:
+def parse_clinic_monitor_zone_name_or_none(value: Any) -> str | None:
     """Return the IANA name of a zone; None where there is none of this name."""
     if not isinstance(value, str) or not value:
         return None
@@ -267,18 +269,30 @@ _SENSIBLE: Final[Mapping[str, tuple[float, float, Message]]] = {
 """The limits of a new plan, and why."""
 
 _PARSERS: Final[Mapping[str, tuple[Any, Message]]] = {
-    "band": (_number_in_range_parser(0, 10), Message("a number from 0 to 10")),
-    "alpha": (_number_in_range_parser(1e-9, 1 - 1e-9), Message("a number between 0 and 1")),
+    "band": (_clinic_monitor_number_in_range_parser(0, 10), Message("a number from 0 to 10")),
+    "alpha": (
+        _clinic_monitor_number_in_range_parser(1e-9, 1 - 1e-9),
+        Message("a number between 0 and 1"),
+    ),
     "horizon_rows": (
-        _whole_number_in_range_parser(1, 10**12),
+        _clinic_monitor_whole_number_in_range_parser(1, 10**12),
         Message("a whole number of rows, at least 1"),
     ),
-    "middle": (_number_in_range_parser(-20, 20), Message("a number from -20 to 20")),
-    "day_effect_sd": (_number_in_range_parser(0, 1), Message("a number from 0 to 1")),
-    "most_corrected_share": (_number_in_range_parser(0, 1), Message("a number from 0 to 1")),
+    "middle": (_clinic_monitor_number_in_range_parser(-20, 20), Message("a number from -20 to 20")),
+    "day_effect_sd": (
+        _clinic_monitor_number_in_range_parser(0, 1),
+        Message("a number from 0 to 1"),
+    ),
+    "most_corrected_share": (
+        _clinic_monitor_number_in_range_parser(0, 1),
+        Message("a number from 0 to 1"),
+    ),
     "maturity_days": (
-        _whole_number_in_range_parser(0, LONGEST_WAIT_DAYS),
+        _clinic_monitor_whole_number_in_range_parser(0, LONGEST_WAIT_DAYS),
         Message("a whole number of days from 0 to 366"),
     ),
-    "zone": (parse_zone, Message("the name of a zone, as Asia/Hong_Kong")),
+    "zone": (
+        parse_clinic_monitor_zone_name_or_none,
+        Message("the name of a zone, as Asia/Hong_Kong"),
+    ),
 }

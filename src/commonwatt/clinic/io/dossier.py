@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from commonwatt.catalogue.measures import ABSENT, measure_cell_text
 from commonwatt.catalogue.measures import measure_label_text as measure_label
 from commonwatt.clinic.domain import tables
-from commonwatt.clinic.domain.registry.preconditions import rules_refusing_live_deployments
+from commonwatt.clinic.domain.registry.preconditions import refusing_rule_or_none_by_live_deployment
 from commonwatt.clinic.domain.registry.state import (
     MONITOR_RUN,
     Registry,
@@ -49,7 +49,7 @@ _STYLE: Final = (
 )
 
 
-def dossier_records(registry: Registry, version: str) -> dict[str, list[RegistryRecord]]:
+def dossier_records_by_kind(registry: Registry, version: str) -> dict[str, list[RegistryRecord]]:
     """Return the records that belong to a version, by kind, in the order of the ledger.
 
     Raises:
@@ -108,7 +108,7 @@ def dossier_html(
         StatusMoveError: There is no such version.
     """
     title = f"{translate('Dossier', language)}: {html.escape(version)}"
-    by_kind = dossier_records(registry, version)
+    by_kind = dossier_records_by_kind(registry, version)
     parts = [
         _dossier_deployments_html(registry, by_kind["deployment"], people, on, language),
         _dossier_duties_html(by_kind, duties, language),
@@ -125,12 +125,12 @@ def dossier_html(
     )
 
 
-def dossier_field_label(name: str, language: str) -> str:
+def clinic_dossier_field_label(name: str, language: str) -> str:
     """Return what a field of a record is called on the page.
 
     >>> (
-    ...     dossier_field_label("artefact_sha256", "en"),
-    ...     dossier_field_label("artefact_sha256", "zh-Hant"),
+    ...     clinic_dossier_field_label("artefact_sha256", "en"),
+    ...     clinic_dossier_field_label("artefact_sha256", "zh-Hant"),
     ... )
     ('artefact sha256', '成品 SHA-256')
     """
@@ -146,14 +146,16 @@ def _dossier_deployments_html(
     on: date,
     language: str,
 ) -> str:
-    refused = rules_refusing_live_deployments(registry, on, [record.name for record in placed])
+    refused = refusing_rule_or_none_by_live_deployment(
+        registry, on, [record.name for record in placed]
+    )
     rows = [
         _dossier_deployment_row(registry, record, people, refused.get(record.name), language)
         for record in placed
     ]
     headings = [measure_label(column, language) for column in tables.STANDING.columns]
-    return _dossier_section_html(
-        "Where it stands", _dossier_table_html(headings, rows), bool(rows), language
+    return _clinic_dossier_section_html(
+        "Where it stands", _clinic_dossier_table_html(headings, rows), bool(rows), language
     )
 
 
@@ -200,11 +202,11 @@ def _dossier_duties_html(
     ]
     names = ("event", "jurisdiction", "severity", "reporter", "due_at", "rule")
     columns = map(tables.DUTIES.column, names)
-    grid = _dossier_table_html([measure_label(column, language) for column in columns], rows)
-    return _dossier_section_html("Who must be told by when", grid, bool(rows), language)
+    grid = _clinic_dossier_table_html([measure_label(column, language) for column in columns], rows)
+    return _clinic_dossier_section_html("Who must be told by when", grid, bool(rows), language)
 
 
-def _dossier_section_html(heading: str, body: str, filled: bool, language: str) -> str:
+def _clinic_dossier_section_html(heading: str, body: str, filled: bool, language: str) -> str:
     nothing = f"<p>{html.escape(translate('Nothing on record.', language))}</p>"
     return f"<h2>{html.escape(translate(heading, language))}</h2>{body if filled else nothing}"
 
@@ -215,7 +217,7 @@ def _registry_records_of_kind(registry: Registry, kind: str) -> Iterable[Registr
 
 def _dossier_records_html(kind: str, records: list[RegistryRecord], language: str) -> str:
     body = "".join(_registry_record_html(record, language) for record in records)
-    return _dossier_section_html(_HEADINGS[kind], body, bool(records), language)
+    return _clinic_dossier_section_html(_HEADINGS[kind], body, bool(records), language)
 
 
 def _registry_record_html(record: RegistryRecord, language: str) -> str:
@@ -226,7 +228,7 @@ def _registry_record_html(record: RegistryRecord, language: str) -> str:
 
 def _clinic_dossier_fields_table_html(values: Mapping[str, Any], language: str) -> str:
     rows = (
-        f"<th>{html.escape(dossier_field_label(str(name), language))}</th>"
+        f"<th>{html.escape(clinic_dossier_field_label(str(name), language))}</th>"
         f"<td>{_clinic_dossier_value_html(value, language)}</td>"
         for name, value in values.items()
     )
@@ -242,37 +244,39 @@ def _clinic_dossier_value_html(value: Any, language: str) -> str:
             else ABSENT
         )
     if isinstance(value, list):
-        return _dossier_record_list_html(cast("list[Any]", value), language)
+        return _clinic_dossier_record_list_html(cast("list[Any]", value), language)
     if value is None:
         return ABSENT
     # Everything on record was typed by somebody, and goes to a browser.
     return html.escape(str(value))
 
 
-def _dossier_record_list_html(values: list[Any], language: str) -> str:
+def _clinic_dossier_record_list_html(values: list[Any], language: str) -> str:
     if values and all(isinstance(value, dict) for value in values):
         names = list(dict.fromkeys(str(name) for value in values for name in value))
         rows = [
-            [_dossier_cell_text(name, value.get(name), language) for name in names]
+            [_clinic_dossier_cell_text(name, value.get(name), language) for name in names]
             for value in values
         ]
-        return _dossier_table_html([_dossier_heading_text(name, language) for name in names], rows)
+        return _clinic_dossier_table_html(
+            [_clinic_dossier_heading_text(name, language) for name in names], rows
+        )
     return ", ".join(_clinic_dossier_value_html(value, language) for value in values) or ABSENT
 
 
-def _dossier_heading_text(name: str, language: str) -> str:
+def _clinic_dossier_heading_text(name: str, language: str) -> str:
     column = _ESTIMATE_COLUMNS.get(name)
-    return measure_label(column, language) if column else dossier_field_label(name, language)
+    return measure_label(column, language) if column else clinic_dossier_field_label(name, language)
 
 
-def _dossier_cell_text(name: str, value: Any, language: str) -> str:
+def _clinic_dossier_cell_text(name: str, value: Any, language: str) -> str:
     column = _ESTIMATE_COLUMNS.get(name)
     if column:
         return measure_cell_text(value, column, language)
     return ABSENT if value is None else str(value)
 
 
-def _dossier_table_html(headings: Iterable[str], rows: Iterable[list[str]]) -> str:
+def _clinic_dossier_table_html(headings: Iterable[str], rows: Iterable[list[str]]) -> str:
     head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
     body = "".join(
         f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in row)}</tr>" for row in rows

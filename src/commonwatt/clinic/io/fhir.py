@@ -19,9 +19,9 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Final, cast
 
-from commonwatt.clinic.domain.registry.preconditions import rules_refusing_live_deployments
+from commonwatt.clinic.domain.registry.preconditions import refusing_rule_or_none_by_live_deployment
 from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord
-from commonwatt.clinic.io.dossier import dossier_records
+from commonwatt.clinic.io.dossier import dossier_records_by_kind
 
 # FHIR's type `id`; our names hold slashes and underscores, which it forbids.
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -36,7 +36,7 @@ class FhirRelease(StrEnum):
     R5 = "R5"
 
 
-def fhir_bundle(
+def clinic_version_fhir_bundle(
     registry: Registry, version: str, release: FhirRelease = FhirRelease.R5, *, on: date
 ) -> dict[str, Any]:
     """Return a FHIR collection for a version, as it is in use on a day.
@@ -44,25 +44,25 @@ def fhir_bundle(
     Raises:
         StatusMoveError: There is no such version.
     """
-    records = dossier_records(registry, version)
+    records = dossier_records_by_kind(registry, version)
     product, this = records["product"][0], records["version"][0]
     incidents = [r for r in records["event"] if r.body["type"] == "incident"]
     institutions = {r.name: r.body["institution"] for r in records["deployment"]}
     # Live and refused by the gate is in nobody's use.
-    refused = rules_refusing_live_deployments(registry, on, institutions)
+    refused = refusing_rule_or_none_by_live_deployment(registry, on, institutions)
     device = _fhir_device(this, product, in_use=None in refused.values())
     resources = [_fhir_device_definition(product), device]
     # R5 wants a subject for every adverse event. No patient is on record, so the subject is the
     # institution's patients as a group, which names nobody.
     resources += [
-        _fhir_patient_group(institution)
+        _fhir_group_of_institution_patients(institution)
         for institution in sorted({institutions[r.body["deployment"]] for r in incidents})
     ]
     resources += [
         _fhir_adverse_event(r, this, institutions[r.body["deployment"]]) for r in incidents
     ]
     if release is FhirRelease.R4B:
-        resources = [_as_r4b(each) for each in resources]
+        resources = [_clinic_fhir_resource_as_r4b(each) for each in resources]
     return {
         "resourceType": "Bundle",
         "type": "collection",
@@ -102,7 +102,7 @@ def _fhir_device(
     }
 
 
-def _fhir_patient_group(institution: str) -> dict[str, Any]:
+def _fhir_group_of_institution_patients(institution: str) -> dict[str, Any]:
     description = f"Patients of {institution}; the record names no patient."
     return {
         "resourceType": "Group",
@@ -131,12 +131,12 @@ def _fhir_adverse_event(
     }
 
 
-def _as_r4b(resource: Mapping[str, Any]) -> dict[str, Any]:
+def _clinic_fhir_resource_as_r4b(resource: Mapping[str, Any]) -> dict[str, Any]:
     """Return one of these resources as R4B spells it, with the same id and the same meaning."""
     fields = dict(resource)
     match fields["resourceType"]:
         case "DeviceDefinition":
-            fields["deviceName"] = [_r4b_name(each) for each in fields["deviceName"]]
+            fields["deviceName"] = [_fhir_device_name_as_r4b(each) for each in fields["deviceName"]]
         case "Device":
             fields["deviceName"] = [
                 {"name": each["value"], "type": _R4B_NAMES[each["type"]]}
@@ -156,7 +156,7 @@ def _as_r4b(resource: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _r4b_name(name: Mapping[str, str]) -> dict[str, str]:
+def _fhir_device_name_as_r4b(name: Mapping[str, str]) -> dict[str, str]:
     return {"name": name["name"], "type": _R4B_NAMES[name["type"]]}
 
 
@@ -313,10 +313,10 @@ _R5_RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
 _RULES: Final = {FhirRelease.R4B: _R4B_RULES, FhirRelease.R5: _R5_RULES}
 
 
-def fhir_faults(bundle: Any, release: FhirRelease = FhirRelease.R5) -> list[str]:
+def clinic_fhir_bundle_faults(bundle: Any, release: FhirRelease = FhirRelease.R5) -> list[str]:
     """Return everything that a release forbids in a bundle, each with its place; empty if nothing.
 
-    >>> fhir_faults({"resourceType": "Bundle", "type": "collection", "entry": []})
+    >>> clinic_fhir_bundle_faults({"resourceType": "Bundle", "type": "collection", "entry": []})
     []
     """
     document = _clinic_fhir_object_or_empty(bundle)

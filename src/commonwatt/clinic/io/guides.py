@@ -46,7 +46,7 @@ class GuideLibrary:
         Raises:
             RulesError: There is no such guide, or its file is at fault.
 
-        >>> shipped_guide_library().guide("imaging").names["zh-Hant"]
+        >>> shipped_clinic_guide_library().guide("imaging").names["zh-Hant"]
         '醫學影像'
         """
         if name in self.faults:
@@ -62,13 +62,13 @@ class GuideLibrary:
         return self.guides[name]
 
 
-def load_guide_library(folders: Iterable[Path] = ()) -> GuideLibrary:
+def load_clinic_guide_library(folders: Iterable[Path] = ()) -> GuideLibrary:
     """Return the shipped guides, with those in `folders` beside them or in their place.
 
     Raises:
         InputError: A folder cannot be read.
     """
-    shipped, own = shipped_guide_library(), _read_guide_folders(folders)
+    shipped, own = shipped_clinic_guide_library(), _read_clinic_guide_folders(folders)
     # A guide of the institution's own that is at fault does not fall back to the shipped one of its
     # name: nobody at the institution approved that.
     guides = {name: guide for name, guide in shipped.guides.items() if name not in own.faults}
@@ -79,12 +79,12 @@ def load_guide_library(folders: Iterable[Path] = ()) -> GuideLibrary:
 
 
 @cache
-def shipped_guide_library() -> GuideLibrary:
+def shipped_clinic_guide_library() -> GuideLibrary:
     """Return the guides that ship with the program."""
-    return _read_guide_folders([FOLDER])
+    return _read_clinic_guide_folders([FOLDER])
 
 
-def _read_guide_folders(folders: Iterable[Path]) -> GuideLibrary:
+def _read_clinic_guide_folders(folders: Iterable[Path]) -> GuideLibrary:
     guides: dict[str, DepartmentGuide] = {}
     faults: dict[str, RulesError] = {}
     for folder in folders:
@@ -100,13 +100,13 @@ def _read_guide_folders(folders: Iterable[Path]) -> GuideLibrary:
                 faults[name] = RulesError(str(path), wanted=Message("one guide of this name"))
                 continue
             try:
-                guides[name] = _read_guide_file(path)
+                guides[name] = _read_department_guide_file(path)
             except RulesError as error:
                 faults[name] = error
     return GuideLibrary(guides=guides, faults=faults)
 
 
-def _read_guide_file(path: Path) -> DepartmentGuide:
+def _read_department_guide_file(path: Path) -> DepartmentGuide:
     if not _NAME.fullmatch(path.stem):
         raise RulesError(str(path), wanted=Message("a name of small letters, digits and -"))
     try:

@@ -18,7 +18,10 @@ import polars as pl
 
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.core.messages import Message
-from commonwatt.core.spreadsheets import text_of_spreadsheet_cell, texts_of_spreadsheet_cells
+from commonwatt.core.spreadsheets import (
+    frame_with_spreadsheet_texts_restored,
+    text_restored_from_spreadsheet_cell,
+)
 
 SEPARATORS: Final = (",", ";", "\t")
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -28,7 +31,7 @@ _SEPARATOR_LINE: Final = re.compile(r"sep=(.)(\r\n|\n|\r)")  # Excel's own first
 _LOOKS_LIKE_A_VALUE: Final = re.compile(r"|[+-]|[+-]?[0-9].*|[01]|yes|no|true|false|[fmyn]", re.I)
 
 
-def read_text_table(path: Path, names: Sequence[str]) -> pl.DataFrame:
+def read_clinic_text_table(path: Path, names: Sequence[str]) -> pl.DataFrame:
     """Return some columns of a CSV or Parquet file as text without blanks at its ends.
 
     The blanks about a name of the header are no part of it.
@@ -43,9 +46,9 @@ def read_text_table(path: Path, names: Sequence[str]) -> pl.DataFrame:
             one with more or fewer cells than the header.
     """
     if path.suffix in (".parquet", ".pq"):
-        frame = _read_parquet_text(path, names)
+        frame = _read_clinic_parquet_as_text(path, names)
     else:
-        frame = texts_of_spreadsheet_cells(_read_csv_text(path, names))
+        frame = frame_with_spreadsheet_texts_restored(_read_clinic_csv_as_text(path, names))
     if not frame.height:
         raise EvidenceError(
             str(path), found=Message("no row below the header"), wanted=Message("rows of patients")
@@ -53,7 +56,7 @@ def read_text_table(path: Path, names: Sequence[str]) -> pl.DataFrame:
     return frame.with_columns(pl.all().str.strip_chars())
 
 
-def _read_parquet_text(path: Path, names: Sequence[str]) -> pl.DataFrame:
+def _read_clinic_parquet_as_text(path: Path, names: Sequence[str]) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError):
@@ -72,15 +75,15 @@ def _read_parquet_text(path: Path, names: Sequence[str]) -> pl.DataFrame:
         raise EvidenceError(str(path), wanted=Message("columns of texts or numbers")) from None
 
 
-def _read_csv_text(path: Path, names: Sequence[str]) -> pl.DataFrame:
+def _read_clinic_csv_as_text(path: Path, names: Sequence[str]) -> pl.DataFrame:
     text, separators = _text_of_file(path), SEPARATORS
     if stated := _SEPARATOR_LINE.match(text):
         text, separators = text[stated.end() :], (stated[1],)
-    separator, header = _separator_and_header(path, text, separators, names)
+    separator, header = _clinic_csv_separator_and_header_names(path, text, separators, names)
     _check_header(path, header, names)
     at = [header.index(name) for name in names]
     columns: list[list[str]] = [[] for _ in names]
-    for row in _fitting_rows(path, text, separator, len(header)):
+    for row in _clinic_csv_rows_as_wide_as_header(path, text, separator, len(header)):
         for column, number in zip(columns, at, strict=True):
             column.append(row[number])
     return pl.DataFrame(
@@ -112,20 +115,20 @@ def _text_of_file(path: Path) -> str:
     return text
 
 
-def _separator_and_header(
+def _clinic_csv_separator_and_header_names(
     path: Path, text: str, separators: Sequence[str], names: Sequence[str]
 ) -> tuple[str, list[str]]:
     """Return the separator by which the header has most of the names, and then most columns."""
-    headers = {each: _header_of_text(path, text, each) for each in separators}
+    headers = {each: _clinic_csv_header_names_of_text(path, text, each) for each in separators}
     separator = max(
         headers, key=lambda each: (len(set(names) & set(headers[each])), len(headers[each]))
     )
     return separator, headers[separator]
 
 
-def _header_of_text(path: Path, text: str, separator: str) -> list[str]:
+def _clinic_csv_header_names_of_text(path: Path, text: str, separator: str) -> list[str]:
     first = next(_csv_rows(path, text, separator), (0, list[str]()))[1]
-    return [text_of_spreadsheet_cell(name.strip()).strip() for name in first]
+    return [text_restored_from_spreadsheet_cell(name.strip()).strip() for name in first]
 
 
 def _csv_rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
@@ -139,20 +142,22 @@ def _csv_rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list
                 number += 1
     except csv.Error:
         raise EvidenceError(
-            _row_of(path, number),
+            _clinic_table_row_place_text(path, number),
             found=Message("a quotation mark that is not closed, or stands within a cell"),
             wanted=Message("cells in whole quotation marks, or in none"),
         ) from None
 
 
-def _fitting_rows(path: Path, text: str, separator: str, width: int) -> Iterator[list[str]]:
+def _clinic_csv_rows_as_wide_as_header(
+    path: Path, text: str, separator: str, width: int
+) -> Iterator[list[str]]:
     rows = _csv_rows(path, text, separator)
     next(rows)
     for number, row in rows:
         if len(row) != width:
             # Neither cut nor filled: a cell too many or too few may have moved all after it.
             raise EvidenceError(
-                _row_of(path, number),
+                _clinic_table_row_place_text(path, number),
                 found=Message("{cells} cells", {"cells": f"{len(row):,}"}),
                 wanted=Message("{cells}, as in the header", {"cells": f"{width:,}"}),
                 remedy=Message("Write every cell, empty ones too, and quote those with commas."),
@@ -160,7 +165,7 @@ def _fitting_rows(path: Path, text: str, separator: str, width: int) -> Iterator
         yield row
 
 
-def _row_of(path: Path, number: int) -> str:
+def _clinic_table_row_place_text(path: Path, number: int) -> str:
     return f"{path}, row {number:,}" if number else str(path)
 
 

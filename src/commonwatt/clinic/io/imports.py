@@ -93,7 +93,7 @@ def parse_model_card(data: bytes, where: str) -> ModelCard:
         developer=fields.get("BasicInfo/ModelDeveloper", ""),
         version=fields.get("ReleaseInfo/ReleaseVersion", ""),
         fields=fields,
-        facts=suggest_product_facts(fields),
+        facts=product_facts_suggested_by_model_card(fields),
     )
 
 
@@ -111,7 +111,7 @@ def _model_card_text_by_path(root: ElementTree.Element) -> dict[str, str]:
     return {name: "\n".join(texts) for name, texts in texts_of.items()}
 
 
-def suggest_product_facts(card_fields: Mapping[str, str]) -> dict[str, str]:
+def product_facts_suggested_by_model_card(card_fields: Mapping[str, str]) -> dict[str, str]:
     """Return the facts that the words of a card suggest; a person confirms them."""
     use = _model_card_text_of_fields(
         card_fields, "ModelName", "Summary", "IntendedUse", "PrimaryIntendedUsers"

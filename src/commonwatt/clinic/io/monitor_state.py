@@ -19,7 +19,7 @@ from typing import Any, Final
 import polars as pl
 
 from commonwatt.clinic.domain.errors import MonitorError
-from commonwatt.core.files import save_text, sync_folder
+from commonwatt.core.files import fsync_folder, save_text
 from commonwatt.core.messages import Message
 
 CELL_SCHEMA: Final = {
@@ -76,7 +76,7 @@ def load_monitor_state(path: Path, sha256: str) -> MonitorState | None:
     Raises:
         MonitorError: There is a file, and it is not the one that the last run left.
     """
-    drafts = [each for each in (path, _draft_of(path)) if each.is_file()]
+    drafts = [each for each in (path, _clinic_monitor_state_draft_path(path)) if each.is_file()]
     for each in drafts:
         text = each.read_text(encoding="utf-8")
         if hashlib.sha256(text.encode()).hexdigest() == sha256:
@@ -96,16 +96,16 @@ def load_monitor_state(path: Path, sha256: str) -> MonitorState | None:
 def save_monitor_state_draft(state: MonitorState, path: Path) -> None:
     """Write a state beside the one in force, before the entry that names it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_text(state.text, _draft_of(path), mode=0o600)
+    save_text(state.text, _clinic_monitor_state_draft_path(path), mode=0o600)
 
 
-def put_monitor_state_in_force(path: Path) -> None:
+def put_clinic_monitor_state_in_force(path: Path) -> None:
     """Let the draft take the place of the state in force, after the entry that names it."""
-    os.replace(_draft_of(path), path)
-    sync_folder(path.parent)
+    os.replace(_clinic_monitor_state_draft_path(path), path)
+    fsync_folder(path.parent)
 
 
-def _draft_of(path: Path) -> Path:
+def _clinic_monitor_state_draft_path(path: Path) -> Path:
     return path.with_name(path.name + ".next")
 
 

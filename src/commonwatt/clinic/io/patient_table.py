@@ -20,7 +20,7 @@ from commonwatt.clinic.domain.errors import EvidenceError, MonitorError
 from commonwatt.clinic.domain.surveillance import COLUMN_ROLES
 from commonwatt.clinic.domain.words import NO_WORDS, YES_WORDS
 from commonwatt.clinic.io.days_of_text import days_of_text
-from commonwatt.clinic.io.handed_in_tables import read_text_table
+from commonwatt.clinic.io.handed_in_tables import read_clinic_text_table
 from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message
 
@@ -125,26 +125,26 @@ def read_scored_patients(path: Path, columns: PatientColumns) -> tuple[pl.DataFr
         MonitorError: A day is none.
     """
     _check_one_role_a_column(path, columns)
-    frame = _read_text_columns(path, columns)
-    frame, repeated = _unique_rows_and_dropped_count(path, frame, columns)
-    labels = _labels_of_text(path, frame, columns.label)
+    frame = _read_patient_text_columns(path, columns)
+    frame, repeated = _unique_patient_rows_and_dropped_count(path, frame, columns)
+    labels = _outcome_labels_of_text_column(path, frame, columns.label)
     missing = {name: int(frame[name].null_count()) for name in columns.names}
     missing[columns.label] = int(labels.null_count())
     dates: dict[str, pl.Series] = {}
     times, zoned = dict[str, int](), dict[str, int]()
     for target, name in (("day", columns.day), ("known_on", columns.known_on)):
         if name:
-            dates[target], times[name], zoned[name] = _days_and_time_of_day_count(
+            dates[target], times[name], zoned[name] = _days_and_timed_and_zoned_cell_counts(
                 path, frame, name, columns.zone
             )
     read = frame.select(
         pl.col(_ROW).alias("row"),
-        _scores_of_text(path, frame, columns.score).alias("score"),
+        _model_scores_of_text_column(path, frame, columns.score).alias("score"),
         labels.alias("label"),
         *(series.alias(target) for target, series in dates.items()),
         *([pl.col(columns.patient).alias("patient")] if columns.patient else []),
         *(
-            [_scores_of_text(path, frame, columns.second_score).alias("second_score")]
+            [_model_scores_of_text_column(path, frame, columns.second_score).alias("second_score")]
             if columns.second_score
             else []
         ),
@@ -181,17 +181,17 @@ def read_numbers_and_outcomes(
     columns = PatientColumns(score="", label=label, by=tuple(names))
     _check_one_role_a_column(path, columns)
     # Of a number every word for "missing" is one, as it is of a score.
-    frame = _missing_as_null(read_text_table(path, [*names, label]), columns, groups=())
+    frame = _missing_as_null(read_clinic_text_table(path, [*names, label]), columns, groups=())
     read = frame.select(
         *(_numbers_or_flags_of_text(path, frame, name).alias(name) for name in names),
-        _labels_of_text(path, frame, label).alias(label),
+        _outcome_labels_of_text_column(path, frame, label).alias(label),
     )
     missing = {name: int(read[name].null_count()) for name in (*names, label)}
     return read, _positive(missing)
 
 
 def _numbers_or_flags_of_text(path: Path, frame: pl.DataFrame, name: str) -> pl.Series:
-    words, numbers = frame[name].str.to_lowercase(), _numbers_of_text(frame[name])
+    words, numbers = frame[name].str.to_lowercase(), _patient_table_numbers_or_null(frame[name])
     flags = pl.select(
         pl.when(words.is_in(list(YES_WORDS))).then(1.0).when(words.is_in(list(NO_WORDS))).then(0.0)
     ).to_series()
@@ -217,9 +217,9 @@ def _check_one_role_a_column(path: Path, columns: PatientColumns) -> None:
         )
 
 
-def _read_text_columns(path: Path, columns: PatientColumns) -> pl.DataFrame:
+def _read_patient_text_columns(path: Path, columns: PatientColumns) -> pl.DataFrame:
     """Return columns as text, missing as null, under the number of each row."""
-    return _missing_as_null(read_text_table(path, columns.names), columns, groups=columns.by)
+    return _missing_as_null(read_clinic_text_table(path, columns.names), columns, groups=columns.by)
 
 
 def _missing_as_null(
@@ -237,7 +237,7 @@ def _missing_as_null(
     return text.select(map(missing_as_null, columns.names)).with_row_index(_ROW, offset=1)
 
 
-def _unique_rows_and_dropped_count(
+def _unique_patient_rows_and_dropped_count(
     path: Path, frame: pl.DataFrame, columns: PatientColumns
 ) -> tuple[pl.DataFrame, int]:
     if not columns.row_key:
@@ -257,15 +257,15 @@ def _unique_rows_and_dropped_count(
     return unique, frame.height - unique.height
 
 
-def _numbers_of_text(text: pl.Series) -> pl.Series:
+def _patient_table_numbers_or_null(text: pl.Series) -> pl.Series:
     """Return the number of each cell; null where it is none, or not finite."""
     number = text.str.contains(_NUMBER).fill_null(value=False)
     plain = text.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
     return plain.zip_with(number, pl.Series([None], dtype=pl.Float64))
 
 
-def _scores_of_text(path: Path, frame: pl.DataFrame, name: str) -> pl.Series:
-    scores = _numbers_of_text(frame[name])
+def _model_scores_of_text_column(path: Path, frame: pl.DataFrame, name: str) -> pl.Series:
+    scores = _patient_table_numbers_or_null(frame[name])
     wrong = frame[name].is_not_null() & ~scores.is_between(0, 1).fill_null(value=False)
     # Never divided by 100 in silence: 0.8 of a column in percent is 0.008, and looks like 0.8.
     share = Message("a score from 0 to 1")
@@ -285,8 +285,8 @@ _DIVIDE_BY_100: Final = Message(
 )
 
 
-def _labels_of_text(path: Path, frame: pl.DataFrame, name: str) -> pl.Series:
-    words, numbers = frame[name].str.to_lowercase(), _numbers_of_text(frame[name])
+def _outcome_labels_of_text_column(path: Path, frame: pl.DataFrame, name: str) -> pl.Series:
+    words, numbers = frame[name].str.to_lowercase(), _patient_table_numbers_or_null(frame[name])
     yes = words.is_in(list(YES_WORDS)) | (numbers == 1).fill_null(value=False)
     no = words.is_in(list(NO_WORDS)) | (numbers == 0).fill_null(value=False)
     minus, plus = words == "-", words == "+"
@@ -303,7 +303,7 @@ def _labels_of_text(path: Path, frame: pl.DataFrame, name: str) -> pl.Series:
     )
 
 
-def _days_and_time_of_day_count(
+def _days_and_timed_and_zoned_cell_counts(
     path: Path, frame: pl.DataFrame, name: str, zone: str
 ) -> tuple[pl.Series, int, int]:
     """Return the days of a column, and how many cells had a time of day, and a zone."""

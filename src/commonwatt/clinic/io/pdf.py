@@ -14,15 +14,17 @@ from commonwatt.core.extras import import_optional_module
 from commonwatt.core.messages import Message
 
 
-def dossier_pdf(page: str) -> bytes:
+def clinic_dossier_pdf_bytes(page: str) -> bytes:
     """Return a page of HTML as PDF; the same page and fonts give the same bytes.
 
     Raises:
         MissingExtraError: WeasyPrint is not installed.
         EvidenceError: This machine has no font for some of the letters.
     """
-    weasyprint = _import_dossier_pdf_library()
-    document: Any = weasyprint.HTML(string=page, url_fetcher=_refuse_dossier_fetch).render()
+    weasyprint = _import_clinic_dossier_pdf_library()
+    document: Any = weasyprint.HTML(
+        string=page, url_fetcher=_refuse_clinic_dossier_url_fetch
+    ).render()
     pdf = document.write_pdf()
     missing = {letter for font in document.fonts.values() for letter in font.missing}
     if missing:
@@ -35,7 +37,7 @@ def dossier_pdf(page: str) -> bytes:
     return pdf
 
 
-def _import_dossier_pdf_library() -> Any:
+def _import_clinic_dossier_pdf_library() -> Any:
     try:
         return import_optional_module("weasyprint")
     except OSError:  # the package is there and its system library is not: pip cannot bring that
@@ -46,6 +48,6 @@ def _import_dossier_pdf_library() -> Any:
         ) from None
 
 
-def _refuse_dossier_fetch(url: str, *_: Any, **__: Any) -> Any:
+def _refuse_clinic_dossier_url_fetch(url: str, *_: Any, **__: Any) -> Any:
     """Fetch nothing: a dossier carries all that it shows."""
     raise ValueError(url[:60])

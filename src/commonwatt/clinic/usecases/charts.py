@@ -25,7 +25,7 @@ from commonwatt.report.charts import (
     ChartSeries,
     ChartVerticals,
 )
-from commonwatt.report.charts.findings import leading_row
+from commonwatt.report.charts.findings import row_with_most_or_least_or_none
 
 _INTERVAL = Message("estimate, with its 95 % interval")
 # Outer and inner limits of chance, exact Poisson.
@@ -38,7 +38,7 @@ _LIMITS = {
 CURVE_POINTS = 60
 
 
-def model_over_time_chart(models: Sequence[str], alarm_days: Sequence[float] = ()) -> Chart:
+def clinic_model_over_time_chart(models: Sequence[str], alarm_days: Sequence[float] = ()) -> Chart:
     """Return observed over expected by day and model, with a line at each alarm.
 
     Args:
@@ -57,11 +57,11 @@ def model_over_time_chart(models: Sequence[str], alarm_days: Sequence[float] = (
         measure=OBSERVED_OVER_EXPECTED,
         # Nothing holds between two days of cases.
         dots=True,
-        verticals=_alarms(alarm_days),
+        verticals=_alarm_day_chart_verticals(alarm_days),
     )
 
 
-def monitor_evidence_chart(models: Sequence[str], alarm_days: Sequence[float] = ()) -> Chart:
+def clinic_monitor_evidence_chart(models: Sequence[str], alarm_days: Sequence[float] = ()) -> Chart:
     """Return how far each monitor's evidence has come to its limit, on a logarithmic scale.
 
     Args:
@@ -85,12 +85,12 @@ def monitor_evidence_chart(models: Sequence[str], alarm_days: Sequence[float] = 
         # A model that is right would fall out of sight: evidence against it goes to nought.
         least=1e-6,
         limit=ChartLimit(1.0, Message("limit of the alarm")),
-        verticals=_alarms(alarm_days),
+        verticals=_alarm_day_chart_verticals(alarm_days),
         finding=_models_in_alarm_message,
     )
 
 
-def _alarms(days: Sequence[float]) -> ChartVerticals | None:
+def _alarm_day_chart_verticals(days: Sequence[float]) -> ChartVerticals | None:
     return ChartVerticals(sorted(days), Message("day of an alarm")) if days else None
 
 
@@ -103,7 +103,7 @@ def _models_in_alarm_message(evidence: pl.DataFrame, language: str) -> Message:
     return Message("In alarm: {models}", {"models": ", ".join(rung)})
 
 
-def institution_funnel_chart(models: Sequence[str]) -> Chart:
+def clinic_institution_funnel_chart(models: Sequence[str]) -> Chart:
     """Return observed over expected of each institution against its expected events.
 
     An institution beyond the outer curves, which is named, is one in five hundred by chance
@@ -131,19 +131,21 @@ def institution_funnel_chart(models: Sequence[str]) -> Chart:
         # is largest, would be one blot.
         x_logarithmic=True,
         curves=[ChartCurve(name, is_dashed=name.endswith("_95")) for name in _LIMITS],
-        prepare=_institutions_with_limits,
+        prepare=_institutions_with_funnel_limit_curves,
         finding=_institutions_beyond_limits_message,
     )
 
 
-def _institutions_with_limits(institutions: pl.DataFrame, language: str) -> pl.DataFrame:
+def _institutions_with_funnel_limit_curves(
+    institutions: pl.DataFrame, language: str
+) -> pl.DataFrame:
     """Return the institutions and the points of the curves between them, by expected events."""
     del language
     # Where nothing is expected nothing can be divided by it.
     known = institutions.filter(pl.col("expected") > 0)
     # By row and not by name: an institution may lie outside for one model and inside for another.
     marked = known.with_columns(
-        named=pl.when(_is_outside_funnel_limits(known)).then(pl.col("institution"))
+        named=pl.when(_is_institution_outside_funnel_limits(known)).then(pl.col("institution"))
     )
     expected = known["expected"].to_numpy()
     low, high = float(expected.min()), float(expected.max())
@@ -174,10 +176,10 @@ def clinic_institutions_outside_funnel_limits(points: pl.DataFrame) -> pl.DataFr
     >>> clinic_institutions_outside_funnel_limits(given)["o_over_e"].to_list()
     [1.5]
     """
-    return points.filter(_is_outside_funnel_limits(points))
+    return points.filter(_is_institution_outside_funnel_limits(points))
 
 
-def _is_outside_funnel_limits(points: pl.DataFrame) -> pl.Series:
+def _is_institution_outside_funnel_limits(points: pl.DataFrame) -> pl.Series:
     low, high = (
         _clinic_funnel_poisson_limit(points["expected"].to_numpy(), tail) for tail in (0.001, 0.999)
     )
@@ -214,13 +216,13 @@ def patient_subgroup_charts() -> list[Chart]:
             series=[ChartSeries("estimate", _INTERVAL, low="low", high="high")],
             measure=measure,
             absent=Message("too few to say"),
-            prepare=_rows_of_metric_selector(metric),
+            prepare=_clinic_estimate_rows_of_metric_selector(metric),
         )
         for metric, measure in (("auc", AUC), ("o_over_e", OBSERVED_OVER_EXPECTED))
     ]
 
 
-def _rows_of_metric_selector(metric: str) -> Any:
+def _clinic_estimate_rows_of_metric_selector(metric: str) -> Any:
     def rows_of_metric(estimates: pl.DataFrame, language: str) -> pl.DataFrame:
         del language
         return estimates.filter(pl.col("metric") == metric)
@@ -247,7 +249,7 @@ def clinician_against_model_chart() -> Chart:
 
 
 def _highest_auc_message_or_none(voices: pl.DataFrame, language: str) -> Message | None:
-    best = leading_row(voices, "estimate", is_most=True)
+    best = row_with_most_or_least_or_none(voices, "estimate", is_most=True)
     if best is None:
         return None
     auc = measure_value_text(best["estimate"], AUC, language)

@@ -17,31 +17,36 @@ from commonwatt.catalogue.tables import TableSchema
 from commonwatt.clinic.domain import tables
 from commonwatt.clinic.domain.errors import MonitorError, RulesError
 from commonwatt.clinic.domain.registry.evidence import OVERALL
-from commonwatt.clinic.domain.registry.preconditions import change_since_approval
-from commonwatt.clinic.domain.registry.rulings import product_ruling_on_day, ruling_by_rules_held
+from commonwatt.clinic.domain.registry.preconditions import (
+    model_change_and_plan_faults_since_approval,
+)
+from commonwatt.clinic.domain.registry.rulings import (
+    is_ruling_by_rules_held_here,
+    product_ruling_on_day,
+)
 from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord
 from commonwatt.clinic.domain.registry.waiting import (
     WaitingRow,
     alarm_answer,
-    alarms_on_record,
     evidence_shortfall_for_use,
-    latest_rulings,
+    intended_uses_of_product,
+    latest_ruling_by_use_and_place,
+    monitor_alarms_on_record,
     product_of_record,
-    product_uses,
     records_of_kind,
+    registry_waiting_rows,
+    reporting_working_days_between,
     ruling_fault_today,
-    waiting_rows,
-    working_days_between,
 )
 from commonwatt.clinic.domain.surveillance import (
     planned_days_between_runs,
     surveillance_plan_of_deployment,
 )
-from commonwatt.clinic.usecases.overview import load_clinic_registry
+from commonwatt.clinic.usecases.overview import load_clinic_registry_without_advice
 from commonwatt.clinic.usecases.queries import (
     open_reporting_duties,
     reporting_duty_dict,
-    reporting_periods,
+    reporting_periods_by_place_and_event,
 )
 from commonwatt.core.messages import Message
 from commonwatt.ledger.usecases import with_ledger
@@ -80,7 +85,7 @@ class ProductFile:
         return {name: getattr(self, name) for name in PRODUCT_TABLES}
 
 
-def waiting_rows_of_ledger(
+def clinic_waiting_rows_of_ledger(
     ledger_location: str, on: date, *, product: str = "", language: str = "en"
 ) -> Rows:
     """Return what waits for whom in a ledger, those that are due soonest first.
@@ -92,14 +97,15 @@ def waiting_rows_of_ledger(
     def rows_of_registry(registry: Registry) -> Rows:
         if product:
             registry.registered_record(product, "product")
-        return waiting_row_dicts(registry, on, product=product, language=language)
+        return clinic_waiting_row_dicts(registry, on, product=product, language=language)
 
     return with_ledger(
-        ledger_location, lambda ledger: rows_of_registry(load_clinic_registry(ledger))
+        ledger_location,
+        lambda ledger: rows_of_registry(load_clinic_registry_without_advice(ledger)),
     )
 
 
-def product_file_of_ledger(
+def committee_product_file_of_ledger(
     ledger_location: str, product: str, on: date, *, language: str = "en"
 ) -> ProductFile:
     """Return what a committee looks at of a product in a ledger.
@@ -109,15 +115,19 @@ def product_file_of_ledger(
     """
     return with_ledger(
         ledger_location,
-        lambda ledger: product_file(load_clinic_registry(ledger), product, on, language=language),
+        lambda ledger: committee_product_file(
+            load_clinic_registry_without_advice(ledger), product, on, language=language
+        ),
     )
 
 
-def waiting_row_dicts(
+def clinic_waiting_row_dicts(
     registry: Registry, on: date, *, product: str = "", language: str = "en"
 ) -> Rows:
     """Return what waits for whom as plain values, with the reason in the reader's language."""
-    rows = waiting_rows(registry, on, reporting_periods(), product=product)
+    rows = registry_waiting_rows(
+        registry, on, reporting_periods_by_place_and_event(), product=product
+    )
     return [_waiting_row_dict(row, on, language) for row in rows]
 
 
@@ -136,7 +146,7 @@ def _waiting_row_dict(row: WaitingRow, on: date, language: str) -> dict[str, Any
     }
 
 
-def product_file(
+def committee_product_file(
     registry: Registry, product: str, on: date, *, language: str = "en"
 ) -> ProductFile:
     """Return what a committee looks at of a product.
@@ -154,14 +164,14 @@ def product_file(
     placed = _records_of_product(registry, product, "deployment")
     return ProductFile(
         product=product,
-        waiting=waiting_row_dicts(registry, on, product=product, language=language),
-        rulings=_ruling_rows(registry, product, on, language),
-        evidence=_evidence_rows(registry, product, on, language),
-        plans=[_plan_row(registry, deployment) for deployment in placed],
-        deployments=[_deployment_row(registry, deployment) for deployment in placed],
-        alarms=_alarm_rows(registry, product),
-        incidents=_incident_rows(registry, product, on),
-        changes=_change_rows(registry, product, on, language),
+        waiting=clinic_waiting_row_dicts(registry, on, product=product, language=language),
+        rulings=_committee_ruling_rows(registry, product, on, language),
+        evidence=_committee_evidence_rows(registry, product, on, language),
+        plans=[_monitor_plan_row_of_deployment(registry, deployment) for deployment in placed],
+        deployments=[_committee_deployment_row(registry, deployment) for deployment in placed],
+        alarms=_monitor_alarm_rows_newest_first(registry, product),
+        incidents=_incident_reporting_duty_rows(registry, product, on),
+        changes=_rows_of_changes_since_approval(registry, product, on, language),
     )
 
 
@@ -173,20 +183,20 @@ def _records_of_product(registry: Registry, product: str, kind: str) -> list[Reg
     ]
 
 
-def _ruling_rows(registry: Registry, product: str, on: date, language: str) -> Rows:
-    uses = {use.name: use for use in product_uses(registry, product)}
+def _committee_ruling_rows(registry: Registry, product: str, on: date, language: str) -> Rows:
+    uses = {use.name: use for use in intended_uses_of_product(registry, product)}
     return [
-        _ruling_row(ruling, uses[name], on, language)
-        for (name, _), ruling in latest_rulings(registry).items()
+        _committee_ruling_row(ruling, uses[name], on, language)
+        for (name, _), ruling in latest_ruling_by_use_and_place(registry).items()
         if name in uses
     ]
 
 
-def _ruling_row(
+def _committee_ruling_row(
     ruling: RegistryRecord, use: RegistryRecord, on: date, language: str
 ) -> dict[str, Any]:
     fault = ruling_fault_today(ruling, use, on)
-    rules, articles = _rules_and_articles(ruling, use)
+    rules, articles = _rule_ids_and_articles_of_ruling(ruling, use)
     classes: Mapping[str, Any] = ruling.body["classes"]
     return {
         "intended_use": use.name,
@@ -202,9 +212,11 @@ def _ruling_row(
     }
 
 
-def _rules_and_articles(ruling: RegistryRecord, use: RegistryRecord) -> tuple[str, str]:
+def _rule_ids_and_articles_of_ruling(
+    ruling: RegistryRecord, use: RegistryRecord
+) -> tuple[str, str]:
     """Return the rules that gave class and route, and where they stand; empty if not held here."""
-    if not ruling_by_rules_held(ruling):
+    if not is_ruling_by_rules_held_here(ruling):
         return "", ""
     place = str(ruling.body["jurisdiction"])
     try:
@@ -217,22 +229,22 @@ def _rules_and_articles(ruling: RegistryRecord, use: RegistryRecord) -> tuple[st
     return ", ".join(names), "; ".join(dict.fromkeys(article[name] for name in names))
 
 
-def _evidence_rows(registry: Registry, product: str, on: date, language: str) -> Rows:
-    uses = product_uses(registry, product)
+def _committee_evidence_rows(registry: Registry, product: str, on: date, language: str) -> Rows:
+    uses = intended_uses_of_product(registry, product)
     return [
-        _evidence_row(registry, record, uses, on, language)
+        _committee_evidence_row(registry, record, uses, on, language)
         for record in _records_of_product(registry, product, "evidence")
     ]
 
 
-def _evidence_row(
+def _committee_evidence_row(
     registry: Registry,
     record: RegistryRecord,
     uses: Sequence[RegistryRecord],
     on: date,
     language: str,
 ) -> dict[str, Any]:
-    areas = [row for row in _estimate_rows(record) if row.get("metric") == "auc"]
+    areas = [row for row in _estimates_of_evidence_record(record) if row.get("metric") == "auc"]
     whole = (row for row in areas if row.get("group") in OVERALL)
     overall = next(whole, dict[str, Any]())
     groups = [row for row in areas if row.get("group") not in OVERALL]
@@ -247,17 +259,17 @@ def _evidence_row(
         "high": overall.get("high"),
         "groups": sum(row.get("estimate") is not None for row in groups),
         "threshold": record.body.get("threshold"),
-        "lacks": _shortfall_text(registry, record, uses, on, language),
+        "lacks": _evidence_shortfall_text_or_empty(registry, record, uses, on, language),
     }
 
 
-def _estimate_rows(record: RegistryRecord) -> list[Mapping[str, Any]]:
+def _estimates_of_evidence_record(record: RegistryRecord) -> list[Mapping[str, Any]]:
     listed: Any = record.body.get("estimates")
     estimates = cast("list[Any]", listed) if isinstance(listed, list) else []
     return [cast("Mapping[str, Any]", row) for row in estimates if isinstance(row, Mapping)]
 
 
-def _shortfall_text(
+def _evidence_shortfall_text_or_empty(
     registry: Registry,
     record: RegistryRecord,
     uses: Iterable[RegistryRecord],
@@ -274,7 +286,9 @@ def _shortfall_text(
     return "; ".join(f"{name}: {text}" for name, text in texts.items())
 
 
-def _plan_row(registry: Registry, deployment: RegistryRecord) -> dict[str, Any]:
+def _monitor_plan_row_of_deployment(
+    registry: Registry, deployment: RegistryRecord
+) -> dict[str, Any]:
     run = registry.last_monitor_run(deployment.name)
     monitor: Mapping[str, Any] = deployment.body["monitor"]
     try:
@@ -296,7 +310,7 @@ def _plan_row(registry: Registry, deployment: RegistryRecord) -> dict[str, Any]:
     }
 
 
-def _deployment_row(registry: Registry, deployment: RegistryRecord) -> dict[str, Any]:
+def _committee_deployment_row(registry: Registry, deployment: RegistryRecord) -> dict[str, Any]:
     body, moves = deployment.body, registry.moves[deployment.name]
     return {
         "deployment": deployment.name,
@@ -310,9 +324,9 @@ def _deployment_row(registry: Registry, deployment: RegistryRecord) -> dict[str,
     }
 
 
-def _alarm_rows(registry: Registry, product: str) -> Rows:
+def _monitor_alarm_rows_newest_first(registry: Registry, product: str) -> Rows:
     rows: Rows = []
-    for alarm in reversed(alarms_on_record(registry)):
+    for alarm in reversed(monitor_alarms_on_record(registry)):
         if product_of_record(registry, alarm) == product:
             answer = alarm_answer(registry, alarm)
             rows.append(
@@ -328,21 +342,27 @@ def _alarm_rows(registry: Registry, product: str) -> Rows:
     return rows
 
 
-def _incident_rows(registry: Registry, product: str, on: date) -> Rows:
+def _incident_reporting_duty_rows(registry: Registry, product: str, on: date) -> Rows:
     return [
         reporting_duty_dict(duty)
-        | {"working_days_left": _days_left(duty.report_number, on, duty.due_at.date())}
+        | {
+            "working_days_left": _working_days_left_unless_reported(
+                duty.report_number, on, duty.due_at.date()
+            )
+        }
         for duty in open_reporting_duties(registry, closed=True)
         if product_of_record(registry, registry.records[duty.event]) == product
     ]
 
 
-def _days_left(report_number: str, on: date, due_on: date) -> int | None:
+def _working_days_left_unless_reported(report_number: str, on: date, due_on: date) -> int | None:
     # Of a duty that was met no day runs any more.
-    return None if report_number else working_days_between(on, due_on)
+    return None if report_number else reporting_working_days_between(on, due_on)
 
 
-def _change_rows(registry: Registry, product: str, on: date, language: str) -> Rows:
+def _rows_of_changes_since_approval(
+    registry: Registry, product: str, on: date, language: str
+) -> Rows:
     """Return what came on record since the last approval, the newest first; none before one."""
     decisions = _records_of_product(registry, product, "determination")
     approvals = [each for each in decisions if each.body.get("outcome") == "approved"]
@@ -363,16 +383,18 @@ def _change_rows(registry: Registry, product: str, on: date, language: str) -> R
                 "at": record.at.isoformat(timespec="minutes"),
                 "record": record.name,
                 "kind": record.kind,
-                "change": _change_text(registry, approval, record, on, language),
+                "change": _change_since_approval_text(registry, approval, record, on, language),
             },
         )
         for record in records
     ]
-    rows += _move_rows(registry, product, approval.index)
+    rows += _indexed_deployment_move_rows(registry, product, approval.index)
     return [row for _, row in sorted(rows, key=lambda pair: pair[0], reverse=True)]
 
 
-def _move_rows(registry: Registry, product: str, after: int) -> list[tuple[int, dict[str, Any]]]:
+def _indexed_deployment_move_rows(
+    registry: Registry, product: str, after: int
+) -> list[tuple[int, dict[str, Any]]]:
     return [
         (
             move.index,
@@ -390,12 +412,12 @@ def _move_rows(registry: Registry, product: str, after: int) -> list[tuple[int, 
     ]
 
 
-def _change_text(
+def _change_since_approval_text(
     registry: Registry, approval: RegistryRecord, record: RegistryRecord, on: date, language: str
 ) -> str:
     if record.kind == "determination":
         return str(record.body["outcome"])
-    changed = change_since_approval(registry, approval, record, on)
+    changed = model_change_and_plan_faults_since_approval(registry, approval, record, on)
     if record.kind != "version" or changed is None:
         return ""
     change, faults = changed

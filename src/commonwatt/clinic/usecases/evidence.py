@@ -15,7 +15,7 @@ from commonwatt.clinic.engines.evidence import (
     ScoreSketch,
     compare_clinician_and_model,
     evaluate_score_sketch,
-    model_net_benefit,
+    model_net_benefit_by_group,
     score_recalibration_of_group,
     sketch_model_scores,
 )
@@ -32,7 +32,7 @@ from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message, translate
 
 
-def model_evidence_of_table(
+def model_evidence_dict_and_estimates(
     path: Path,
     *,
     score: str,
@@ -98,7 +98,7 @@ def model_evidence_of_table(
         "rows": frame.height,
         "patients": counts,
         "threshold": threshold,
-        "net_benefit": float(model_net_benefit(overall)[0]),
+        "net_benefit": float(model_net_benefit_by_group(overall)[0]),
         "recalibration": _recalibration_dict(overall, rows, effects),
         "missing": dict(reading.missing),
         "read": reading.as_dict(),
@@ -159,7 +159,10 @@ def subgroup_and_funnel_svg_by_file_name(
     Raises:
         EvidenceError: The table lacks a column.
     """
-    from commonwatt.clinic.usecases.charts import institution_funnel_chart, patient_subgroup_charts
+    from commonwatt.clinic.usecases.charts import (
+        clinic_institution_funnel_chart,
+        patient_subgroup_charts,
+    )
     from commonwatt.report.charts import chart_panels_svg_document, chart_points, chart_svg_document
 
     figures = {
@@ -182,12 +185,12 @@ def subgroup_and_funnel_svg_by_file_name(
             .sort("institution")
         )
         figures["funnel.svg"] = chart_svg_document(
-            institution_funnel_chart([path.stem]), points, language
+            clinic_institution_funnel_chart([path.stem]), points, language
         )
     return figures
 
 
-def clinician_against_model_result(
+def clinician_against_model_comparison_dict(
     path: Path, *, model: str, doctor: str, label: str
 ) -> dict[str, Any]:
     """Return how model, doctor and both do on the same patients, and which rows were left out.

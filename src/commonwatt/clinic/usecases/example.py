@@ -11,7 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from commonwatt.clinic.domain.rules import ProductRuling, classify_product, load_rule_book
+from commonwatt.clinic.domain.rules import (
+    ProductRuling,
+    classify_product,
+    load_regulatory_rule_book,
+)
 from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, sketch_model_scores
 from commonwatt.clinic.engines.monitor import (
     MonitorPlan,
@@ -106,17 +110,19 @@ def clinic_example(*, language: str, seed: int, on: date) -> ClinicExample:
     """
     file = cast("dict[str, Any]", yaml.safe_load(EXAMPLES.read_text(encoding="utf-8")))
     return ClinicExample(
-        models=tuple(_example_model(entry, file, language, seed, on) for entry in file["models"]),
+        models=tuple(
+            _clinic_example_model(entry, file, language, seed, on) for entry in file["models"]
+        ),
         institutions=tuple(file["institutions"]),
         groups=tuple(group["name"][language] for group in file["groups"]),
     )
 
 
-def _example_model(
+def _clinic_example_model(
     entry: dict[str, Any], file: dict[str, Any], language: str, seed: int, on: date
 ) -> ExampleModel:
     facts: dict[str, str] = entry["facts"]
-    ruling = classify_product(load_rule_book(), facts, jurisdiction="hk", on=on)
+    ruling = classify_product(load_regulatory_rule_book(), facts, jurisdiction="hk", on=on)
     writes_text = facts["technique"] == TEXT_GENERATOR
     return ExampleModel(
         name=entry["name"][language],

@@ -33,7 +33,7 @@ _ROW: Final = "number of the row in the table"  # no column of a hospital is cal
 BACKGROUND: Final = 100  # rows that stand for what is not known
 
 
-def explain_model_on_table(
+def model_explanation_dict_and_frame(
     path: Path,
     *,
     linear: Path | None,
@@ -72,7 +72,7 @@ def explain_model_on_table(
     rows = whole.select(names).to_numpy()
     if row is not None:
         at = _place_of_row(path, table.height, whole[_ROW].to_list(), row)
-        answer, frame = _explain_patient_row(model, names, rows, at, seed)
+        answer, frame = _patient_row_explanation_dict_and_frame(model, names, rows, at, seed)
         return answer | {"row": row, "read": read}, frame
     score = score_function_of_model(model, names)
     y = whole[label].to_numpy()
@@ -95,7 +95,7 @@ def _place_of_row(path: Path, height: int, whole: list[int], row: int) -> int:
     return whole.index(row)
 
 
-def _explain_patient_row(
+def _patient_row_explanation_dict_and_frame(
     model: Any, names: list[str], rows: F64, row: int, seed: int
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     if isinstance(model, LogisticModel):

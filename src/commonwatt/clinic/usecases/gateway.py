@@ -23,7 +23,7 @@ from commonwatt.clinic.engines.gateway.institution import (
     ClinicInstitution,
     encounter_lottery_of_institution,
     encounter_lottery_secret,
-    encounter_salt,
+    encounter_pseudonym_salt,
     load_clinic_institution,
     load_institution_name_and_guides,
     load_or_make_clinic_institution_secret,
@@ -63,7 +63,7 @@ class OpenedGate:
 
 
 @contextmanager
-def open_advice_gate(
+def open_advice_gate_and_commit_lottery(
     ledger_location: str,
     key_file: Path,
     institution_file: Path,
@@ -88,7 +88,7 @@ def open_advice_gate(
     ledger = Ledger.open(ledger_location, create=False)
     try:
         writer = RegistryWriter(ledger, institution.guides)
-        writer.check_institution(institution.name, f"{institution_file}, institution")
+        writer.check_institution_name_spelling(institution.name, f"{institution_file}, institution")
         # Before the first question: a gate with the wrong weights does not open, rather than refuse
         # patient by patient.
         institution.check_model_artefacts(writer.registry)
@@ -98,7 +98,12 @@ def open_advice_gate(
             record_lottery_commitment(writer, institution.name, lot, by=key, at=now)
         models = {name: loaded.model for name, loaded in institution.models.items()}
         gate = AdviceGate(
-            writer, institution.name, models, by=key, salt=encounter_salt(secret), sample=lot
+            writer,
+            institution.name,
+            models,
+            by=key,
+            salt=encounter_pseudonym_salt(secret),
+            sample=lot,
         )
         log_event(LogEvent.GATE_OPENED, actor=actor_id_of(key.public_key))
         yield OpenedGate(gate=gate, institution=institution)
@@ -145,13 +150,13 @@ class HooksAddress:
             # Tried here, as the server's own failure would be a traceback after it said that it
             # serves.
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(self.tls_cert, self.tls_key, password=_refuse_encrypted_key)
+            context.load_cert_chain(self.tls_cert, self.tls_key, password=_refuse_encrypted_tls_key)
         except (OSError, ValueError):
             wanted = Message("a certificate in PEM and its key, without a password")
             raise InputError(str(self.tls_cert), wanted=wanted) from None
 
 
-def _refuse_encrypted_key() -> str:
+def _refuse_encrypted_tls_key() -> str:
     # Without it OpenSSL would ask on the terminal, where nobody may be.
     raise ValueError("the key is encrypted")
 
@@ -174,7 +179,7 @@ def cds_hooks_server(gate: OpenedGate, address: HooksAddress, clock: Clock) -> u
     service = CdsHooksService(
         gate.gate,
         clock,
-        institution.clinician_signer,
+        institution.clinician_signer_of_token,
         remote,
         settings=institution.cds_hooks,
         people=institution,
@@ -226,7 +231,7 @@ def serve_cds_hooks(
 _FREE = Message("an address of this machine with a free port")
 
 
-def serve_agent_pathway(gate: OpenedGate, pathway: str, plan: str, clock: Clock) -> None:
+def serve_agent_pathway_over_mcp(gate: OpenedGate, pathway: str, plan: str, clock: Clock) -> None:
     """Serve one agent's plan over the Model Context Protocol on stdin and stdout.
 
     Raises:
@@ -238,10 +243,10 @@ def serve_agent_pathway(gate: OpenedGate, pathway: str, plan: str, clock: Clock)
     from commonwatt.clinic.engines.gateway.mcp import McpServer
 
     runner = PathwayRunner(gate.gate, gate.institution.agent_pathway(pathway), plan)
-    asyncio.run(McpServer(runner, clock).serve_standard_streams())
+    asyncio.run(McpServer(runner, clock).serve_mcp_on_standard_streams())
 
 
-def request_model_advice(
+def record_and_return_model_advice(
     gate: OpenedGate,
     deployment: str,
     encounter: str,
@@ -255,7 +260,7 @@ def request_model_advice(
     Raises:
         AdviceRefusedError: The rule is named; the refusal is on record, too.
     """
-    verdict = gate.gate.request_advice(
+    verdict = gate.gate.record_and_answer_advice_request(
         deployment, encounter, facts, at=now, own_estimate=own_estimate
     )
     verdict.check_allows_advice()
@@ -306,7 +311,7 @@ def record_patient_told_on_open_ledger(
 ) -> dict[str, Any]:  # fmt: skip
     """Do the same over an open ledger, under a key that is in hand."""
     institution, guides = load_institution_name_and_guides(institution_file)
-    salt = encounter_salt(load_or_make_clinic_institution_secret(secret_file))
+    salt = encounter_pseudonym_salt(load_or_make_clinic_institution_secret(secret_file))
     receipt = record_encounter_disclosure(
         RegistryWriter(ledger, guides), institution, deployment, encounter, language,
         salt=salt, by=by, at=at,
@@ -314,7 +319,7 @@ def record_patient_told_on_open_ledger(
     return asdict(receipt)
 
 
-def notices_of_live_deployments(
+def notice_rows_of_live_deployments(
     registry: Registry, institution_file: Path, now: datetime
 ) -> list[dict[str, Any]]:
     """Return what is live at an institution, with what a patient is told of it by language."""
@@ -326,7 +331,7 @@ def notices_of_live_deployments(
     return rows
 
 
-def signed_human_step(
+def signed_human_step_dict(
     key_file: Path,
     plan: str,
     step: int,
@@ -358,7 +363,7 @@ def guides_and_unavailable_files_dict(guides: GuideLibrary) -> dict[str, Any]:
     }
 
 
-def encounter_lottery_audit(
+def encounter_lottery_audit_dict(
     ledger_location: str, institution: str, secret_files: Iterable[Path]
 ) -> dict[str, Any]:
     """Return what drawing an institution's lots again shows.

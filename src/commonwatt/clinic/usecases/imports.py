@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from commonwatt.clinic.domain.rules import classify_product, load_rule_book
+from commonwatt.clinic.domain.rules import classify_product, load_regulatory_rule_book
 from commonwatt.clinic.domain.tables import CARDS
 from commonwatt.clinic.io.imports import (
     ModelCard,
@@ -36,7 +36,7 @@ def device_records_summary_and_card_table(
     """
     kinds = {path: path.name.removesuffix(".gz").rpartition(".")[2] for path in paths}
     cards = {path.name: load_model_card(path) for path, kind in kinds.items() if kind == "xml"}
-    rows = [row for name, card in cards.items() for row in _model_card_rows(name, card, on)]
+    rows = [row for name, card in cards.items() for row in _model_card_fault_rows(name, card, on)]
     answer: dict[str, Any] = {"cards": rows}
     answer["devices"] = [
         _fda_devices_summary(path) for path, kind in kinds.items() if kind not in ("xml", "csv")
@@ -48,9 +48,9 @@ def device_records_summary_and_card_table(
     return answer, CARDS.build_frame(**{name: [row[name] for row in rows] for name in names})
 
 
-def _model_card_rows(file: str, card: ModelCard, on: date) -> list[dict[str, str]]:
+def _model_card_fault_rows(file: str, card: ModelCard, on: date) -> list[dict[str, str]]:
     category = (
-        classify_product(load_rule_book(), card.facts, jurisdiction="imdrf", on=on)
+        classify_product(load_regulatory_rule_book(), card.facts, jurisdiction="imdrf", on=on)
         .verdicts[0]
         .klass
     )

@@ -29,10 +29,10 @@ from commonwatt.clinic.engines.language.canaries import (
     clinical_canaries_json,
     load_clinical_canaries,
 )
-from commonwatt.clinic.engines.language.meaning.measured import shipped_roc
+from commonwatt.clinic.engines.language.meaning.measured import shipped_clinic_note_fidelity_roc
 from commonwatt.clinic.engines.language.models import (
-    load_recorded_model,
-    recorded_answers_json_lines,
+    load_recorded_language_model,
+    recorded_model_answers_json_lines,
 )
 from commonwatt.core.errors import UsageError
 from commonwatt.core.hashes import file_sha256
@@ -60,7 +60,7 @@ class ModelAccess:
     baseline: bool = False
 
 
-def language_examination_of_notes(
+def language_examination_dict_table_and_answers(
     path: Path,
     access: ModelAccess,
     *,
@@ -82,7 +82,7 @@ def language_examination_of_notes(
     examination = examine_clinic_language_model(model, held[:first], canaries=planted, seed=seed)
     source = f"MEDEC notes {file_sha256(path)[:12]}, held-out share {held_out:g}, seed {seed}"
     provenance = {"model": model.name, "recorded_on": today.isoformat(), "source": source}
-    answers = recorded_answers_json_lines(provenance | {"licence": _LICENCE}, model.answers)
+    answers = recorded_model_answers_json_lines(provenance | {"licence": _LICENCE}, model.answers)
     return (
         _clinic_language_examination_dict(examination)
         | {"dataset_sha256": file_sha256(path), "seed": seed},
@@ -105,7 +105,7 @@ def _clinic_language_examination_dict(examination: LanguageExamination) -> dict[
             "sensitivity": examination.meter.sensitivity,
             "specificity": examination.meter.specificity,
         },
-        "curve": [point._asdict() for point in shipped_roc()],
+        "curve": [point._asdict() for point in shipped_clinic_note_fidelity_roc()],
         "p_flags": examination.p_flags,
         "p_fit": examination.p_fit,
         "leak": asdict(examination.leak) | {"leaks": examination.leak.clinic_model_leaks_canaries}
@@ -124,7 +124,7 @@ def _open_clinic_language_model(
     if access.baseline:
         return NgramBaseline(learnt)
     if access.answers:
-        return load_recorded_model(access.answers)
+        return load_recorded_language_model(access.answers)
     if access.python:
         return LocalModel(access.python, load_medical_model_function(access.python, "--python"))
     token = os.environ.get(access.token_env, "") if access.token_env else ""

@@ -21,7 +21,7 @@ from commonwatt.clinic.domain.surveillance import (
     SurveillancePlan,
 )
 from commonwatt.clinic.engines.evidence import ScoreSketch, score_recalibration_of_group
-from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc_with_interval
+from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc_and_interval_by_group
 from commonwatt.clinic.engines.monitor import (
     DailyScoreCells,
     MonitorPlan,
@@ -30,10 +30,10 @@ from commonwatt.clinic.engines.monitor import (
     monitor_result_of_daily_cells,
 )
 from commonwatt.clinic.engines.monitor.cells import (
-    cell_frame,
-    daily_cells_of_frame,
+    days_and_daily_cells_of_frame,
     days_without_rows,
-    group_values_by_column,
+    monitor_group_values_by_column,
+    monitor_score_cell_frame,
 )
 from commonwatt.clinic.engines.monitor.labelfree import ASSUMPTION
 from commonwatt.clinic.engines.monitor.maturity import MatureRows, mature_rows
@@ -89,7 +89,7 @@ class MonitoredTable:
     through: date
 
 
-def monitor_answer_of_table(path: Path, options: MonitorOptions) -> dict[str, Any]:
+def monitor_answer_dict_of_table(path: Path, options: MonitorOptions) -> dict[str, Any]:
     """Return the verdict on each stream: all rows, and each value of each group.
 
     Raises:
@@ -97,7 +97,7 @@ def monitor_answer_of_table(path: Path, options: MonitorOptions) -> dict[str, An
         MonitorError: The plan promises nothing, or a day is not one.
     """
     table = monitored_table(path, options)
-    return monitor_answer(table, fixed=False)
+    return monitor_answer_dict(table, fixed=False)
 
 
 def monitored_table(
@@ -107,25 +107,25 @@ def monitored_table(
     frame, reading = read_scored_patients(path, options.columns)
     if "day" not in frame.columns or frame["day"].null_count() == frame.height:
         raise MonitorError(str(path), wanted=Message("rows with a day and a score"))
-    by_table = plan or _plan_of_table(frame, options)
-    through = options.as_of - timedelta(days=1) if options.as_of else _last_day(frame)
+    by_table = plan or _surveillance_plan_suggested_by_table(frame, options)
+    through = options.as_of - timedelta(days=1) if options.as_of else _last_row_or_label_day(frame)
     mature = mature_rows(frame, maturity_days=by_table.maturity_days, through=through)
     if plan is None:
-        groups = group_values_by_column(mature.frame, options.columns.by)
-        by_table = _plan_with_table_horizon(by_table, mature.frame, options, groups)
+        groups = monitor_group_values_by_column(mature.frame, options.columns.by)
+        by_table = _surveillance_plan_with_table_horizon(by_table, mature.frame, options, groups)
     return MonitoredTable(
         plan=by_table,
         reading=reading,
         mature=mature,
-        cells=cell_frame(mature.frame, by_table.groups),
-        uncounted=cell_frame(
+        cells=monitor_score_cell_frame(mature.frame, by_table.groups),
+        uncounted=monitor_score_cell_frame(
             mature.uncounted.with_columns(label=pl.lit(0, pl.Int8)), by_table.groups
         ),
         through=through,
     )
 
 
-def monitor_answer(
+def monitor_answer_dict(
     table: MonitoredTable,
     *,
     fixed: bool,
@@ -142,7 +142,7 @@ def monitor_answer(
     """
     plan = table.plan
     cells = table.cells if cells is None else cells
-    days, daily, result = monitor_result_of_cells(cells, plan)
+    days, daily, result = days_cells_and_monitor_result(cells, plan)
     empty = days_without_rows(cells, through or table.through, plan.maturity_days)
     first = daily.of_stream(0)
     assumptions = monitor_assumptions(plan, table.mature, result, daily, fixed=fixed)
@@ -165,13 +165,13 @@ def monitor_answer(
         ],
         "streams": [
             _monitor_stream_dict(number, name, result, days)
-            for number, name in _shown_streams(plan, result)
+            for number, name in _shown_stream_numbers_and_names(plan, result)
         ],
-        "read": table.reading.as_dict() | _counts_of_mature_rows(table.mature),
+        "read": table.reading.as_dict() | _mature_row_count_by_reason(table.mature),
         "assumptions": [each.as_dict() for each in assumptions],
         "companion": realised_and_label_free_model_auc(
-            np.stack([first.counts_of_days(0, REFERENCE_DAYS),
-                      first.counts_of_days(REFERENCE_DAYS, len(days))])
+            np.stack([first.row_counts_by_label_and_bin(0, REFERENCE_DAYS),
+                      first.row_counts_by_label_and_bin(REFERENCE_DAYS, len(days))])
         ),
     }  # fmt: skip
 
@@ -180,7 +180,7 @@ def silent_monitor_error(answer: Mapping[str, Any], where: str) -> MonitorSilent
     """Return why nothing follows from a run over all patients; None where something does.
 
     Args:
-        answer: What `monitor_answer` gave.
+        answer: What `monitor_answer_dict` gave.
         where: The table, or the deployment.
     """
     stream, read = answer["streams"][0], answer["read"]
@@ -204,15 +204,15 @@ def silent_monitor_error(answer: Mapping[str, Any], where: str) -> MonitorSilent
     )
 
 
-def monitor_result_of_cells(
+def days_cells_and_monitor_result(
     cells: pl.DataFrame, plan: SurveillancePlan
 ) -> tuple[list[date], DailyScoreCells, MonitorResult]:
     """Return the days on which rows counted, their cells, and what the monitor says of them."""
-    days, daily = daily_cells_of_frame(cells, len(plan.stream_names))
-    return days, daily, monitor_result_of_daily_cells(daily, statistic_plan(plan))
+    days, daily = days_and_daily_cells_of_frame(cells, len(plan.stream_names))
+    return days, daily, monitor_result_of_daily_cells(daily, monitor_statistic_plan(plan))
 
 
-def statistic_plan(plan: SurveillancePlan) -> MonitorPlan:
+def monitor_statistic_plan(plan: SurveillancePlan) -> MonitorPlan:
     """Return the plan of the statistic behind a plan of surveillance."""
     return MonitorPlan(
         band=plan.band,
@@ -223,7 +223,9 @@ def statistic_plan(plan: SurveillancePlan) -> MonitorPlan:
     )
 
 
-def _plan_of_table(frame: pl.DataFrame, options: MonitorOptions) -> SurveillancePlan:
+def _surveillance_plan_suggested_by_table(
+    frame: pl.DataFrame, options: MonitorOptions
+) -> SurveillancePlan:
     """Return the plan of a run without a deployment; horizon and groups are still missing."""
     columns = options.columns
     plan = SurveillancePlan(
@@ -234,7 +236,7 @@ def _plan_of_table(frame: pl.DataFrame, options: MonitorOptions) -> Surveillance
         zone=columns.zone,
         # Where outcomes have a date of their own, they come late; a month is what hospitals need.
         maturity_days=30 if columns.known_on else 0,
-        middle=_mean_score_logit_of_first_week(frame),
+        middle=_logit_of_mean_first_week_score(frame),
     )  # fmt: skip
     given = {
         name: getattr(options, name)
@@ -244,7 +246,7 @@ def _plan_of_table(frame: pl.DataFrame, options: MonitorOptions) -> Surveillance
     return replace(plan, **given)
 
 
-def _mean_score_logit_of_first_week(frame: pl.DataFrame) -> float:
+def _logit_of_mean_first_week_score(frame: pl.DataFrame) -> float:
     """Return the logit of the mean score of the first week.
 
     Of the scores and not of the outcomes, and of the first week only: whatever moved with
@@ -257,7 +259,7 @@ def _mean_score_logit_of_first_week(frame: pl.DataFrame) -> float:
     return float(np.log(rate / (1 - rate)))
 
 
-def _plan_with_table_horizon(
+def _surveillance_plan_with_table_horizon(
     plan: SurveillancePlan,
     rows: pl.DataFrame,
     options: MonitorOptions,
@@ -273,7 +275,7 @@ def _plan_with_table_horizon(
     return replace(plan, horizon_rows=horizon, groups=groups)
 
 
-def _last_day(frame: pl.DataFrame) -> date:
+def _last_row_or_label_day(frame: pl.DataFrame) -> date:
     dates = [frame[name].max() for name in ("day", "known_on") if name in frame.columns]
     return max(day for day in dates if isinstance(day, date))
 
@@ -301,13 +303,15 @@ def realised_and_label_free_model_auc(counts: npt.NDArray[np.int64]) -> dict[str
     )
     return {
         "reference_days": REFERENCE_DAYS,
-        "realised_auc": float(auc_with_interval(after[None], 0.0)[0][0]),
+        "realised_auc": float(auc_and_interval_by_group(after[None], 0.0)[0][0]),
         "label_free_auc": label_free_auc(after.sum(axis=0), line),
         "assumption": ASSUMPTION,
     }
 
 
-def _shown_streams(plan: SurveillancePlan, result: MonitorResult) -> list[tuple[int, str]]:
+def _shown_stream_numbers_and_names(
+    plan: SurveillancePlan, result: MonitorResult
+) -> list[tuple[int, str]]:
     """Return the streams that are shown; a rest into which nobody came is left out."""
     return [
         (number, name)
@@ -331,7 +335,7 @@ def _monitor_stream_dict(
     }
 
 
-def _counts_of_mature_rows(mature: MatureRows) -> dict[str, int]:
+def _mature_row_count_by_reason(mature: MatureRows) -> dict[str, int]:
     return {
         "rows_counted": mature.frame.height,
         "rows_waiting": mature.waiting,

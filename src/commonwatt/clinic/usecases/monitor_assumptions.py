@@ -19,7 +19,7 @@ from commonwatt.clinic.domain.measures import (
 )
 from commonwatt.clinic.domain.surveillance import SurveillancePlan
 from commonwatt.clinic.engines.monitor import DailyScoreCells, MonitorResult
-from commonwatt.clinic.engines.monitor.day_effects import days_differ_more_than_allowed
+from commonwatt.clinic.engines.monitor.day_effects import clinic_days_differ_more_than_allowed
 from commonwatt.clinic.engines.monitor.days import day_squares_and_variances
 from commonwatt.clinic.engines.monitor.maturity import MatureRows
 from commonwatt.clinic.io.patient_table import DAY_AS_WRITTEN
@@ -131,12 +131,14 @@ class MonitorAssumption:
         return {
             "assumption": self.name,
             "check": str(self.check),
-            "text": assumption_sentence(self.name, self.figures, "en"),
+            "text": clinic_monitor_assumption_sentence(self.name, self.figures, "en"),
             "figures": dict(self.figures),
         }
 
 
-def assumption_sentence(name: str, figures: Mapping[str, float], language: str) -> str:
+def clinic_monitor_assumption_sentence(
+    name: str, figures: Mapping[str, float], language: str
+) -> str:
     """Return the sentence of an assumption in the reader's language."""
     gaps = {
         gap: measure_value_text(figure, _FIGURES[gap], language) for gap, figure in figures.items()
@@ -144,7 +146,7 @@ def assumption_sentence(name: str, figures: Mapping[str, float], language: str) 
     return Message(ASSUMPTIONS[name].text, gaps).translate(language)
 
 
-def table_reading_sentences(read: Mapping[str, Any], language: str) -> list[str]:
+def patient_table_reading_sentences(read: Mapping[str, Any], language: str) -> list[str]:
     """Return what was met while a table was read, a sentence each."""
 
     def count(rows: int) -> str:
@@ -201,7 +203,7 @@ def left_out_row_sentences(read: Mapping[str, Any], language: str) -> list[str]:
     return [note.translate(language) for note in (left_out, *missing)]
 
 
-def empty_day_sentences(answer: Mapping[str, Any], language: str) -> list[str]:
+def clinic_monitor_empty_day_sentences(answer: Mapping[str, Any], language: str) -> list[str]:
     """Return on which days no row counted; no sentence where there is none."""
     stretches = answer["stretches_without_rows"]
     if not stretches:
@@ -221,7 +223,7 @@ def empty_day_sentences(answer: Mapping[str, Any], language: str) -> list[str]:
     return [Message("Days on which no row counted: {days} ({stretches})", gaps).translate(language)]
 
 
-def monitor_run_sentences(answer: Mapping[str, Any], language: str) -> list[str]:
+def clinic_monitor_run_sentences(answer: Mapping[str, Any], language: str) -> list[str]:
     """Return what a run put on record, a sentence each; none of a run without a deployment."""
     if "deployment" not in answer:
         return []
@@ -352,7 +354,7 @@ def _day_effect_assumption(
     # Up to the alarm: a model that went wrong makes its days differ, too, and that is no news.
     end = int(result.alarm_at[0]) if result.alarm_at[0] >= 0 else cells.days
     squares, variances = day_squares_and_variances(cells, plan.band)
-    apart = days_differ_more_than_allowed(
+    apart = clinic_days_differ_more_than_allowed(
         squares[:end], variances[:end], band=plan.band, sd=plan.day_effect_sd
     )
     check = Check.BROKEN if apart else Check.CHECKED

@@ -11,16 +11,23 @@ import numpy.typing as npt
 import polars as pl
 
 from commonwatt.clinic.domain.tables import OVER_TIME
-from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc_with_interval
+from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc_and_interval_by_group
 from commonwatt.clinic.engines.evidence.sketch import model_score_bin_middle_logits
 from commonwatt.clinic.engines.monitor import (
     DailyScoreCells,
     MonitorPlan,
     monitor_result_of_daily_cells,
 )
-from commonwatt.clinic.engines.monitor.cells import daily_cells_of_frame
-from commonwatt.clinic.usecases.charts import model_over_time_chart, monitor_evidence_chart
-from commonwatt.clinic.usecases.monitor import MonitorOptions, monitored_table, statistic_plan
+from commonwatt.clinic.engines.monitor.cells import days_and_daily_cells_of_frame
+from commonwatt.clinic.usecases.charts import (
+    clinic_model_over_time_chart,
+    clinic_monitor_evidence_chart,
+)
+from commonwatt.clinic.usecases.monitor import (
+    MonitorOptions,
+    monitor_statistic_plan,
+    monitored_table,
+)
 from commonwatt.report.charts import chart_svg_document
 
 F64 = npt.NDArray[np.float64]
@@ -42,7 +49,7 @@ def monitor_figures(
     """
     table = monitored_table(path, options)
     shown = {stream["stream"] for stream in answer["streams"]}
-    days, cells = daily_cells_of_frame(table.cells, len(table.plan.stream_names))
+    days, cells = days_and_daily_cells_of_frame(table.cells, len(table.plan.stream_names))
     streams = [
         (number, name) for number, name in enumerate(table.plan.stream_names) if name in shown
     ]
@@ -50,7 +57,9 @@ def monitor_figures(
     step = -(-max(len(days), 1) // POINTS)
     ends = sorted({*range(step, len(days) + 1, step), len(days)})
     points = OVER_TIME.build_frame(
-        **_monitor_figure_columns_by_stretch(cells, streams, ends, statistic_plan(table.plan))
+        **_monitor_figure_columns_by_stretch(
+            cells, streams, ends, monitor_statistic_plan(table.plan)
+        )
     )
     names = [name for _, name in streams]
     day_numbers = {day.isoformat(): number for number, day in enumerate(days)}
@@ -64,10 +73,10 @@ def monitor_figures(
     models = charted["model"].unique(maintain_order=True).to_list()
     return points, {
         "over-time.svg": chart_svg_document(
-            model_over_time_chart(models, alarm_days), with_ratio, language
+            clinic_model_over_time_chart(models, alarm_days), with_ratio, language
         ),
         "evidence.svg": chart_svg_document(
-            monitor_evidence_chart(models, alarm_days), charted, language
+            clinic_monitor_evidence_chart(models, alarm_days), charted, language
         ),
     }
 
@@ -85,8 +94,10 @@ def _monitor_figure_columns_by_stretch(
     for number, _ in streams:
         # Stream by stream: the counts of all of a thousand sites at once fill the memory.
         own = ordered.of_stream(number)
-        parts = np.stack([own.counts_of_days(a, b) for a, b in zip(starts, ends, strict=True)])
-        for name, values in _stretch_figures(parts).items():
+        parts = np.stack(
+            [own.row_counts_by_label_and_bin(a, b) for a, b in zip(starts, ends, strict=True)]
+        )
+        for name, values in _model_figures_by_stretch_of_days(parts).items():
             columns[name].append(values)
     joined = {name: np.concatenate(values) for name, values in columns.items()}
     path = np.stack(
@@ -104,7 +115,7 @@ def _monitor_figure_columns_by_stretch(
     }
 
 
-def _stretch_figures(parts: I64) -> dict[str, F64]:
+def _model_figures_by_stretch_of_days(parts: I64) -> dict[str, F64]:
     """Return rows, events, observed over expected and AUC of each stretch of one stream."""
     rows, events = parts.sum(axis=(1, 2)), parts[:, 1].sum(axis=1)
     expected = parts.sum(axis=1) @ (1 / (1 + np.exp(-model_score_bin_middle_logits())))
@@ -115,5 +126,5 @@ def _stretch_figures(parts: I64) -> dict[str, F64]:
         "rows": rows.astype(np.float64),
         "events": events.astype(np.float64),
         "o_over_e": ratio,
-        "auc": np.where(few, np.nan, auc_with_interval(parts, 0.0)[0]),
+        "auc": np.where(few, np.nan, auc_and_interval_by_group(parts, 0.0)[0]),
     }

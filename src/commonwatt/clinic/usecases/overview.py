@@ -14,7 +14,7 @@ from commonwatt.clinic.usecases.queries import (
     replay_clinic_registry,
     reporting_duty_dict,
 )
-from commonwatt.clinic.usecases.rules import check_rule_place
+from commonwatt.clinic.usecases.rules import check_place_has_rules
 from commonwatt.ledger import Ledger, Signer
 
 _KINDS: Final = (
@@ -23,12 +23,12 @@ _KINDS: Final = (
 )  # fmt: skip
 
 
-def load_clinic_registry(ledger: Ledger) -> Registry:
+def load_clinic_registry_without_advice(ledger: Ledger) -> Registry:
     """Return the registry without advice, decisions and outcomes, which are many."""
     return replay_clinic_registry(ledger, _KINDS)
 
 
-def deployment_rows(registry: Registry, now: datetime) -> list[dict[str, Any]]:
+def clinic_deployment_rows(registry: Registry, now: datetime) -> list[dict[str, Any]]:
     """Return one row a deployment: where, how, since when, and how far it may go next."""
     return [
         _registry_deployment_row(registry, name, now) for name in registry.by_kind["deployment"]
@@ -49,7 +49,8 @@ def _registry_deployment_row(registry: Registry, name: str, now: datetime) -> di
         "status": status.value if status else "",
         "since": moves[-1].at.isoformat(timespec="minutes"),
         "alarms": sum(
-            _is_alarm(event, name) for event in _registry_records_of_kind(registry, "event")
+            _is_signal_event_of_deployment(event, name)
+            for event in _registry_records_of_kind(registry, "event")
         ),
     }
 
@@ -58,11 +59,11 @@ def _registry_records_of_kind(registry: Registry, kind: str) -> list[RegistryRec
     return [registry.records[name] for name in registry.by_kind[kind]]
 
 
-def _is_alarm(event: RegistryRecord, deployment: str) -> bool:
+def _is_signal_event_of_deployment(event: RegistryRecord, deployment: str) -> bool:
     return event.body["type"] == "signal" and event.body["deployment"] == deployment
 
 
-def safety_event_rows(registry: Registry) -> list[dict[str, Any]]:
+def clinic_safety_event_rows(registry: Registry) -> list[dict[str, Any]]:
     """Return signals, incidents and actions, the newest first."""
     return [
         {
@@ -94,7 +95,7 @@ def product_class_ruling_rows(registry: Registry) -> list[dict[str, Any]]:
     ]
 
 
-def reporting_duty_rows(registry: Registry) -> list[dict[str, Any]]:
+def incident_reporting_duty_rows(registry: Registry) -> list[dict[str, Any]]:
     """Return who must be told of incidents by when, soonest first."""
     # Every rule set is read for the periods, which takes longer than a page may: not for a
     # registry without an event, where nobody owes a report.
@@ -121,7 +122,7 @@ def report_model_incident(
         ActorError: The signer may not report.
     """
     # Before it is on record for ever: under a misspelt place no clock would run.
-    check_rule_place(jurisdiction)
+    check_place_has_rules(jurisdiction)
     body = {
         "deployment": deployment, "type": "incident", "severity": severity,
         "jurisdiction": jurisdiction, "code": code,
@@ -130,7 +131,11 @@ def report_model_incident(
     with writer.transaction() as tx:
         number = len(writer.registry.by_kind["event"]) + 1
         entry = writer.write_registry_record(tx, "event", f"incident-{number}", body, by=by, at=at)
-    return [duty for duty in reporting_duty_rows(writer.registry) if duty["event"] == entry.subject]
+    return [
+        duty
+        for duty in incident_reporting_duty_rows(writer.registry)
+        if duty["event"] == entry.subject
+    ]
 
 
 def version_dossier_html(ledger: Ledger, version: str, language: str, *, on: date) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from commonwatt.clinic.domain.errors import EvidenceError, StatusMoveError
 from commonwatt.clinic.domain.registry.preconditions import fault_of_deployment
-from commonwatt.clinic.domain.registry.rulings import product_classes_in_place
+from commonwatt.clinic.domain.registry.rulings import product_class_by_scheme_in_place
 from commonwatt.clinic.domain.registry.state import (
     MOVE,
     PREFIX,
@@ -21,7 +21,11 @@ from commonwatt.clinic.domain.registry.state import (
     ReportingDuty,
     ReportingPeriods,
 )
-from commonwatt.clinic.domain.rules import RegulatoryRule, ReportingPeriod, load_rule_book
+from commonwatt.clinic.domain.rules import (
+    RegulatoryRule,
+    ReportingPeriod,
+    load_regulatory_rule_book,
+)
 from commonwatt.clinic.domain.rules.classify import reporting_period_of_rule
 from commonwatt.clinic.engines.gateway.gate import REFUSAL
 from commonwatt.core.messages import Message
@@ -54,7 +58,7 @@ def replay_clinic_registry(
     return registry
 
 
-def live_deployments_at_institution(
+def live_deployments_and_set_aside_entries(
     ledger_location: str, institution: str, at: datetime
 ) -> dict[str, Any]:
     """Return what was live at an institution at an instant, and what the gate refused all the same.
@@ -80,7 +84,7 @@ def live_deployments_at_institution(
     return _query_clinic_registry(ledger_location, _DECIDING, live_and_set_aside, until=at)
 
 
-def deployment_approver(ledger_location: str, deployment: str) -> dict[str, Any]:
+def deployment_approver_dict(ledger_location: str, deployment: str) -> dict[str, Any]:
     """Return who approved a deployment and with it its threshold.
 
     Raises:
@@ -166,7 +170,9 @@ def unsigned_advice_names(ledger_location: str, deployment: str) -> list[str]:
     )
 
 
-def advice_override_outcomes(ledger_location: str, deployment: str) -> dict[str, Any]:
+def advice_outcomes_by_decision_and_comparison(
+    ledger_location: str, deployment: str
+) -> dict[str, Any]:
     """Return how accepted and overridden advice fared, and what doctor and model knew together."""
     kinds = ("deployment", "advice", "decision", "outcome")
 
@@ -215,7 +221,9 @@ def clinician_saw_advice_first(ledger_location: str, advice: str) -> bool | None
     )
 
 
-def incident_reporting_answer(ledger_location: str, *, closed: bool = False) -> dict[str, Any]:
+def timed_and_untimed_reporting_duties_dict(
+    ledger_location: str, *, closed: bool = False
+) -> dict[str, Any]:
     """Return who must be told of incidents by when, soonest first, and what is to be looked up.
 
     Args:
@@ -232,10 +240,10 @@ def incident_reporting_answer(ledger_location: str, *, closed: bool = False) -> 
             "look_up": [
                 asdict(duty)
                 for duty in registry.untimed_reporting_duties(
-                    reporting_periods(),
-                    untimed_reporting_rules(),
+                    reporting_periods_by_place_and_event(),
+                    untimed_reporting_rules_by_place(),
                     closed=closed,
-                    classes_of=product_classes_in_place,
+                    classes_of=product_class_by_scheme_in_place,
                 )
             ],
         },
@@ -250,7 +258,9 @@ def open_reporting_duties(registry: Registry, *, closed: bool = False) -> list[R
         closed: Whether those that a report has closed are returned, too.
     """
     return registry.reporting_duties(
-        reporting_periods(), closed=closed, classes_of=product_classes_in_place
+        reporting_periods_by_place_and_event(),
+        closed=closed,
+        classes_of=product_class_by_scheme_in_place,
     )
 
 
@@ -262,7 +272,7 @@ def reporting_duty_dict(duty: ReportingDuty) -> dict[str, Any]:
 
 
 @cache
-def reporting_periods() -> ReportingPeriods:
+def reporting_periods_by_place_and_event() -> ReportingPeriods:
     """Return the reporting periods of the rule book by jurisdiction and severity.
 
     A hospital and a maker have periods of their own; an incident gives each of them a duty,
@@ -270,7 +280,7 @@ def reporting_periods() -> ReportingPeriods:
 
     Read once a process: the book is shipped, and reading it takes longer than any page may.
     """
-    by_place = load_rule_book().places
+    by_place = load_regulatory_rule_book().places
     periods: dict[tuple[str, str], list[ReportingPeriod]] = {}
     for name, place in by_place.items():
         for rule in place.rules:
@@ -281,9 +291,9 @@ def reporting_periods() -> ReportingPeriods:
 
 
 @cache
-def untimed_reporting_rules() -> dict[str, tuple[RegulatoryRule, ...]]:
+def untimed_reporting_rules_by_place() -> dict[str, tuple[RegulatoryRule, ...]]:
     """Return the rules by which somebody must report and that give no period, by place."""
-    by_place = load_rule_book().places
+    by_place = load_regulatory_rule_book().places
     return {
         name: tuple(rule for rule in place.rules if rule.reports)
         for name, place in by_place.items()

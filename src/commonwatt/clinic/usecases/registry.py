@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from commonwatt.clinic.domain.errors import StatusMoveError
-from commonwatt.clinic.domain.registry.preconditions import rules_refusing_live_deployments
-from commonwatt.clinic.domain.registry.rulings import computed_ruling_body
+from commonwatt.clinic.domain.registry.preconditions import refusing_rule_or_none_by_live_deployment
+from commonwatt.clinic.domain.registry.rulings import computed_ruling_record_body
 from commonwatt.clinic.domain.registry.state import ALARM, MONITOR_RUN
 from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook
 from commonwatt.clinic.io.dossier import dossier_html
-from commonwatt.clinic.io.fhir import FhirRelease, fhir_bundle, fhir_faults
-from commonwatt.clinic.io.guides import GuideLibrary, load_guide_library
-from commonwatt.clinic.io.pdf import dossier_pdf
+from commonwatt.clinic.io.fhir import (
+    FhirRelease,
+    clinic_fhir_bundle_faults,
+    clinic_version_fhir_bundle,
+)
+from commonwatt.clinic.io.guides import GuideLibrary, load_clinic_guide_library
+from commonwatt.clinic.io.pdf import clinic_dossier_pdf_bytes
 from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.clinic.usecases.queries import open_reporting_duties, person_description_by_actor_id
 from commonwatt.core.errors import IdentityError, UsageError
@@ -25,7 +29,7 @@ from commonwatt.core.messages import Message
 from commonwatt.core.strict_json import RepeatedNameError, parse_strict_json
 from commonwatt.ledger import Key, actor_id_of
 from commonwatt.ledger.actors import find_ledger_actor
-from commonwatt.ledger.clock import Instant, instant_after_lock
+from commonwatt.ledger.clock import Instant, ledger_instant_read_after_lock
 from commonwatt.ledger.usecases import ledger_entry_dict, with_ledger
 
 T = TypeVar("T")
@@ -44,7 +48,7 @@ def with_registry_writer(ledger_location: str, use: Callable[[RegistryWriter], T
     return with_ledger(ledger_location, lambda ledger: use(RegistryWriter(ledger)))
 
 
-def register_record_file(
+def record_clinic_registry_file(
     ledger_location: str,
     key_file: Path,
     kind: str,
@@ -86,12 +90,16 @@ def register_record_file(
             remedy=Message("Compute it: {command}", {"command": "commonwatt clinic monitor run"}),
         )
     if artefact is not None:
-        body = _with_artefact_digest(kind, body, artefact)
-    guides = load_guide_library(guide_folders)
-    return record_in_registry(ledger_location, key_file, kind, name, body, now=now, guides=guides)
+        body = _version_body_with_artefact_sha256(kind, body, artefact)
+    guides = load_clinic_guide_library(guide_folders)
+    return record_in_clinic_registry(
+        ledger_location, key_file, kind, name, body, now=now, guides=guides
+    )
 
 
-def _with_artefact_digest(kind: str, body: Mapping[str, Any], artefact: Path) -> dict[str, Any]:
+def _version_body_with_artefact_sha256(
+    kind: str, body: Mapping[str, Any], artefact: Path
+) -> dict[str, Any]:
     """Return the record of a version with the digest of what runs."""
     if kind != "version":
         raise UsageError("--artefact", found=kind, wanted=Message("a version"))
@@ -104,7 +112,7 @@ def _with_artefact_digest(kind: str, body: Mapping[str, Any], artefact: Path) ->
     return {**body, "artefact_sha256": file_sha256(artefact)}
 
 
-def record_in_registry(
+def record_in_clinic_registry(
     ledger_location: str,
     key_file: Path,
     kind: str,
@@ -119,14 +127,14 @@ def record_in_registry(
 
     def write_record_entry(writer: RegistryWriter) -> dict[str, Any]:
         with writer.transaction() as tx:
-            at = instant_after_lock(now)
-            before = rules_refusing_live_deployments(writer.registry, at.date())
+            at = ledger_instant_read_after_lock(now)
+            before = refusing_rule_or_none_by_live_deployment(writer.registry, at.date())
             entry = ledger_entry_dict(
                 writer.write_registry_record(tx, kind, name, body, by=key, at=at)
             )
             # A decision reaches every place where its version is live, of which whoever signs it
             # may have one in mind.
-            refused = rules_refusing_live_deployments(writer.registry, at.date())
+            refused = refusing_rule_or_none_by_live_deployment(writer.registry, at.date())
             return entry | {
                 "advises_no_more": {
                     deployment: rule
@@ -140,7 +148,7 @@ def record_in_registry(
     )
 
 
-def record_computed_ruling(
+def compute_and_record_ruling(
     ledger_location: str,
     key_file: Path,
     name: str,
@@ -173,8 +181,8 @@ def record_computed_ruling(
     def write_ruling_entry(writer: RegistryWriter) -> dict[str, Any]:
         with writer.transaction() as tx:
             facts = writer.registry.registered_record(use, "intended-use").body["facts"]
-            at = instant_after_lock(now)
-            body = computed_ruling_body(use, facts, place, at.date(), rules)
+            at = ledger_instant_read_after_lock(now)
+            body = computed_ruling_record_body(use, facts, place, at.date(), rules)
             return ledger_entry_dict(
                 writer.write_registry_record(tx, "ruling", name, body, by=key, at=at)
             )
@@ -203,7 +211,7 @@ def record_computed_evidence(
         key_file: Key of who computed it.
         name: Name of the record.
         version: Which version it is on.
-        computed: What `model_evidence_of_table` gave, with its estimates as rows.
+        computed: What `model_evidence_dict_and_estimates` gave, with its estimates as rows.
         design: How the table was gained.
         guideline: The reporting guideline that it follows.
         now: The time of the entry, or the clock that is read once the ledger is locked.
@@ -232,14 +240,14 @@ def record_computed_evidence(
                 body["patients"] = computed["patients"]
             return ledger_entry_dict(
                 writer.write_registry_record(
-                    tx, "evidence", name, body, by=key, at=instant_after_lock(now)
+                    tx, "evidence", name, body, by=key, at=ledger_instant_read_after_lock(now)
                 )
             )
 
     return with_registry_writer(ledger_location, write_evidence_entry)
 
 
-def close_incident(
+def record_incident_report_and_close(
     ledger_location: str, key_file: Path, event: str, report_number: str, *, now: Instant
 ) -> dict[str, Any]:
     """Put on record that an incident was reported to the authority, which closes its duty.
@@ -261,7 +269,7 @@ def close_incident(
             name = f"{event.removeprefix('event/')}-report"
             return ledger_entry_dict(
                 writer.write_registry_record(
-                    tx, "event", name, body, by=key, at=instant_after_lock(now)
+                    tx, "event", name, body, by=key, at=ledger_instant_read_after_lock(now)
                 )
             )
 
@@ -292,7 +300,7 @@ def answer_monitor_alarm(
             name = f"{event.removeprefix('event/')}-answer"
             return ledger_entry_dict(
                 writer.write_registry_record(
-                    tx, "event", name, body, by=key, at=instant_after_lock(now)
+                    tx, "event", name, body, by=key, at=ledger_instant_read_after_lock(now)
                 )
             )
 
@@ -313,7 +321,7 @@ def move_deployment(
                     deployment,
                     DeploymentStatus(to),
                     by=key,
-                    at=instant_after_lock(now),
+                    at=ledger_instant_read_after_lock(now),
                     reason=reason,
                 )
             )
@@ -321,7 +329,7 @@ def move_deployment(
     return with_registry_writer(ledger_location, write_move_entry)
 
 
-def version_dossier_and_fhir(
+def version_dossier_html_and_fhir_bundles(
     ledger_location: str, version: str, language: str, *, on: date
 ) -> tuple[str, dict[FhirRelease, dict[str, Any]]]:
     """Return the dossier of a version as a page and as FHIR by release, which is checked.
@@ -343,25 +351,28 @@ def version_dossier_and_fhir(
             on=on,
             duties=owed,
         )
-        bundles = {each: fhir_bundle(writer.registry, version, each, on=on) for each in FhirRelease}
+        bundles = {
+            each: clinic_version_fhir_bundle(writer.registry, version, each, on=on)
+            for each in FhirRelease
+        }
         return page, bundles
 
     page, bundles = with_registry_writer(ledger_location, dossier_and_fhir_bundles)
     for release, bundle in bundles.items():
-        faults = fhir_faults(bundle, release)
+        faults = clinic_fhir_bundle_faults(bundle, release)
         if faults:
             raise IdentityError(f"FHIR {release}", found="; ".join(faults[:3]))
     return page, bundles
 
 
-def save_dossier_pdf(page: str, path: Path) -> None:
+def save_clinic_dossier_pdf(page: str, path: Path) -> None:
     """Write a page as PDF.
 
     Raises:
         MissingExtraError: WeasyPrint is not installed.
         EvidenceError: This machine has no font for some of the letters.
     """
-    save_bytes(dossier_pdf(page), path)
+    save_bytes(clinic_dossier_pdf_bytes(page), path)
 
 
 def _load_registry_record_body(path: Path) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from commonwatt.clinic.domain.rules import (
     RegulatoryRuleBook,
     ReportingPeriod,
     classify_product,
-    load_rule_book,
+    load_regulatory_rule_book,
     product_class_cells_changed_by_rule_date,
     rule_book_findings,
 )
-from commonwatt.clinic.domain.rules.book import site_rule_folders
+from commonwatt.clinic.domain.rules.book import clinic_rule_folders_of_environment
 from commonwatt.clinic.domain.rules.cases import outcome_turns_on_rule_case
 from commonwatt.clinic.domain.rules.parse import RulePlace
 from commonwatt.clinic.domain.rules.unread import UnreadFact
@@ -46,13 +46,15 @@ class RuleFolders:
         Raises:
             RulesError: A folder is missing, or the file of facts is at fault.
         """
-        return load_rule_book(site_folders=(*site_rule_folders(), *self.folders))
+        return load_regulatory_rule_book(
+            site_folders=(*clinic_rule_folders_of_environment(), *self.folders)
+        )
 
 
 SHIPPED: Final = RuleFolders()
 
 
-def classify_in_jurisdictions(
+def product_rulings_in_jurisdictions_dict(
     facts: Mapping[str, str],
     jurisdictions: Sequence[str],
     on: date,
@@ -71,13 +73,13 @@ def classify_in_jurisdictions(
     return {
         "on": on.isoformat(),
         "rule_set_sha256": book.digest,
-        "faults": {} if jurisdictions else rule_file_faults(book),
+        "faults": {} if jurisdictions else rule_file_fault_text_by_name(book),
         "rulings": [product_ruling_dict(ruling) for ruling in rulings],
         "rules": {name: regulatory_rule_dict(rule) for name, rule in sources.items()},
     }
 
 
-def check_rule_place(place: str, folders: RuleFolders = SHIPPED) -> None:
+def check_place_has_rules(place: str, folders: RuleFolders = SHIPPED) -> None:
     """Refuse a place of which there are no rules.
 
     Raises:
@@ -86,7 +88,7 @@ def check_rule_place(place: str, folders: RuleFolders = SHIPPED) -> None:
     folders.load().place(place)
 
 
-def rule_file_faults(book: RegulatoryRuleBook) -> dict[str, str]:
+def rule_file_fault_text_by_name(book: RegulatoryRuleBook) -> dict[str, str]:
     """Return what is wrong with the files that could not be read, by name."""
     return {name: str(fault) for name, fault in book.faults.items()}
 
@@ -160,7 +162,7 @@ def rule_places_and_file_faults_dict(folders: RuleFolders = SHIPPED) -> dict[str
         "rule_set_sha256": book.digest,
         "primary_share": primary / len(book.rules) if book.rules else None,
         "places": [_rule_place_row(book, place) for place in book.places.values()],
-        "faults": rule_file_faults(book),
+        "faults": rule_file_fault_text_by_name(book),
     }
 
 
@@ -203,10 +205,12 @@ def regulatory_rule_book_finding_tables(
     """
     findings = rule_book_findings(folders.load(), days, others=others)
     return {
-        "gaps": GAPS.checked_frame(findings.gaps),
-        "contradictions": CONTRADICTIONS.checked_frame(findings.contradictions),
-        "unruled_services": UNRULED_SERVICES.checked_frame(findings.unruled_services),
-        "cells": CELLS.checked_frame(findings.cells),
+        "gaps": GAPS.frame_checked_against_schema(findings.gaps),
+        "contradictions": CONTRADICTIONS.frame_checked_against_schema(findings.contradictions),
+        "unruled_services": UNRULED_SERVICES.frame_checked_against_schema(
+            findings.unruled_services
+        ),
+        "cells": CELLS.frame_checked_against_schema(findings.cells),
     }
 
 
@@ -229,7 +233,7 @@ def product_class_cells_of_moved_rule(
     # Derived from the rule and from nothing else, so that the same question has the same answer
     # on every day of the year.
     compared_days = days or days_of_rule_move(book.rule(rule_id).valid_from, valid_from)
-    return MOVED.checked_frame(
+    return MOVED.frame_checked_against_schema(
         product_class_cells_changed_by_rule_date(book, rule_id, valid_from, compared_days)
     )
 

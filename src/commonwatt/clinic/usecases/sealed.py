@@ -19,15 +19,15 @@ from commonwatt.clinic.engines.evidence.sealed import (
     SealTerms,
     SignedStatement,
     check_report_belongs_to_seal,
-    examine_on_sealed_cases,
+    examine_model_on_sealed_cases,
     is_revealed_case_in_sealed_set,
     load_revealed_case,
     load_sealed_cases,
     load_signed_model_evidence_statement,
     reveal_sealed_case,
     seal_evidence_cases,
-    sealed_cases_sketch,
-    sketches_share_most_items,
+    sealed_set_marks_share_most_items,
+    sealed_set_similarity_marks,
 )
 from commonwatt.clinic.engines.gateway.institution import (
     load_or_make_clinic_institution_secret,
@@ -65,7 +65,7 @@ def seal_of_cases_file(
     )
 
 
-def examine_sealed_model(
+def examine_sealed_model_and_record_report(
     ledger_location: str,
     items: Path,
     secret: Path,
@@ -102,16 +102,18 @@ def examine_sealed_model(
     salt = read_clinic_institution_secret(secret)
     seal_statement, key = load_signed_model_evidence_statement(sealed), Key.load(key_file)
     root = str(seal_statement.body.get("root", ""))
-    sketch = sealed_cases_sketch(private, key)
+    sketch = sealed_set_similarity_marks(private, key)
 
     def write_examination(writer: RegistryWriter) -> SignedStatement:
         with writer.transaction() as tx:
             earlier = [
                 str(each.body["report_sha256"])
-                for each in map(writer.registry.records.__getitem__, _examinations(writer))
+                for each in map(
+                    writer.registry.records.__getitem__, _names_of_examinations_on_record(writer)
+                )
                 if _is_of_same_items(each, root, sketch)
             ]
-            report = examine_on_sealed_cases(
+            report = examine_model_on_sealed_cases(
                 private,
                 salt,
                 seal_statement,
@@ -138,7 +140,7 @@ def examine_sealed_model(
     return with_registry_writer(ledger_location, write_examination)
 
 
-def _examinations(writer: RegistryWriter) -> Sequence[str]:
+def _names_of_examinations_on_record(writer: RegistryWriter) -> Sequence[str]:
     return writer.registry.by_kind["examination"]
 
 
@@ -147,7 +149,7 @@ def _is_of_same_items(examination: RegistryRecord, root: str, sketch: Sequence[s
     # By the items and not by the seal: the same items under a new seal are no fresh set.
     if examination.body["items_root"] == root:
         return True
-    return sketches_share_most_items(examination.body.get("items_sketch", ()), sketch)
+    return sealed_set_marks_share_most_items(examination.body.get("items_sketch", ()), sketch)
 
 
 def _write_third_party_evidence(
@@ -171,7 +173,7 @@ def _write_third_party_evidence(
     writer.write_registry_record(tx, "evidence", name, body, by=key, at=now)
 
 
-def load_vendor_model(
+def load_vendor_scorer_and_sha256(
     linear: Path | None, python: str, url: str, artefact: Path | None
 ) -> tuple[Scorer, str]:
     """Return what the vendor handed over, and its digest.
@@ -225,7 +227,7 @@ def revealed_sealed_case(items: Path, secret: Path, number: int) -> Any:
     )
 
 
-def sealed_report_confirmation(
+def checked_sealed_report_dict(
     report: Path, sealed: Path, revealed_files: Sequence[Path]
 ) -> dict[str, Any]:
     """Return what a report says, after signature, seal and opened items were checked.

@@ -22,7 +22,7 @@ from commonwatt.clinic.domain.measures import (
     MONITORS_IN_ALARM,
     RULES_IN_SET,
 )
-from commonwatt.clinic.domain.rules import load_rule_book
+from commonwatt.clinic.domain.rules import load_regulatory_rule_book
 from commonwatt.clinic.engines.evidence import (
     ClinicianModelComparison,
     compare_clinician_and_model,
@@ -31,10 +31,10 @@ from commonwatt.clinic.engines.evidence import (
 from commonwatt.clinic.engines.evidence.metrics import observed_over_expected
 from commonwatt.clinic.engines.evidence.sketch import UNIT, ScoreSketch
 from commonwatt.clinic.usecases.charts import (
+    clinic_institution_funnel_chart,
+    clinic_model_over_time_chart,
+    clinic_monitor_evidence_chart,
     clinician_against_model_chart,
-    institution_funnel_chart,
-    model_over_time_chart,
-    monitor_evidence_chart,
     patient_subgroup_charts,
 )
 from commonwatt.clinic.usecases.example import (
@@ -122,7 +122,7 @@ def support_study_clinician_model_comparison() -> ClinicianModelComparison:
 def _clinic_report_facts(
     example: ClinicExample, comparison: ClinicianModelComparison, language: str
 ) -> list[ReportFact]:
-    book = load_rule_book()
+    book = load_regulatory_rule_book()
     unconfirmed = sum(rule.source.checked == "unconfirmed" for rule in book.rules)
     alarms = sum(model.monitor_result.verdicts[0] == "alarm" for model in example.scored_models)
     gaps = {"alpha": f"{example.scored_models[0].monitor_result.bound:g}"}
@@ -167,13 +167,13 @@ def _clinic_score_cells(scores: MonitoredModel | None, language: str) -> dict[st
     at = int(scores.monitor_result.alarm_at[0])
     day = f" ({measure_label_text(DAY, language)} {at})" if at >= 0 else ""
     return {
-        "auc_interval": _metric_interval_text(metrics["auc"]),
-        "ratio_interval": _metric_interval_text(metrics["o_over_e"]),
+        "auc_interval": _clinic_metric_interval_text(metrics["auc"]),
+        "ratio_interval": _clinic_metric_interval_text(metrics["o_over_e"]),
         "monitor_verdict": verdict + day,
     }
 
 
-def _metric_interval_text(metric_row: dict[str, Any]) -> str:
+def _clinic_metric_interval_text(metric_row: dict[str, Any]) -> str:
     if metric_row["estimate"] is None:
         return ABSENT
     low, high = (
@@ -220,11 +220,11 @@ def _clinic_section_figures(
     frames: Mapping[str, pl.DataFrame], example: ClinicExample, language: str
 ) -> list[ReportFigure]:
     models = [model.name for model in example.models]
-    alarm_days = _monitor_alarm_days(example)
+    alarm_days = _monitor_alarm_day_numbers(example)
     charts = (
-        (model_over_time_chart(models, alarm_days), tables.CLINIC_OVER_TIME),
-        (monitor_evidence_chart(models, alarm_days), tables.CLINIC_EVIDENCE),
-        (institution_funnel_chart(models), tables.CLINIC_FUNNEL),
+        (clinic_model_over_time_chart(models, alarm_days), tables.CLINIC_OVER_TIME),
+        (clinic_monitor_evidence_chart(models, alarm_days), tables.CLINIC_EVIDENCE),
+        (clinic_institution_funnel_chart(models), tables.CLINIC_FUNNEL),
         (clinician_against_model_chart(), tables.CLINIC_VOICES),
     )
     figures = [
@@ -269,7 +269,7 @@ def _clinic_monitor_evidence_points(example: ClinicExample) -> pl.DataFrame:
     )
 
 
-def _monitor_alarm_days(example: ClinicExample) -> list[int]:
+def _monitor_alarm_day_numbers(example: ClinicExample) -> list[int]:
     days = [int(model.monitor_result.alarm_at[0]) for model in example.scored_models]
     # Below nought stands for a monitor that never rang.
     return [day for day in days if day >= 0]

@@ -35,7 +35,7 @@ from commonwatt.clinic.engines.monitor.corrections import PastDays, compare_past
 from commonwatt.clinic.io.monitor_state import (
     MonitorState,
     load_monitor_state,
-    put_monitor_state_in_force,
+    put_clinic_monitor_state_in_force,
     save_monitor_state_draft,
 )
 from commonwatt.clinic.io.patient_table import PatientColumns
@@ -44,7 +44,7 @@ from commonwatt.clinic.io.registry.entry_writer import CLOCK_TOLERANCE
 from commonwatt.clinic.usecases.monitor import (
     MonitoredTable,
     MonitorOptions,
-    monitor_answer,
+    monitor_answer_dict,
     monitored_table,
 )
 from commonwatt.clinic.usecases.registry import with_registry_writer
@@ -69,7 +69,7 @@ class MonitoredDeployment:
     state_file: Path | None = None
 
 
-def run_deployment_monitor(
+def run_and_record_deployment_monitor(
     path: Path, options: MonitorOptions, of: MonitoredDeployment, *, now: datetime
 ) -> dict[str, Any]:
     """Run the monitor of a deployment on a table, and put what it says on record.
@@ -82,21 +82,23 @@ def run_deployment_monitor(
         ActorError: The signer may not raise an alarm.
     """
     key = Key.load(of.key_file)
-    state_file = of.state_file or default_state_file(of.ledger_location, of.deployment)
+    state_file = of.state_file or default_clinic_monitor_state_file(
+        of.ledger_location, of.deployment
+    )
 
     def run_with_writer(writer: RegistryWriter) -> dict[str, Any]:
         record = writer.registry.registered_record(of.deployment, "deployment")
         plan = surveillance_plan_of_deployment(record.body["monitor"], of.deployment)
         chosen = monitor_options_fixed_by_plan(options, plan, of.deployment)
-        chosen = replace(chosen, as_of=_day_of_run(chosen.as_of, plan, now))
+        chosen = replace(chosen, as_of=_checked_day_of_monitor_run(chosen.as_of, plan, now))
         table = monitored_table(path, chosen, plan)
         last = writer.registry.last_monitor_run(of.deployment)
-        before = _state_of_last_run(last, state_file, table, plan)
-        after, added, past = _state_with_new_days(before, table, plan, chosen, path)
-        answer = monitor_answer(table, fixed=True, cells=after.cells, through=after.through)
+        before = _monitor_state_of_last_run_or_none(last, state_file, table, plan)
+        after, added, past = _monitor_state_and_new_row_count(before, table, plan, chosen, path)
+        answer = monitor_answer_dict(table, fixed=True, cells=after.cells, through=after.through)
         answer["corrections"] = _corrections_dict(past, plan)
         run = _MonitorRun(deployment=of.deployment, state=after, last=last, state_file=state_file)
-        recorded = _record_run(writer, answer, run, key, now)
+        recorded = _record_monitor_run_and_alarms(writer, answer, run, key, now)
         return answer | recorded | {
             "deployment": of.deployment,
             "through": after.through.isoformat(),
@@ -109,7 +111,7 @@ def run_deployment_monitor(
     return with_registry_writer(of.ledger_location, run_with_writer)
 
 
-def _day_of_run(as_of: date | None, plan: SurveillancePlan, now: datetime) -> date:
+def _checked_day_of_monitor_run(as_of: date | None, plan: SurveillancePlan, now: datetime) -> date:
     """Return the day of a run: today where nothing else is said, in the zone of the institution.
 
     Raises:
@@ -128,7 +130,7 @@ def _day_of_run(as_of: date | None, plan: SurveillancePlan, now: datetime) -> da
     return as_of or now.astimezone(zone).date()
 
 
-def default_state_file(ledger_location: str, deployment: str) -> Path:
+def default_clinic_monitor_state_file(ledger_location: str, deployment: str) -> Path:
     """Return where a deployment's state is kept if nothing else is said.
 
     Raises:
@@ -187,7 +189,7 @@ def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else f"{value}"  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
-def _state_of_last_run(
+def _monitor_state_of_last_run_or_none(
     last: RegistryRecord | None, state_file: Path, table: MonitoredTable, plan: SurveillancePlan
 ) -> MonitorState | None:
     """Return what was counted up to the last run on record; `None` before the first."""
@@ -196,7 +198,7 @@ def _state_of_last_run(
     digest, through = last.body["state_sha256"], date.fromisoformat(last.body["through"])
     state = load_monitor_state(state_file, digest)
     if state is not None:
-        return _without_days_to_come(state, last.at)
+        return _monitor_state_without_future_days(state, last.at)
     again = MonitorState(
         plan_sha256=plan.sha256,
         through=through,
@@ -211,10 +213,10 @@ def _state_of_last_run(
                 " as it was when it was counted."
             ),
         )
-    return _without_days_to_come(again, last.at)
+    return _monitor_state_without_future_days(again, last.at)
 
 
-def _without_days_to_come(state: MonitorState, recorded_at: datetime) -> MonitorState:
+def _monitor_state_without_future_days(state: MonitorState, recorded_at: datetime) -> MonitorState:
     """Return a state that says of no day that it was counted before it had come.
 
     Runs that were recorded before such a day was refused would shut out all rows up to it.
@@ -231,7 +233,7 @@ def _without_days_to_come(state: MonitorState, recorded_at: datetime) -> Monitor
     return replace(state, through=max(ended, last) if isinstance(last, date) else ended)
 
 
-def _state_with_new_days(
+def _monitor_state_and_new_row_count(
     before: MonitorState | None,
     table: MonitoredTable,
     plan: SurveillancePlan,
@@ -248,7 +250,7 @@ def _state_with_new_days(
     end = options.as_of - timedelta(days=1)
     given = table.cells.filter(pl.col("day") <= end)
     if before is None:
-        return _state_up_to(end, given, plan), int(_whole(given)["rows"].sum()), None
+        return _monitor_state_up_to(end, given, plan), int(_whole(given)["rows"].sum()), None
     first = given["day"].min()
     known, past = before.cells, None
     if isinstance(first, date):
@@ -257,13 +259,13 @@ def _state_with_new_days(
         past = compare_past_days(
             known.filter(span), given.filter(until), table.uncounted.filter(span & until)
         )
-        _check_first_day_for_patients(known, first, plan, path)
+        _check_table_begins_no_later_for_patients(known, first, plan, path)
         if apart := past.changed:
             counted = not known.filter(pl.col("day") == apart).is_empty()
-            raise (_changed_past_error if counted else _empty_past_error)(path, apart, plan)
+            raise (_changed_past_error if counted else _uncounted_past_day_error)(path, apart, plan)
         _check_share_of_corrections(past, plan, path)
     new = given.filter(pl.col("day") > before.through)
-    after = _state_up_to(max(end, before.through), pl.concat([known, new]), plan)
+    after = _monitor_state_up_to(max(end, before.through), pl.concat([known, new]), plan)
     return after, int(_whole(new)["rows"].sum()), past
 
 
@@ -306,11 +308,13 @@ def _corrections_dict(past: PastDays | None, plan: SurveillancePlan) -> dict[str
     }
 
 
-def _state_up_to(through: date, cells: pl.DataFrame, plan: SurveillancePlan) -> MonitorState:
+def _monitor_state_up_to(
+    through: date, cells: pl.DataFrame, plan: SurveillancePlan
+) -> MonitorState:
     return MonitorState(plan_sha256=plan.sha256, through=through, cells=cells)
 
 
-def _check_first_day_for_patients(
+def _check_table_begins_no_later_for_patients(
     known: pl.DataFrame, first: date, plan: SurveillancePlan, path: Path
 ) -> None:
     begin = known["day"].min()
@@ -326,7 +330,7 @@ def _check_first_day_for_patients(
         )
 
 
-def _empty_past_error(path: Path, counted_on: date, plan: SurveillancePlan) -> MonitorError:
+def _uncounted_past_day_error(path: Path, counted_on: date, plan: SurveillancePlan) -> MonitorError:
     day = counted_on - timedelta(days=plan.maturity_days)
     return MonitorError(
         f"{path}, {day.isoformat()}",
@@ -371,7 +375,7 @@ class _MonitorRun:
         }
 
 
-def _record_run(
+def _record_monitor_run_and_alarms(
     writer: RegistryWriter, answer: Mapping[str, Any], run: _MonitorRun, by: Signer, now: datetime
 ) -> dict[str, Any]:
     """Put the run and its new alarms on record, and the state in force."""
@@ -393,7 +397,7 @@ def _record_run(
             body |= {"code": MONITOR_RUN, **run.details, **counted}
             name = f"{stem}-run-{registry.entries_applied}"
             writer.write_registry_record(tx, "event", name, body, by=by, at=now)
-        rung = _streams_that_rang_before(writer, run.deployment)
+        rung = _names_of_streams_that_rang_before(writer, run.deployment)
         for stream in answer["streams"]:
             if stream["alarm_on"] is None or stream["stream"] in rung:
                 continue
@@ -403,12 +407,12 @@ def _record_run(
                 details=run.details | {"stream": stream["stream"]},
             )  # fmt: skip
             responses.append(_alarm_response_dict(f"event/{name}", stream["stream"], response))
-    put_monitor_state_in_force(run.state_file)
+    put_clinic_monitor_state_in_force(run.state_file)
     status = writer.registry.deployment_status(run.deployment)
     return {"new_alarms": responses, "status": status.value if status else ""}
 
 
-def _streams_that_rang_before(writer: RegistryWriter, deployment: str) -> set[str]:
+def _names_of_streams_that_rang_before(writer: RegistryWriter, deployment: str) -> set[str]:
     """Return the streams whose alarm a monitor put on record; from anybody else it is none."""
     registry = writer.registry
     events = (registry.records[name] for name in registry.by_kind["event"])

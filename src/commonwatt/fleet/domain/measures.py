@@ -71,7 +71,7 @@ SPAN: Final = Measure(
     Message("Span"),
     "s",
     Message("From the first to the last submission or request"),
-    NUMBER.with_digits(1).with_shown_unit("d"),
+    NUMBER.with_digits(1).measure_form_with_shown_unit("d"),
 )
 CLOCK_ORIGIN: Final = Measure(
     "clock_origin",
@@ -284,14 +284,14 @@ WINDOW: Final = Measure(
     Message("Window"),
     "s",
     Message("From the first to the last arrival"),
-    NUMBER.with_digits(1).with_shown_unit("d"),
+    NUMBER.with_digits(1).measure_form_with_shown_unit("d"),
 )
 MAKESPAN: Final = Measure(
     "makespan",
     Message("Makespan"),
     "s",
     Message("From the first arrival to the last end"),
-    NUMBER.with_digits(1).with_shown_unit("d"),
+    NUMBER.with_digits(1).measure_form_with_shown_unit("d"),
 )
 UTILISATION_MAKESPAN: Final = Measure(
     "utilisation_makespan",
@@ -364,21 +364,21 @@ BUSY_ENERGY: Final = Measure(
     Message("Busy GPUs"),
     "kWh",
     Message("Energy that allocated GPUs draw"),
-    NUMBER.with_digits(1).with_shown_unit("MWh"),
+    NUMBER.with_digits(1).measure_form_with_shown_unit("MWh"),
 )
 IDLE_ENERGY: Final = Measure(
     "idle_energy",
     Message("Idle GPUs"),
     "kWh",
     Message("Energy that GPUs draw while nobody holds them"),
-    NUMBER.with_digits(1).with_shown_unit("MWh"),
+    NUMBER.with_digits(1).measure_form_with_shown_unit("MWh"),
 )
 OVERHEAD_ENERGY: Final = Measure(
     "overhead_energy",
     Message("Cooling and losses (PUE)"),
     "kWh",
     Message("Energy of cooling and distribution: the facility's draw beyond that of its servers"),
-    NUMBER.with_digits(1).with_shown_unit("MWh"),
+    NUMBER.with_digits(1).measure_form_with_shown_unit("MWh"),
     "(busy_energy + idle_energy) * (pue - 1)",
 )
 

@@ -121,8 +121,8 @@ PACKING_CURVE: Final = TableSchema(
 
 
 # The same two under the names that a single command gives its files.
-SIMULATED_JOBS: Final = JOBS.under_name("jobs")
-COMPARISON: Final = POLICIES.under_name("comparison")
+SIMULATED_JOBS: Final = JOBS.schema_under_name_with_more_columns("jobs")
+COMPARISON: Final = POLICIES.schema_under_name_with_more_columns("comparison")
 
 
 def _fleet_columns_by_name(*columns: TableColumn) -> dict[str, TableColumn]:

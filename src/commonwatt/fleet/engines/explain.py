@@ -162,7 +162,9 @@ def explain_job_wait(
         intervals=tuple(wait.wait_intervals()),
         blockers=tuple(wait.blocking_jobs()),
         remedies=tuple(
-            counterfactual.remedies_by_delay(_queue_delay_of_job_s(result, workload, job), nodes)
+            counterfactual.remedies_with_least_delay_first(
+                _queue_delay_of_job_s(result, workload, job), nodes
+            )
         ),
     )
 
@@ -268,7 +270,7 @@ class _JobWait:
         job_free = int(free[self.nodes].sum())
         if self.result.state[self.job] == JobState.REJECTED:
             return QueueReason.NEVER_FITS, job_free
-        if self._ran_before(at_ms):
+        if self._had_ended_a_run_by(at_ms):
             return QueueReason.PREEMPTED, job_free
         if self._would_job_exceed_tenant_quota(at_ms):
             return QueueReason.QUOTA_USED, job_free
@@ -277,20 +279,20 @@ class _JobWait:
         fits = self._gang_fits(free)
         return (QueueReason.BEHIND_OTHERS if fits else QueueReason.FRAGMENTED), job_free
 
-    def _running_segments_at(self, at_ms: int) -> Bools:
+    def _running_segment_flags_at(self, at_ms: int) -> Bools:
         segments = self.result.segments
         return (segments.start_ms <= at_ms) & (segments.end_ms > at_ms)
 
     def _free_gpu_milli_by_node(self, at_ms: int) -> I64:
         """Return free GPU of each node just after `at_ms` [1/1000 GPU]."""
         segment, node, milli = self.result.segments.segment_node_and_gpu_milli()
-        now = self._running_segments_at(at_ms)[segment]
+        now = self._running_segment_flags_at(at_ms)[segment]
         free = self.fleet.gpus.astype(np.int64) * 1000
         # `free[node] -= milli` would take from each node once, however many pieces it holds.
         np.subtract.at(free, node[now], milli[now])
         return free
 
-    def _ran_before(self, at_ms: int) -> bool:
+    def _had_ended_a_run_by(self, at_ms: int) -> bool:
         segments = self.result.segments
         return bool(((segments.job == self.job) & (segments.end_ms <= at_ms)).any())
 
@@ -298,7 +300,7 @@ class _JobWait:
         if self.quotas is None or self.policy.borrow:
             return False
         tenant = int(self.workload.tenant[self.job])
-        jobs = self.result.segments.job[self._running_segments_at(at_ms)]
+        jobs = self.result.segments.job[self._running_segment_flags_at(at_ms)]
         demand = self.workload.gpu_demand_milli_by_job()
         used = exact_sum_of_gpu_amounts(demand[jobs[self.workload.tenant[jobs] == tenant]])
         quota = self.quotas.get(self.workload.tenant_names[tenant], 0) * 1000
@@ -349,7 +351,7 @@ class _Counterfactual:
     runtime: Runtime
     quotas: Mapping[str, float] | None
 
-    def remedies_by_delay(self, delay_s: float | None, nodes: Bools) -> list[Remedy]:
+    def remedies_with_least_delay_first(self, delay_s: float | None, nodes: Bools) -> list[Remedy]:
         """Return every change with its effect, the most helpful first."""
         # A job that started at once has nothing to gain, and each change costs a simulation.
         if delay_s == 0:

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from commonwatt.core.errors import InputError, NodesError, table_cell_location
+from commonwatt.core.errors import InputError, NodesError, table_cell_location_text
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import (
     SHARED,
@@ -37,8 +37,8 @@ from commonwatt.fleet.io.traces.rows import (
 from commonwatt.fleet.io.traces.source import TraceSource, open_trace_source
 from commonwatt.fleet.io.traces.tabular import (
     read_trace_rows,
-    shown_trace_column_names,
     trace_column_names,
+    trace_column_names_text_for_messages,
 )
 
 OPENB: Final = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
@@ -228,9 +228,10 @@ def _trace_node_ids_of_copies(node: str, times: int) -> list[str]:
 
 def _unknown_node_columns_error(source: TraceSource) -> InputError:
     return NodesError(
-        table_cell_location(source.file_name, None if source.is_parquet else 1),
+        table_cell_location_text(source.file_name, None if source.is_parquet else 1),
         found=Message(
-            "the columns {names}", {"names": shown_trace_column_names(trace_column_names(source))}
+            "the columns {names}",
+            {"names": trace_column_names_text_for_messages(trace_column_names(source))},
         ),
         wanted=Message("a column gpus, or the columns of an openb node list"),
     )

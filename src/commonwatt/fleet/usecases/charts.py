@@ -16,13 +16,16 @@ from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.measures import ALLOCATED_GPUS, QUEUE_DELAY
 from commonwatt.fleet.domain.tables import POLICIES, QUEUE, SITES, TENANTS
 from commonwatt.report.charts import Chart, ChartForm, ChartSeries
-from commonwatt.report.charts.findings import largest_part, leading_row
+from commonwatt.report.charts.findings import (
+    largest_part_name_and_share_or_none,
+    row_with_most_or_least_or_none,
+)
 
 _DAYS = Message("Days from the first submission")
 _ALL_SITES = "all_available_gpus"
 
 
-def gpu_use_chart(sites: Sequence[str]) -> Chart:
+def fleet_gpu_use_by_site_chart(sites: Sequence[str]) -> Chart:
     """Return allocated GPUs by site over time, with the available GPUs as a line.
 
     Args:
@@ -44,7 +47,7 @@ def gpu_use_chart(sites: Sequence[str]) -> Chart:
         # A bin holds one value until the next; slopes would draw use that never was.
         step=True,
         prepare=_with_available_gpus_of_all_sites,
-        finding=_busiest_site_message,
+        finding=_busiest_fleet_site_message,
     )
 
 
@@ -53,8 +56,8 @@ def _with_available_gpus_of_all_sites(gpu_use: pl.DataFrame, language: str) -> p
     return gpu_use.with_columns(pl.col("available_gpus").sum().over("day").alias(_ALL_SITES))
 
 
-def _busiest_site_message(gpu_use: pl.DataFrame, language: str) -> Message | None:
-    most = largest_part(gpu_use, "site", "allocated_gpus")
+def _busiest_fleet_site_message(gpu_use: pl.DataFrame, language: str) -> Message | None:
+    most = largest_part_name_and_share_or_none(gpu_use, "site", "allocated_gpus")
     if most is None:
         return None
     site, share = most
@@ -64,7 +67,7 @@ def _busiest_site_message(gpu_use: pl.DataFrame, language: str) -> Message | Non
     )
 
 
-def queue_chart() -> Chart:
+def fleet_queue_over_time_chart() -> Chart:
     """Return waiting jobs and the GPUs that they request over time."""
     return Chart(
         name="queue",
@@ -74,7 +77,10 @@ def queue_chart() -> Chart:
         table="queue",
         x="day",
         x_label=_DAYS,
-        series=[_series_of(QUEUE.column(name)) for name in ("waiting_jobs", "waiting_gpus")],
+        series=[
+            _chart_series_of_fleet_column(QUEUE.column(name))
+            for name in ("waiting_jobs", "waiting_gpus")
+        ],
         step=True,
         finding=_longest_queue_message,
     )
@@ -112,7 +118,7 @@ def queue_delay_by_tenant_chart() -> Chart:
 
 
 def _longest_waiting_tenant_message(tenants: pl.DataFrame, language: str) -> Message | None:
-    most = leading_row(tenants, "mean_h", is_most=True)
+    most = row_with_most_or_least_or_none(tenants, "mean_h", is_most=True)
     if most is None:
         return None
     wait = measure_value_text(most["mean_h"], TENANTS.column("mean_h"), language)
@@ -121,7 +127,7 @@ def _longest_waiting_tenant_message(tenants: pl.DataFrame, language: str) -> Mes
     )
 
 
-def gpu_energy_by_site_chart() -> Chart:
+def fleet_gpu_energy_by_site_chart() -> Chart:
     """Return where the energy went: busy GPUs, idle GPUs and overhead, by site."""
     return Chart(
         name="energy",
@@ -132,7 +138,8 @@ def gpu_energy_by_site_chart() -> Chart:
         x="site",
         measure=TableColumn.of(ENERGY, unit="MWh"),
         series=[
-            _series_of(SITES.column(name)) for name in ("busy_mwh", "idle_mwh", "overhead_mwh")
+            _chart_series_of_fleet_column(SITES.column(name))
+            for name in ("busy_mwh", "idle_mwh", "overhead_mwh")
         ],
         finding=_energy_share_of_held_gpus_message,
     )
@@ -163,7 +170,7 @@ def queue_delay_by_policy_chart() -> Chart:
         x="policy",
         axis_note=Message("logarithmic; a second at the least"),
         series=[
-            _series_of(POLICIES.column(name))
+            _chart_series_of_fleet_column(POLICIES.column(name))
             for name in ("mean_queue_delay_s", "p95_queue_delay_s")
         ],
         measure=QUEUE_DELAY,
@@ -175,7 +182,7 @@ def queue_delay_by_policy_chart() -> Chart:
 
 
 def _shortest_wait_policy_message(policies: pl.DataFrame, language: str) -> Message | None:
-    best = leading_row(policies, "mean_queue_delay_s", is_most=False)
+    best = row_with_most_or_least_or_none(policies, "mean_queue_delay_s", is_most=False)
     if best is None:
         return None
     wait = measure_value_text(best["mean_queue_delay_s"], QUEUE_DELAY_MEAN, language)
@@ -185,5 +192,5 @@ def _shortest_wait_policy_message(policies: pl.DataFrame, language: str) -> Mess
     )
 
 
-def _series_of(column: TableColumn) -> ChartSeries:
+def _chart_series_of_fleet_column(column: TableColumn) -> ChartSeries:
     return ChartSeries(column.name, measure_label_message(column))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from commonwatt.core.errors import TableError, UsageError, table_cell_location
+from commonwatt.core.errors import TableError, UsageError, table_cell_location_text
 from commonwatt.core.messages import Message
 from commonwatt.core.spreadsheets import read_spreadsheet_csv
 from commonwatt.fleet.domain.machines import SHARED, Fleet, uniform_fleet
@@ -155,7 +155,7 @@ def load_tenant_quotas(path: Path, workload: Workload) -> dict[str, float]:
         # Of two quotas the last would count, and nobody would learn of the first.
         if tenant in quotas:
             raise TableError(
-                table_cell_location(str(path), row, "tenant"),
+                table_cell_location_text(str(path), row, "tenant"),
                 found=Message("{name} twice", {"name": repr(tenant[:40])}),
                 wanted=Message("each row once"),
                 remedy=Message("Take one of the two rows out."),
@@ -185,12 +185,12 @@ def _check_simulated_tenant_quota(
     if tenant not in workload.tenant_names:
         known_tenants = Message("one of {names}", {"names": ", ".join(workload.tenant_names)})
         raise TableError(
-            table_cell_location(str(path), row, "tenant"),
+            table_cell_location_text(str(path), row, "tenant"),
             found=str(tenant)[:40],
             wanted=known_tenants,
         )
     if gpus is None or not 0 <= gpus < 1e9:
         wanted = Message("a number of GPUs, 0 or more")
         raise TableError(
-            table_cell_location(str(path), row, "gpus"), found=str(gpus), wanted=wanted
+            table_cell_location_text(str(path), row, "gpus"), found=str(gpus), wanted=wanted
         )

@@ -69,7 +69,7 @@ def fleet_gpu_hours_and_delay_by_tenant(run: FleetRun, labels: Mapping[str, str]
     )
 
 
-def site_energy_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
+def simulated_site_use_and_energy_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
     """Return use and energy by site; busy, idle and overhead add up to the energy.
 
     A held GPU's whole draw counts as busy, a free one's as idle.

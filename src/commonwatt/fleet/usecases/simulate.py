@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from commonwatt.core.errors import UsageError
-from commonwatt.core.jit import kernels_for_small_work
+from commonwatt.core.jit import plain_python_kernels_if_small_work
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import Fleet
 from commonwatt.fleet.domain.policies import SchedulingPolicy
@@ -22,7 +22,7 @@ from commonwatt.fleet.engines.simulator import (
     JobState,
     Runtime,
     SimulationResult,
-    is_replay_small,
+    is_replay_faster_in_plain_python,
     simulate_schedule,
     simulate_user,
 )
@@ -79,8 +79,10 @@ def run_fleet_simulation(
     Two jobs are simulated beforehand, so that loading or compiling the kernels does
     not count as the engine's time. A small trace is simulated without the compiler.
     """
-    is_small = is_replay_small(inputs.workload, inputs.fleet, policy, quotas=quotas)
-    with kernels_for_small_work(is_small=is_small):
+    is_small = is_replay_faster_in_plain_python(
+        inputs.workload, inputs.fleet, policy, quotas=quotas
+    )
+    with plain_python_kernels_if_small_work(is_small=is_small):
         _warm_up_simulator(inputs, policy, seed, runtime, quotas)
         # CPU time, because other programs on the machine must not make the engine look slow.
         began = time.process_time()

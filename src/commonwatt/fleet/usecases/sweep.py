@@ -71,10 +71,14 @@ def sweep_fleet_options(
         rows.append(row)
         done(1)
     # All rows: a figure that the first hundred points lack would be given the type of nothing.
-    return fleet_sweep_schema(axes).checked_frame(pl.DataFrame(rows, infer_schema_length=None))
+    return fleet_sweep_schema(axes).frame_checked_against_schema(
+        pl.DataFrame(rows, infer_schema_length=None)
+    )
 
 
-def run_sweep_point(options: FleetSimulationOptions, point: Mapping[str, str]) -> dict[str, Any]:
+def fleet_sweep_point_figures(
+    options: FleetSimulationOptions, point: Mapping[str, str]
+) -> dict[str, Any]:
     """Return the figures of one point."""
     policy = parse_scheduling_policy_word(point.get("policy", "fifo"))
     seed = _fleet_sweep_axis_whole_number("seed", point.get("seed", "0"))
@@ -123,11 +127,11 @@ def _sweep_rows_of_points(
     if on == "ray":
         yield from _sweep_rows_on_ray(options, points, workers)
     elif workers == 1:
-        yield from (run_sweep_point(options, point) for point in points)
+        yield from (fleet_sweep_point_figures(options, point) for point in points)
     else:
         # Spawned: a fork copies the locks of the libraries' threads in whatever state they are.
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            yield from pool.map(run_sweep_point, itertools.repeat(options), points)
+            yield from pool.map(fleet_sweep_point_figures, itertools.repeat(options), points)
 
 
 def _sweep_rows_on_ray(
@@ -138,7 +142,7 @@ def _sweep_rows_on_ray(
     if not ray.is_initialized():
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
     with pools.Pool(workers) as pool:
-        yield from pool.starmap(run_sweep_point, [(options, point) for point in points])
+        yield from pool.starmap(fleet_sweep_point_figures, [(options, point) for point in points])
 
 
 def _import_ray_for_sweep() -> tuple[Any, Any]:

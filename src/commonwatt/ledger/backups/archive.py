@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol
 
-from commonwatt.core.files import sync_folder
+from commonwatt.core.files import fsync_folder
 from commonwatt.core.messages import Message
 from commonwatt.ledger.errors import BackupError
 
@@ -70,13 +70,13 @@ class _DigestReader:
         return data
 
 
-def is_sqlite_database_in_backup(path: Path) -> bool:
+def is_ledger_backup_file_a_sqlite_database(path: Path) -> bool:
     """Return whether a file is a SQLite database, by its first bytes."""
     with path.open("rb") as file:
         return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
 
 
-def copy_sqlite_database_for_backup(source: Path, copy: Path) -> None:
+def copy_sqlite_database_for_ledger_backup(source: Path, copy: Path) -> None:
     """Write one state of a SQLite database in use to a new file.
 
     Raises:
@@ -100,7 +100,7 @@ def copy_sqlite_database_for_backup(source: Path, copy: Path) -> None:
         )
 
 
-def open_new_private_backup_file_fd(path: Path) -> int:
+def open_new_private_ledger_backup_file_fd(path: Path) -> int:
     """Return the descriptor of a new file that only its owner can read."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
@@ -115,7 +115,7 @@ class ArchiveWriter:
         self.path = path
         self._draft = path.with_name(f".{path.name}.draft")
         self._draft.unlink(missing_ok=True)
-        self._file = os.fdopen(open_new_private_backup_file_fd(self._draft), "wb")
+        self._file = os.fdopen(open_new_private_ledger_backup_file_fd(self._draft), "wb")
         self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)
         self.files: list[ArchivedFile] = []
 
@@ -133,7 +133,7 @@ class ArchiveWriter:
             before = os.fstat(fd)
             reader = _DigestReader(file, before.st_size)
             try:
-                self._tar.addfile(_private_backup_tar_member(path, before.st_size), reader)  # pyright: ignore[reportArgumentType]  it needs read() alone
+                self._tar.addfile(_private_ledger_backup_tar_member(path, before.st_size), reader)  # pyright: ignore[reportArgumentType]  it needs read() alone
             except OSError as error:
                 if error.errno is not None:
                     raise  # the device's fault, not a file that became shorter
@@ -157,13 +157,15 @@ class ArchiveWriter:
         """Write the manifest, force everything to the device and give the archive its name."""
         manifest = dict(facts) | {"files": [asdict(file) for file in self.files]}
         data = json.dumps(manifest, indent=1).encode()
-        self._tar.addfile(_private_backup_tar_member(MANIFEST, len(data)), _BytesReader(data))  # pyright: ignore[reportArgumentType]
+        self._tar.addfile(
+            _private_ledger_backup_tar_member(MANIFEST, len(data)), _BytesReader(data)
+        )  # pyright: ignore[reportArgumentType]
         self._tar.close()
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         os.replace(self._draft, self.path)
-        sync_folder(self.path.parent)
+        fsync_folder(self.path.parent)
 
     def discard(self) -> None:
         """Leave nothing of an archive that was not sealed."""
@@ -181,7 +183,7 @@ class _BytesReader:
         return piece
 
 
-def unpack_backup_and_read_manifest(archive: Path, folder: Path) -> dict[str, Any]:
+def unpack_ledger_backup_and_read_manifest(archive: Path, folder: Path) -> dict[str, Any]:
     """Write the files of an archive below `folder` and return its manifest, each digest checked.
 
     Raises:
@@ -194,48 +196,48 @@ def unpack_backup_and_read_manifest(archive: Path, folder: Path) -> dict[str, An
             for member in tar:
                 # What stands behind the manifest was put there by somebody else.
                 if manifest is not None or not member.isfile():
-                    raise _foreign_member_error(archive)
+                    raise _foreign_ledger_backup_member_error(archive)
                 source = tar.extractfile(member)
                 assert source is not None  # a plain file has contents
                 if member.name == MANIFEST:
                     manifest = json.loads(source.read())
                 else:
-                    digests[member.name] = _unpack_backup_member_with_sha256(
+                    digests[member.name] = _unpack_ledger_backup_member_returning_sha256_hex(
                         archive, folder, member.name, source
                     )
     except (tarfile.TarError, EOFError, ValueError):
-        raise _cut_archive_error(archive) from None
+        raise _cut_ledger_backup_archive_error(archive) from None
     except FileNotFoundError:
         raise BackupError(str(archive), found=Message("no such file or folder")) from None
     if manifest is None:
-        raise _cut_archive_error(archive)
-    _check_member_digests(archive, manifest, digests)
-    _restore_backup_file_modes_and_times(folder, manifest["files"])
+        raise _cut_ledger_backup_archive_error(archive)
+    _check_ledger_backup_member_digests(archive, manifest, digests)
+    _restore_ledger_backup_file_modes_and_times(folder, manifest["files"])
     return manifest
 
 
-def _private_backup_tar_member(name: str, size: int) -> tarfile.TarInfo:
+def _private_ledger_backup_tar_member(name: str, size: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     # The modes of the files stand in the manifest. Unpacked by hand, everything is its owner's.
     member.size, member.mode = size, 0o600
     return member
 
 
-def _unpack_backup_member_with_sha256(
+def _unpack_ledger_backup_member_returning_sha256_hex(
     archive: Path, folder: Path, name: str, source: _ByteReader
 ) -> str:
     """Write one member to its place, and return its SHA-256."""
     place = PurePosixPath(name)
     # An archive is a file that anybody may have written: no name in it may lead out of the folder.
     if place.is_absolute() or ".." in place.parts or not place.parts:
-        raise _foreign_member_error(archive)
+        raise _foreign_ledger_backup_member_error(archive)
     path = folder / place
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     try:
-        fd = open_new_private_backup_file_fd(path)
+        fd = open_new_private_ledger_backup_file_fd(path)
     except FileExistsError:
-        raise _foreign_member_error(archive) from None  # two members of one name
+        raise _foreign_ledger_backup_member_error(archive) from None  # two members of one name
     with os.fdopen(fd, "wb") as file:
         while data := source.read(_PIECE):
             digest.update(data)
@@ -245,7 +247,7 @@ def _unpack_backup_member_with_sha256(
     return digest.hexdigest()
 
 
-def _check_member_digests(
+def _check_ledger_backup_member_digests(
     archive: Path, manifest: Mapping[str, Any], digests: Mapping[str, str]
 ) -> None:
     expected = {row["path"]: row["sha256"] for row in manifest["files"]}
@@ -263,14 +265,16 @@ def _check_member_digests(
         )
 
 
-def _restore_backup_file_modes_and_times(folder: Path, files: Iterable[Mapping[str, Any]]) -> None:
+def _restore_ledger_backup_file_modes_and_times(
+    folder: Path, files: Iterable[Mapping[str, Any]]
+) -> None:
     for row in files:
         path = folder / row["path"]
         path.chmod(row["mode"] & 0o777)
         os.utime(path, ns=(row["modified_ns"], row["modified_ns"]))
 
 
-def _foreign_member_error(archive: Path) -> BackupError:
+def _foreign_ledger_backup_member_error(archive: Path) -> BackupError:
     return BackupError(
         str(archive),
         found=Message("a member that no backup writes"),
@@ -278,7 +282,7 @@ def _foreign_member_error(archive: Path) -> BackupError:
     )
 
 
-def _cut_archive_error(archive: Path) -> BackupError:
+def _cut_ledger_backup_archive_error(archive: Path) -> BackupError:
     return BackupError(
         str(archive),
         found=Message("an archive that is cut short, or none"),

@@ -57,7 +57,7 @@ class _CopiedChain:
             yield connection
 
 
-def chain_facts(
+def verified_backup_chain_facts_or_none(
     database: Path, path: str, *, pinned: Sequence[Checkpoint] = ()
 ) -> ChainFacts | None:
     """Return how far the ledger in a copied database goes, verified; None if there is none.
@@ -74,7 +74,7 @@ def chain_facts(
             head = read_chain_head(connection)
         own = [checkpoint for checkpoint in pinned if checkpoint.origin == head.origin]
         for checkpoint in own:
-            _check_not_behind(path, head.size, checkpoint)
+            _check_backup_not_behind_checkpoint(path, head.size, checkpoint)
         result = verify_ledger(chain)
         for checkpoint in own:
             verify_ledger(chain, pinned=checkpoint)
@@ -98,7 +98,7 @@ def check_chains_match_backup_manifest(
         raise BackupError("ledger", found=Message("other entries than the backup was made of"))
 
 
-def _check_not_behind(path: str, entries: int, checkpoint: Checkpoint) -> None:
+def _check_backup_not_behind_checkpoint(path: str, entries: int, checkpoint: Checkpoint) -> None:
     if checkpoint.size > entries:
         raise BackupError(
             path,

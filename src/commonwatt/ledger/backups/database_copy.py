@@ -21,7 +21,9 @@ _PORTABLE: Final = (sa.String, sa.Integer, sa.Float, sa.Boolean, sa.LargeBinary,
 _CHECK: Final = re.compile(r"(?:[()\s]|[<>=!]+|\d+|\w+(?!\s*\()\b)+")
 
 
-def copy_backup_database_tables(reading: sa.Connection, writing: sa.Connection) -> dict[str, int]:
+def copy_ledger_backup_tables_counting_rows(
+    reading: sa.Connection, writing: sa.Connection
+) -> dict[str, int]:
     """Make every table of one database in an empty one, with its rows; return rows by table.
 
     Raises:
@@ -33,15 +35,17 @@ def copy_backup_database_tables(reading: sa.Connection, writing: sa.Connection) 
             found=Message("a database that holds tables already"),
             wanted=Message("an empty database"),
         )
-    metadata = _portable_backup_table_metadata(reading)
+    metadata = _portable_ledger_backup_table_metadata(reading)
     metadata.create_all(writing)
     return {
-        table.name: _copy_backup_table_rows(reading, writing, table)
+        table.name: _copy_and_count_ledger_backup_table_rows(reading, writing, table)
         for table in metadata.sorted_tables
     }
 
 
-def _copy_backup_table_rows(reading: sa.Connection, writing: sa.Connection, table: sa.Table) -> int:
+def _copy_and_count_ledger_backup_table_rows(
+    reading: sa.Connection, writing: sa.Connection, table: sa.Table
+) -> int:
     count = 0
     key = list(table.primary_key.columns)
     # Ordered by the key, so that the copy of one state has the same rows in the same order.
@@ -59,19 +63,23 @@ def _copy_backup_table_rows(reading: sa.Connection, writing: sa.Connection, tabl
     return count
 
 
-def _portable_backup_table_metadata(reading: sa.Connection) -> sa.MetaData:
+def _portable_ledger_backup_table_metadata(reading: sa.Connection) -> sa.MetaData:
     reflected, portable = sa.MetaData(), sa.MetaData()
     reflected.reflect(reading)
     inspector = sa.inspect(reading)
     for table in reflected.sorted_tables:
         copy = sa.Table(
-            table.name, portable, *(_portable_backup_column(column) for column in table.columns)
+            table.name,
+            portable,
+            *(_portable_ledger_backup_column(column) for column in table.columns),
         )
-        _add_constraints_to_backup_table(table, copy, inspector.get_check_constraints(table.name))
+        _add_constraints_and_indexes_to_backup_table(
+            table, copy, inspector.get_check_constraints(table.name)
+        )
     return portable
 
 
-def _portable_backup_column(column: sa.Column[Any]) -> sa.Column[Any]:
+def _portable_ledger_backup_column(column: sa.Column[Any]) -> sa.Column[Any]:
     generic = column.type.as_generic()
     if not isinstance(generic, _PORTABLE):
         raise BackupError(
@@ -86,7 +94,9 @@ def _portable_backup_column(column: sa.Column[Any]) -> sa.Column[Any]:
     )  # fmt: skip
 
 
-def _add_constraints_to_backup_table(table: sa.Table, copy: sa.Table, checks: list[Any]) -> None:
+def _add_constraints_and_indexes_to_backup_table(
+    table: sa.Table, copy: sa.Table, checks: list[Any]
+) -> None:
     for constraint in table.constraints:
         if isinstance(constraint, sa.UniqueConstraint):
             names = [column.name for column in constraint.columns]
@@ -102,10 +112,10 @@ def _add_constraints_to_backup_table(table: sa.Table, copy: sa.Table, checks: li
             columns = [copy.columns[column.name] for column in index.columns]
             sa.Index(index.name, *columns, unique=index.unique)
     for check in checks:
-        copy.append_constraint(_portable_backup_check_constraint(table.name, check))
+        copy.append_constraint(_portable_ledger_backup_check_constraint(table.name, check))
 
 
-def _portable_backup_check_constraint(table: str, check: Any) -> sa.CheckConstraint:
+def _portable_ledger_backup_check_constraint(table: str, check: Any) -> sa.CheckConstraint:
     # The text is run by the target. One that came from an archive may be anybody's.
     if not _CHECK.fullmatch(check["sqltext"]):
         raise BackupError(table, found=Message("a check that no backup knows"))

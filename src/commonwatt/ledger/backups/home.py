@@ -19,22 +19,22 @@ import sqlalchemy as sa
 
 import commonwatt.ledger.schema as schema
 from commonwatt import __version__
-from commonwatt.core.files import sync_folder
+from commonwatt.core.files import fsync_folder
 from commonwatt.core.messages import Message
 from commonwatt.ledger.backups.archive import (
     ArchiveWriter,
     FileMovedError,
-    copy_sqlite_database_for_backup,
-    is_sqlite_database_in_backup,
-    unpack_backup_and_read_manifest,
+    copy_sqlite_database_for_ledger_backup,
+    is_ledger_backup_file_a_sqlite_database,
+    unpack_ledger_backup_and_read_manifest,
 )
 from commonwatt.ledger.backups.chains import (
     ChainFacts,
-    chain_facts,
     check_chains_match_backup_manifest,
+    verified_backup_chain_facts_or_none,
 )
-from commonwatt.ledger.backups.database_copy import copy_backup_database_tables
-from commonwatt.ledger.backups.listing import BackupRecord, record_backup
+from commonwatt.ledger.backups.database_copy import copy_ledger_backup_tables_counting_rows
+from commonwatt.ledger.backups.listing import BackupRecord, record_ledger_home_backup
 from commonwatt.ledger.checkpoints import Checkpoint
 from commonwatt.ledger.errors import BackupError
 from commonwatt.stores.engine import (
@@ -111,16 +111,16 @@ def back_up_home(
             changes faster than it can be copied.
         TamperedError: A ledger does not verify.
     """
-    _check_backup_places(home, archive, keys)
+    _check_ledger_backup_archives_outside_home(home, archive, keys)
     record = BackupRecord(
         backup_id=secrets.token_hex(8), at=at.isoformat(),
         archive=str(archive.resolve()), keys=str(keys.resolve()) if keys else "",
     )  # fmt: skip
-    record_backup(home, record)
+    record_ledger_home_backup(home, record)
     last = home.name
     for _ in range(_PASSES):
         try:
-            return _one_backup_pass(home, archive, keys, database, record)
+            return _one_ledger_home_backup_pass(home, archive, keys, database, record)
         except FileMovedError as moved:
             last = str(moved)
     raise BackupError(
@@ -130,7 +130,7 @@ def back_up_home(
     )
 
 
-def restore_home(
+def restore_home_with_verified_ledgers(
     archive: Path,
     home: Path,
     *,
@@ -156,18 +156,18 @@ def restore_home(
             str(home), found=Message("something there already"), wanted=Message("a new folder")
         )
     home.parent.mkdir(parents=True, exist_ok=True)
-    with _private_backup_draft_folder(home.parent, f".{home.name}.restore-") as draft:
-        manifest = _unpack_backup(archive, draft, _FORMAT)
-        ledgers = _verified_ledgers(draft, manifest, checkpoints)
+    with _private_ledger_backup_draft_folder(home.parent, f".{home.name}.restore-") as draft:
+        manifest = _unpack_ledger_backup_and_check_format(archive, draft, _FORMAT)
+        ledgers = _verified_ledger_chains_of_backup(draft, manifest, checkpoints)
         if keys is not None:
-            _unpack_keys(keys, draft, manifest)
-        _restore_home_folders_of_backup(draft, manifest)
+            _unpack_keys_of_ledger_backup(keys, draft, manifest)
+        _restore_home_folders_of_ledger_backup(draft, manifest)
         _check_restore_target_database(draft, database)
-        with _restored_database(draft / _DATABASE, database):
+        with _backup_database_restored_into_empty_postgres(draft / _DATABASE, database):
             # One rename within the transaction of the database: what fails before it leaves
             # neither, and a folder that holds something makes it fail.
             os.replace(draft / _HOME, home)
-            sync_folder(home.parent)
+            fsync_folder(home.parent)
     return {
         "home": str(home),
         "backup_id": manifest["backup_id"],
@@ -180,7 +180,9 @@ def restore_home(
     }
 
 
-def _check_backup_places(home: Path, archive: Path, keys: Path | None) -> None:
+def _check_ledger_backup_archives_outside_home(
+    home: Path, archive: Path, keys: Path | None
+) -> None:
     if not home.is_dir():
         raise BackupError(str(home), found=Message("no such file or folder"))
     if keys is not None and keys.resolve() == archive.resolve():
@@ -191,19 +193,21 @@ def _check_backup_places(home: Path, archive: Path, keys: Path | None) -> None:
             raise BackupError(str(path), wanted=Message("a place outside the home"))
 
 
-def _one_backup_pass(
+def _one_ledger_home_backup_pass(
     home: Path, archive: Path, keys: Path | None, database: str, record: BackupRecord
 ) -> HomeBackup:
     archive.parent.mkdir(parents=True, exist_ok=True)
-    listing = _listing_of_home_to_back_up(home)
+    listing = _listing_of_ledger_home_to_back_up(home)
     with (
-        _private_backup_draft_folder(archive.parent, f".{archive.name}.") as staging,
-        _archive_writer(archive) as writer,
+        _private_ledger_backup_draft_folder(archive.parent, f".{archive.name}.") as staging,
+        _ledger_backup_archive_writer(archive) as writer,
     ):
-        ledgers = _archive_databases(home, listing, database, staging, writer)
+        ledgers = _archive_database_copies_and_verify_ledgers(
+            home, listing, database, staging, writer
+        )
         # Listed again after the copies of the databases: what a row in them names is on one of
         # the two lists, and what was on the first must still be there.
-        later = _listing_of_home_to_back_up(home)
+        later = _listing_of_ledger_home_to_back_up(home)
         if gone := sorted(set(listing.files) - set(later.files)):
             raise FileMovedError(gone[0])
         if sorted(later.databases) != sorted(listing.databases):
@@ -216,7 +220,7 @@ def _one_backup_pass(
             "left_out": later.left_out,
         }  # fmt: skip
         # The keys first: an archive whose keys are missing would look complete.
-        with _key_archive_removed_on_failure(home, keys, later.keys, record):
+        with _key_archive_written_and_removed_on_failure(home, keys, later.keys, record):
             writer.seal(facts)
         return HomeBackup(
             backup_id=record.backup_id, archive=record.archive, files=len(writer.files),
@@ -225,59 +229,61 @@ def _one_backup_pass(
         )  # fmt: skip
 
 
-def _listing_of_home_to_back_up(home: Path) -> _HomeListing:
+def _listing_of_ledger_home_to_back_up(home: Path) -> _HomeListing:
     listing = _HomeListing()
     for folder, folders, files in os.walk(home):
         here = Path(folder)
         folders[:] = sorted(
             name
             for name in folders
-            if not _exclude_linked_or_draft_folder(home, here / name, listing)
+            if not _exclude_from_backup_if_link_or_draft(home, here / name, listing)
         )
         if here != home:
             mode = stat.S_IMODE(here.stat().st_mode)
             listing.folders.append((here.relative_to(home).as_posix(), mode))
         for name in sorted(files):
             try:
-                _list_home_file(home, here / name, files, listing)
+                _classify_home_file_into_backup_listing(home, here / name, files, listing)
             except FileNotFoundError:
                 continue  # gone between the listing and the look: it was no part of this moment
     return listing
 
 
-def _exclude_linked_or_draft_folder(home: Path, folder: Path, listing: _HomeListing) -> bool:
+def _exclude_from_backup_if_link_or_draft(home: Path, folder: Path, listing: _HomeListing) -> bool:
     if folder.is_symlink():
         listing.left_out[folder.relative_to(home).as_posix()] = "link"
-    elif _is_draft_excluded_from_backup(folder.name):
+    elif _is_draft_name_excluded_from_ledger_backup(folder.name):
         listing.left_out[folder.relative_to(home).as_posix()] = "draft"
     else:
         return False
     return True
 
 
-def _list_home_file(home: Path, path: Path, siblings: list[str], listing: _HomeListing) -> None:
+def _classify_home_file_into_backup_listing(
+    home: Path, path: Path, siblings: list[str], listing: _HomeListing
+) -> None:
     name = path.relative_to(home).as_posix()
     if path.is_symlink():
         listing.left_out[name] = "link"
     elif not stat.S_ISREG(path.stat().st_mode):
         listing.left_out[name] = "socket or pipe"
-    elif _is_draft_excluded_from_backup(path.name):
+    elif _is_draft_name_excluded_from_ledger_backup(path.name):
         listing.left_out[name] = "draft"
-    elif _is_key_file(path):
+    elif _is_secret_key_file_in_ledger_home(path):
         listing.keys.append(name)
-    elif _is_database_sidecar(path, siblings):
+    elif _is_sqlite_sidecar_in_ledger_home(path, siblings):
         pass  # what they hold is in the copy of their database
-    elif is_sqlite_database_in_backup(path):
+    elif is_ledger_backup_file_a_sqlite_database(path):
         listing.databases.append(name)
     else:
         listing.files.append(name)
 
 
-def _is_draft_excluded_from_backup(name: str) -> bool:
+def _is_draft_name_excluded_from_ledger_backup(name: str) -> bool:
     return name.startswith(".draft-") or (name.startswith(".") and name.endswith(".draft"))
 
 
-def _is_key_file(path: Path) -> bool:
+def _is_secret_key_file_in_ledger_home(path: Path) -> bool:
     """Return whether a file holds a secret: by its name, its folder or what it holds."""
     if path.suffix in _KEY_SUFFIXES or path.parent.name == _KEY_FOLDER:
         return True
@@ -287,54 +293,54 @@ def _is_key_file(path: Path) -> bool:
     return _KEY_MARK in start or _SECRET.fullmatch(start) is not None
 
 
-def _is_database_sidecar(path: Path, siblings: list[str]) -> bool:
+def _is_sqlite_sidecar_in_ledger_home(path: Path, siblings: list[str]) -> bool:
     return any(
         path.name.endswith(suffix)
         and path.name.removesuffix(suffix) in siblings
-        and is_sqlite_database_in_backup(path.with_name(path.name.removesuffix(suffix)))
+        and is_ledger_backup_file_a_sqlite_database(path.with_name(path.name.removesuffix(suffix)))
         for suffix in _SIDECARS
     )
 
 
-def _archive_databases(
+def _archive_database_copies_and_verify_ledgers(
     home: Path, listing: _HomeListing, database: str, staging: Path, writer: ArchiveWriter
 ) -> list[ChainFacts]:
     """Add a copy of each database, and return how far each ledger in them goes."""
     copies: list[tuple[str, Path]] = []
     for number, name in enumerate(listing.databases):
         copy = staging / f"{number}.sqlite"
-        copy_sqlite_database_for_backup(home / name, copy)
+        copy_sqlite_database_for_ledger_backup(home / name, copy)
         shutil.copymode(home / name, copy)
         copies.append((f"{_HOME}/{name}", copy))
     if database:
         copy = staging / "database.sqlite"
-        _back_up_server_database_to_file(database, copy)
+        _copy_postgres_ledger_database_into_sqlite_file(database, copy)
         copies.append((_DATABASE, copy))
-    ledgers = [chain_facts(copy, name) for name, copy in copies]
+    ledgers = [verified_backup_chain_facts_or_none(copy, name) for name, copy in copies]
     for name, copy in copies:
         writer.add_file(name, copy)
     return [chain for chain in ledgers if chain is not None]
 
 
-def _back_up_server_database_to_file(url: str, copy: Path) -> None:
+def _copy_postgres_ledger_database_into_sqlite_file(url: str, copy: Path) -> None:
     source, target = open_database_engine(url), sa.create_engine(f"sqlite:///{copy}")
     try:
         with database_read_transaction(source) as reading, target.begin() as writing:
-            copy_backup_database_tables(reading, writing)
+            copy_ledger_backup_tables_counting_rows(reading, writing)
     finally:
         source.dispose()
         target.dispose()
 
 
 @contextmanager
-def _key_archive_removed_on_failure(
+def _key_archive_written_and_removed_on_failure(
     home: Path, keys: Path | None, names: Sequence[str], record: BackupRecord
 ) -> Generator[None]:
     """Write the keys into an archive of their own, which goes if what is done meanwhile fails."""
     if keys is None:
         yield
         return
-    with _archive_writer(keys) as writer:
+    with _ledger_backup_archive_writer(keys) as writer:
         for name in names:
             writer.add_file(f"{_HOME}/{name}", home / name)
         writer.seal({"format": _KEYS_FORMAT, "backup_id": record.backup_id, "at": record.at})
@@ -346,7 +352,7 @@ def _key_archive_removed_on_failure(
 
 
 @contextmanager
-def _archive_writer(path: Path) -> Generator[ArchiveWriter]:
+def _ledger_backup_archive_writer(path: Path) -> Generator[ArchiveWriter]:
     writer = ArchiveWriter(path)
     try:
         yield writer
@@ -355,7 +361,7 @@ def _archive_writer(path: Path) -> Generator[ArchiveWriter]:
 
 
 @contextmanager
-def _private_backup_draft_folder(parent: Path, prefix: str) -> Generator[Path]:
+def _private_ledger_backup_draft_folder(parent: Path, prefix: str) -> Generator[Path]:
     folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
     try:
         yield folder
@@ -363,8 +369,10 @@ def _private_backup_draft_folder(parent: Path, prefix: str) -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unpack_backup(archive: Path, folder: Path, form: str) -> dict[str, Any]:
-    manifest = unpack_backup_and_read_manifest(archive, folder)
+def _unpack_ledger_backup_and_check_format(
+    archive: Path, folder: Path, form: str
+) -> dict[str, Any]:
+    manifest = unpack_ledger_backup_and_read_manifest(archive, folder)
     if manifest.get("format") != form:
         raise BackupError(
             str(archive), wanted=Message("an archive of the form {form}", {"form": form})
@@ -372,8 +380,8 @@ def _unpack_backup(archive: Path, folder: Path, form: str) -> dict[str, Any]:
     return manifest
 
 
-def _unpack_keys(keys: Path, draft: Path, manifest: Mapping[str, Any]) -> None:
-    listed = _unpack_backup(keys, draft, _KEYS_FORMAT)
+def _unpack_keys_of_ledger_backup(keys: Path, draft: Path, manifest: Mapping[str, Any]) -> None:
+    listed = _unpack_ledger_backup_and_check_format(keys, draft, _KEYS_FORMAT)
     # Keys of another day may be of other people: whoever was enrolled since would be without.
     if listed["backup_id"] != manifest["backup_id"]:
         raise BackupError(
@@ -382,15 +390,18 @@ def _unpack_keys(keys: Path, draft: Path, manifest: Mapping[str, Any]) -> None:
         )  # fmt: skip
 
 
-def _verified_ledgers(
+def _verified_ledger_chains_of_backup(
     draft: Path, manifest: Mapping[str, Any], checkpoints: Sequence[Checkpoint]
 ) -> list[ChainFacts]:
     paths = [
         row["path"]
         for row in manifest["files"]
-        if is_sqlite_database_in_backup(draft / row["path"])
+        if is_ledger_backup_file_a_sqlite_database(draft / row["path"])
     ]
-    chains = [chain_facts(draft / path, path, pinned=checkpoints) for path in paths]
+    chains = [
+        verified_backup_chain_facts_or_none(draft / path, path, pinned=checkpoints)
+        for path in paths
+    ]
     ledgers = [chain for chain in chains if chain is not None]
     check_chains_match_backup_manifest(ledgers, manifest)
     origins = {chain.origin for chain in ledgers}
@@ -403,7 +414,7 @@ def _verified_ledgers(
     return ledgers
 
 
-def _restore_home_folders_of_backup(draft: Path, manifest: Mapping[str, Any]) -> None:
+def _restore_home_folders_of_ledger_backup(draft: Path, manifest: Mapping[str, Any]) -> None:
     (draft / _HOME).mkdir(exist_ok=True)
     # Empty folders are part of a home, and a folder's mode is what keeps others out of a project.
     for name, mode in reversed(manifest["folders"]):
@@ -412,8 +423,8 @@ def _restore_home_folders_of_backup(draft: Path, manifest: Mapping[str, Any]) ->
             raise BackupError(name, found=Message("a member that no backup writes"))
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(mode & 0o777)
-        sync_folder(folder)
-    sync_folder(draft / _HOME)
+        fsync_folder(folder)
+    fsync_folder(draft / _HOME)
 
 
 def _check_restore_target_database(draft: Path, database: str) -> None:
@@ -425,7 +436,7 @@ def _check_restore_target_database(draft: Path, database: str) -> None:
 
 
 @contextmanager
-def _restored_database(copy: Path, url: str) -> Generator[None]:
+def _backup_database_restored_into_empty_postgres(copy: Path, url: str) -> Generator[None]:
     """Fill an empty PostgreSQL in a transaction that ends with what is done meanwhile."""
     if not url:
         yield
@@ -433,7 +444,7 @@ def _restored_database(copy: Path, url: str) -> Generator[None]:
     source, target = sa.create_engine(f"sqlite:///{copy}"), open_database_engine(url)
     try:
         with source.connect() as reading, database_write_transaction(target) as writing:
-            copy_backup_database_tables(reading, writing)
+            copy_ledger_backup_tables_counting_rows(reading, writing)
             # A copy has rows and no triggers: the guards of the ledger are made anew.
             if sa.inspect(writing).has_table(schema.head.name):
                 schema.create_merkle_ledger_tables(writing)

@@ -28,7 +28,7 @@ class BackupRecord:
     keys: str
 
 
-def record_backup(home: Path, record: BackupRecord) -> None:
+def record_ledger_home_backup(home: Path, record: BackupRecord) -> None:
     """Put a backup on the list of its home, before its archive gets its name."""
     path = home / BACKUPS
     # Synced before the archive is there: a list may name a backup that never came to be, and must
@@ -40,7 +40,7 @@ def record_backup(home: Path, record: BackupRecord) -> None:
         os.fsync(file.fileno())
 
 
-def backups_of_home(home: Path) -> list[BackupRecord]:
+def ledger_backup_records_of_home(home: Path) -> list[BackupRecord]:
     """Return the backups that were made of a home, the oldest first."""
     path = home / BACKUPS
     if not path.is_file():
@@ -50,8 +50,12 @@ def backups_of_home(home: Path) -> list[BackupRecord]:
     return [BackupRecord(**json.loads(line)) for line in lines if line.endswith("}")]
 
 
-def backups_that_hold(folder: Path) -> list[BackupRecord]:
+def ledger_backup_records_of_enclosing_homes(folder: Path) -> list[BackupRecord]:
     """Return the backups of every home that a folder lies in, the oldest first."""
     resolved = folder.resolve()
-    records = [record for home in (resolved, *resolved.parents) for record in backups_of_home(home)]
+    records = [
+        record
+        for home in (resolved, *resolved.parents)
+        for record in ledger_backup_records_of_home(home)
+    ]
     return sorted(records, key=lambda record: record.at)

@@ -109,7 +109,7 @@ METERED_GPU_TIME: Final = Measure(
     Message("GPU time metered"),
     "GPU-s",
     Message("GPU time that was allocated, busy or not"),
-    NUMBER.with_digits(3).with_shown_unit("GPU-h"),
+    NUMBER.with_digits(3).measure_form_with_shown_unit("GPU-h"),
 )
 METERED_ENERGY: Final = Measure(
     "metered_energy",

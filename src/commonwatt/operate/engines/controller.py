@@ -219,7 +219,7 @@ class Controller:
             observation,
             self.settings,
             served_s={k: row.served_s for k, row in self.jobs.items() if row.served_s},
-            predicted_s=self._predicted_run_times_s(observation),
+            predicted_s=self._predicted_run_time_s_by_held_job(observation),
             parked=(*parked, *self._withheld_filler_jobs(observation)),
         )
 
@@ -233,7 +233,9 @@ class Controller:
             observation, filler, controller_gpu_demand_rise_quantile(np.array(self.demand), steps)
         )
 
-    def _predicted_run_times_s(self, observation: ClusterObservation) -> dict[str, float]:
+    def _predicted_run_time_s_by_held_job(
+        self, observation: ClusterObservation
+    ) -> dict[str, float]:
         """Return run times predicted from finished jobs, where the order asks for them."""
         # Only this order reads predicted run times (Hu et al. 2021, Helios); for the others the
         # history need not be walked.

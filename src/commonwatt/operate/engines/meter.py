@@ -90,7 +90,9 @@ def metered_sums_by_tenant(metered: Iterable[MeteredJob]) -> dict[str, dict[str,
     return dict(sorted(sums.items()))
 
 
-def finished_jobs_trace(rows: Mapping[str, JobRecord], uses: Sequence[GpuUse]) -> pl.DataFrame:
+def ended_cluster_jobs_trace_table(
+    rows: Mapping[str, JobRecord], uses: Sequence[GpuUse]
+) -> pl.DataFrame:
     """Return the finished jobs as a trace that `commonwatt fleet` reads.
 
     The run time of a job is what it ran from start to end, all starts together, so

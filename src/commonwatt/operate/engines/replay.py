@@ -37,12 +37,14 @@ class ReplayAgreement:
 
 def simulated_cluster_decision(snapshot: QueueSnapshot, captured: Capture) -> SchedulingDecision:
     """Return what the simulator decides when it goes on from a captured state."""
-    replay = EventReplay.continue_from_state(
+    replay = EventReplay.continue_simulation_from_state(
         snapshot.state, captured.scheduling_policy, HeapAgenda()
     )
     # The simulator's own event loop takes one step from the captured state. A second copy of
     # the policy's call would agree with itself and prove nothing.
-    return replay.replay_event((snapshot.state.now_ms, WAKE, 0, 0)) or NO_DECISION
+    return (
+        replay.replay_simulated_event_and_decide((snapshot.state.now_ms, WAKE, 0, 0)) or NO_DECISION
+    )
 
 
 def compare_live_with_simulated(
@@ -72,10 +74,10 @@ def expected_job_start_instants_s(captured: Capture) -> dict[str, float]:
     Run times are the estimates, so that a start is as a rule earlier than told.
     """
     snapshot = queue_snapshot(captured)
-    replay = EventReplay.continue_from_state(
+    replay = EventReplay.continue_simulation_from_state(
         snapshot.state, captured.scheduling_policy, HeapAgenda()
     )
-    replay.replay_event((snapshot.state.now_ms, WAKE, 0, 0))
+    replay.replay_simulated_event_and_decide((snapshot.state.now_ms, WAKE, 0, 0))
     result = replay.run_to_end()
     return {
         snapshot.names[job]: float(result.start_ms[job]) / 1000

@@ -26,15 +26,15 @@ from commonwatt.fleet.domain.policies.place import (
 )
 from commonwatt.fleet.domain.policies.plan import (
     SchedulingPlan,
-    apply_gang_pieces,
     copy_free_capacity,
+    take_or_release_gang_pieces,
 )
 from commonwatt.fleet.domain.policies.state import QueueState
 from commonwatt.fleet.domain.workload import I64, Bools, Workload
 from commonwatt.fleet.engines.simulator.setup import (
     ReplaySetup,
     initial_queue_state,
-    jobs_that_never_fit,
+    never_fitting_job_flags,
 )
 from commonwatt.operate.domain.capture import Capture
 from commonwatt.operate.domain.cluster import (
@@ -95,9 +95,9 @@ def queue_snapshot(captured: Capture) -> QueueSnapshot:
     idle = initial_queue_state(setup)
     # Asked twice, of the whole cluster and of what is up: only the first means that the job can
     # never run, and a person is told which.
-    too_large = jobs_that_never_fit(idle)
+    too_large = never_fitting_job_flags(idle)
     state = _queue_with_captured_nodes_barred(idle, captured)
-    away = jobs_that_never_fit(state) & ~too_large
+    away = never_fitting_job_flags(state) & ~too_large
     excluded = _excluded_job_wait_reasons(captured, too_large, away)
     names = tuple(job.request.job_id for job in captured.jobs)
     return _snapshot_of_captured_queue(
@@ -150,7 +150,7 @@ def take_room_for_start_if_it_fits(
         if free_capacity.memory_mib[node] < request.memory_mib:
             return False
     # Taken at once, so that two starts of one decision cannot be granted the same GPU.
-    apply_gang_pieces(free_capacity, pieces, 1)
+    take_or_release_gang_pieces(free_capacity, pieces, 1)
     return True
 
 
@@ -404,7 +404,7 @@ def _gang_pieces_taken_by_observed_job(
             whole_request.klass,
         )
         pieces.append(GangPiece(node, gpus, request))
-    apply_gang_pieces(nodes, tuple(pieces), 1)
+    take_or_release_gang_pieces(nodes, tuple(pieces), 1)
     return tuple(pieces)
 
 

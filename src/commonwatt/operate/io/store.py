@@ -27,7 +27,7 @@ from commonwatt.operate.domain.requests import (
     parse_cluster_json_object,
 )
 from commonwatt.operate.domain.state import GpuUse, JobRecord, StateChanges
-from commonwatt.stores.opening import prepare_store
+from commonwatt.stores.opening import create_or_check_store_tables
 from commonwatt.stores.schemas import CONTROLLER
 
 ROLE = frozenset({LedgerRole.CONTROLLER, LedgerRole.OPERATOR})
@@ -43,7 +43,7 @@ class ControllerStore:
 
     def __init__(self, ledger: Ledger, signer: Signer) -> None:
         self.ledger, self.signer = ledger, signer
-        prepare_store(ledger.engine, CONTROLLER, schema.metadata.create_all)
+        create_or_check_store_tables(ledger.engine, CONTROLLER, schema.metadata.create_all)
 
     def job_records(self) -> dict[str, JobRecord]:
         """Return every job remembered, by name."""
@@ -87,7 +87,7 @@ class ControllerStore:
                     zlib.decompress(row["capture"]).decode(),
                 )
 
-    def last_capture_text(self) -> str:
+    def last_capture_json_or_empty(self) -> str:
         """Return the state that the newest decision rested on; "" before the first."""
         table = schema.decisions
         newest = sa.select(table.c.capture).order_by(table.c.tick.desc()).limit(1)

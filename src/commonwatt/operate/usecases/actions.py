@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from commonwatt.core.errors import CommonwattError
-from commonwatt.core.identifiers import IdentifierKind, valid_identifier
+from commonwatt.core.identifiers import IdentifierKind, identifier_checked_valid
 from commonwatt.operate.domain.actions import (
     ClusterAction,
     Intent,
@@ -17,7 +17,11 @@ from commonwatt.operate.domain.actions import (
 from commonwatt.operate.domain.cluster import ClusterBackend, JobRequest
 from commonwatt.operate.domain.state import StateChanges
 from commonwatt.operate.io.store import ControllerStore
-from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_controller_store
+from commonwatt.operate.usecases.home import (
+    ControllerHome,
+    open_cluster_backend,
+    open_controller_store,
+)
 
 
 def perform_cluster_action(
@@ -29,14 +33,14 @@ def perform_cluster_action(
         UnknownNameError: There is no such node or job.
         BackendError: The backend refuses.
     """
-    with open_controller_store(home) as store, open_backend(home) as backend:
-        perform_recorded_intent(
+    with open_controller_store(home) as store, open_cluster_backend(home) as backend:
+        record_and_perform_intent(
             store, backend, cluster_intent_with_reason(action, subject, reason), now_s
         )
     return {"act": action.value, "subject": subject, "reason": reason}
 
 
-def perform_recorded_intent(
+def record_and_perform_intent(
     store: ControllerStore, backend: ClusterBackend, intent: Intent, now_s: float
 ) -> None:
     """Write an intent down, do it, and mark it as done or refused.
@@ -74,11 +78,11 @@ def submit_job_to_cluster(
     Raises:
         IdentifierError: No tenant may be called so.
     """
-    valid_identifier(IdentifierKind.TENANT, request.tenant, "tenant")
+    identifier_checked_valid(IdentifierKind.TENANT, request.tenant, "tenant")
     # The instant of submission is ours where the caller gave none: queue delay counts from here
     # and not from when the backend first noticed.
     stamped_request = replace(request, submitted_at_s=request.submitted_at_s or now_s)
-    with open_controller_store(home) as store, open_backend(home) as backend:
+    with open_controller_store(home) as store, open_cluster_backend(home) as backend:
         # Submitted before it is noted, unlike other actions: the job is held either way, and a
         # note of a job that no backend has would be worse than a held job that is found at the
         # next look.
@@ -88,7 +92,7 @@ def submit_job_to_cluster(
             "tenant": stamped_request.tenant,
             "user": stamped_request.user,
         }
-        perform_recorded_intent(
+        record_and_perform_intent(
             store,
             backend,
             Intent(action=ClusterAction.SUBMIT, subject=stamped_request.job_id, body=body),

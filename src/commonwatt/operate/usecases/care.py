@@ -14,7 +14,7 @@ from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, Ledger, Person
 from commonwatt.ledger.keys import actor_id_of
-from commonwatt.ledger.usecases import load_or_make_signing_key
+from commonwatt.ledger.usecases import load_or_make_key_and_is_new
 from commonwatt.operate.domain.care.cases import CareCase
 from commonwatt.operate.domain.care.errors import TelemetryError
 from commonwatt.operate.domain.care.findings import TelemetrySample
@@ -27,7 +27,12 @@ from commonwatt.operate.io.care.journal import CaseBook, Journal, LedgerJournal,
 from commonwatt.operate.io.care.settings import CareSettings, load_care_settings
 from commonwatt.operate.io.care.telemetry.prometheus import scrape_prometheus_samples
 from commonwatt.operate.io.care.telemetry.table import load_telemetry_samples
-from commonwatt.operate.usecases.home import DATABASE, REGISTRAR, ControllerHome, open_backend
+from commonwatt.operate.usecases.home import (
+    DATABASE,
+    REGISTRAR,
+    ControllerHome,
+    open_cluster_backend,
+)
 
 SETTINGS = "care.toml"
 Clock = Callable[[], float]
@@ -62,7 +67,7 @@ def run_node_care(
     table_samples = load_telemetry_samples(samples) if samples else []
     steps: list[CareStep] = []
     with (
-        open_backend(home, clock=clock) as backend,
+        open_cluster_backend(home, clock=clock) as backend,
         _open_care_journal(home, CARE, clock) as ledger_journal,
     ):
         # A dry run decides by the true cases and writes into a copy, or its moves would be
@@ -119,7 +124,7 @@ def act_as_care_operator(
     """
     settings = load_care_settings(home.folder / SETTINGS)
     with (
-        open_backend(home, clock=clock) as backend,
+        open_cluster_backend(home, clock=clock) as backend,
         _open_care_journal(home, OPERATOR, clock) as journal,
     ):
         operator, now_s = CareOperator(backend, journal, settings.node_tester()), clock()
@@ -189,7 +194,7 @@ def _open_care_journal(home: ControllerHome, role: str, clock: Clock) -> Generat
 
 
 def _care_key_enrolled_at_first_use(ledger: Ledger, folder: Path, role: str, at: datetime) -> Key:
-    key, _ = load_or_make_signing_key(folder / f"{role}.pem")
+    key, _ = load_or_make_key_and_is_new(folder / f"{role}.pem")
     actor_ids = {actor.actor_id for actor in ledger.actors()}
     if actor_id_of(key.public_key) not in actor_ids:
         # Care and the operator sign with keys of their own, so that the ledger can tell whose

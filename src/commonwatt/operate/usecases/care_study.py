@@ -14,10 +14,10 @@ from commonwatt.core.messages import Message
 from commonwatt.core.spreadsheets import read_spreadsheet_csv
 from commonwatt.operate.domain.care.errors import CareSettingsError, TelemetryError
 from commonwatt.operate.domain.tables import SCORES
-from commonwatt.operate.engines.care.checkpoints import advise_gang_checkpoints
+from commonwatt.operate.engines.care.checkpoints import care_gang_checkpoint_advice
 from commonwatt.operate.engines.care.detect.alarms import (
     AlarmBudget,
-    calibrate_node_alarm_thresholds,
+    alarm_threshold_by_node,
     judge_node_alarms,
     node_alarm_episodes,
 )
@@ -55,7 +55,7 @@ def node_alarm_episodes_and_scores(
     if first.metrics != second.metrics:
         raise TelemetryError(str(later), wanted=Message("the same metrics as on ordinary days"))
     before, after = node_alarm_detector(day=day).score(first.values, second.values)
-    threshold = calibrate_node_alarm_thresholds({"node": before}, budget)["node"]
+    threshold = alarm_threshold_by_node({"node": before}, budget)["node"]
     alarm_spans = node_alarm_episodes(after > threshold, quiet=budget.quiet)
     rows = [
         _node_alarm_row_with_top_metrics(after, second, first, start, end)
@@ -203,7 +203,7 @@ def checkpoint_advice_result(
         raise CareSettingsError("faults", wanted=Message("a number above 0"))
     node_mtbf_s = 1000 * 86_400 / faults_per_1000_node_days
     return asdict(
-        advise_gang_checkpoints(
+        care_gang_checkpoint_advice(
             nodes=nodes, node_mtbf_s=node_mtbf_s, save_s=save_s, restart_s=restart_s
         )
     )

@@ -9,7 +9,7 @@ from commonwatt.catalogue.measures import measure_label_text
 from commonwatt.operate.engines.exporter import COUNTERS, GAUGES
 
 
-def controller_grafana_dashboard() -> str:
+def controller_grafana_dashboard_json() -> str:
     """Return the dashboard as JSON: one panel a figure, counters as rates."""
     figures = {f"commonwatt_{k}": v for k, v in GAUGES.items()}
     rates = {f"rate(commonwatt_{k}_total[5m])": v for k, v in COUNTERS.items()}

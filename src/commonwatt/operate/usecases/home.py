@@ -17,7 +17,7 @@ from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import Fleet
 from commonwatt.fleet.io.nodes import read_node_list
 from commonwatt.ledger import Key, Ledger, Person
-from commonwatt.ledger.usecases import load_or_make_signing_key
+from commonwatt.ledger.usecases import load_or_make_key_and_is_new
 from commonwatt.operate.domain.cluster import ClusterBackend, ObservedNode
 from commonwatt.operate.domain.errors import ControlError
 from commonwatt.operate.domain.settings import (
@@ -71,8 +71,8 @@ def make_controller_home(folder: Path, settings: str, *, now: datetime) -> Contr
     # apart by hand.
     parsed = parse_controller_settings(settings, SETTINGS)
     folder.mkdir(parents=True, exist_ok=True)
-    registrar, _ = load_or_make_signing_key(folder / REGISTRAR)
-    controller, _ = load_or_make_signing_key(folder / KEY)
+    registrar, _ = load_or_make_key_and_is_new(folder / REGISTRAR)
+    controller, _ = load_or_make_key_and_is_new(folder / KEY)
     with _opened_controller_ledger(folder) as ledger:
         if ledger.head().size == 0:
             ledger.enrol_first_registrar(registrar, _controller_signing_person("registrar"), at=now)
@@ -98,7 +98,7 @@ def open_controller_store(home: ControllerHome) -> Generator[ControllerStore]:
 
 
 @contextmanager
-def open_backend(
+def open_cluster_backend(
     home: ControllerHome, *, clock: Callable[[], float] = time.time
 ) -> Generator[ClusterBackend]:
     """Give the backend that a home's settings name."""

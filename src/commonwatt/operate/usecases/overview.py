@@ -80,7 +80,7 @@ def cluster_status(folder: Path, now: datetime) -> ClusterStatus:
             for row in rows.values()
             if row.phase in PHASES_ON_NODES | {JobPhase.HELD}
         ],
-        use=_held_gpus_by_tenant_over_time(rows, uses, now.timestamp()),
+        use=_held_gpus_by_hour_and_tenant_rows(rows, uses, now.timestamp()),
         tenants=[{"tenant": name} | sums for name, sums in metered_sums_by_tenant(metered).items()],
         actions=[
             {"act": intent.action.value, "subject": intent.subject, "state": state.value}
@@ -114,7 +114,7 @@ def resume_cluster_node(folder: Path, node: str, reason: str) -> None:
 
 
 def _last_capture(store: ControllerStore) -> Capture | None:
-    newest = store.last_capture_text()
+    newest = store.last_capture_json_or_empty()
     return parse_cluster_capture(newest) if newest else None
 
 
@@ -154,7 +154,7 @@ def _controller_job_overview_row(row: JobRecord, now: datetime) -> dict[str, Any
     }
 
 
-def _held_gpus_by_tenant_over_time(
+def _held_gpus_by_hour_and_tenant_rows(
     rows: dict[str, JobRecord], uses: list[GpuUse], now_s: float
 ) -> list[dict[str, Any]]:
     """Return the mean of held GPUs in each bin, by tenant; the area is the GPU time."""

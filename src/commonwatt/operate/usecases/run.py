@@ -19,7 +19,7 @@ from commonwatt.operate.engines.exporter import MetricsEndpoint
 from commonwatt.operate.usecases.home import (
     ControllerHome,
     hold_controller_lock,
-    open_backend,
+    open_cluster_backend,
     open_controller_store,
 )
 from commonwatt.processes.loop import log_process_loop_failure
@@ -57,7 +57,7 @@ def run_controller(
         open_log_with_default_file(home.folder / "log" / "controller.jsonl")
         log_event(LogEvent.CONTROLLER_STARTED)
         store = stack.enter_context(open_controller_store(home))
-        backend = stack.enter_context(open_backend(home))
+        backend = stack.enter_context(open_cluster_backend(home))
         stopped = stack.enter_context(_controller_stop_event())
         port = home.settings.metrics_port
         endpoint = stack.enter_context(MetricsEndpoint(port)) if port is not None else None
@@ -66,7 +66,7 @@ def run_controller(
         control = Controller(backend, store, home.settings, explain=endpoint is not None)
         recovered = control.recover_open_intents()
         summary["recovered"] = {intent.subject: state.value for intent, state in recovered}
-        for tick, tick_s in _controller_ticks(
+        for tick, tick_s in _controller_ticks_with_duration_s(
             control, stopped, patience=1 if once else MOST_FAILED_TICKS
         ):
             _add_tick_to_summary(summary, tick)
@@ -80,7 +80,7 @@ def run_controller(
     return summary
 
 
-def _controller_ticks(
+def _controller_ticks_with_duration_s(
     control: Controller, stopped: threading.Event, *, patience: int
 ) -> Generator[tuple[TickResult, float]]:
     """Give tick after tick with how long it took [s]; a backend may fail to answer for a while."""
@@ -121,7 +121,7 @@ def _controller_stop_event() -> Generator[threading.Event]:
     """Give an event that SIGTERM and SIGINT set, if this is the main thread."""
     stopped = threading.Event()
 
-    def set_stop_event(number: int, frame: object) -> None:
+    def set_controller_stop_event(number: int, frame: object) -> None:
         del number, frame
         stopped.set()
 
@@ -131,7 +131,7 @@ def _controller_stop_event() -> Generator[threading.Event]:
         yield stopped
         return
     numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, set_stop_event) for number in numbers]
+    before = [signal.signal(number, set_controller_stop_event) for number in numbers]
     try:
         yield stopped
     finally:

@@ -23,7 +23,7 @@ from commonwatt.operate.domain.cluster import (
 )
 from commonwatt.operate.engines.invoices import tenant_invoices
 from commonwatt.operate.engines.meter import (
-    finished_jobs_trace,
+    ended_cluster_jobs_trace_table,
     meter_jobs,
     metered_jobs_table,
     metered_sums_by_tenant,
@@ -40,12 +40,16 @@ from commonwatt.operate.engines.snapshot import (
     scheduling_decision_by_names,
 )
 from commonwatt.operate.io.store import ControllerStore
-from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_controller_store
+from commonwatt.operate.usecases.home import (
+    ControllerHome,
+    open_cluster_backend,
+    open_controller_store,
+)
 
 
 def controller_status(home: ControllerHome) -> dict[str, Any]:
     """Return nodes, jobs, why each waits and when it is expected to start."""
-    with open_controller_store(home) as store, open_backend(home) as backend:
+    with open_controller_store(home) as store, open_cluster_backend(home) as backend:
         observation = backend.observe()
         captured = _captured_cluster_state(home, store, observation)
     why = _wait_reasons_by_job(captured)
@@ -64,13 +68,13 @@ def controller_status(home: ControllerHome) -> dict[str, Any]:
     }
 
 
-def capture_cluster_now(home: ControllerHome) -> str:
+def current_cluster_capture_json_line(home: ControllerHome) -> str:
     """Return the state of now as a capture, one line of JSON."""
-    with open_controller_store(home) as store, open_backend(home) as backend:
+    with open_controller_store(home) as store, open_cluster_backend(home) as backend:
         return capture_json_line(_captured_cluster_state(home, store, backend.observe()))
 
 
-def replay_logged_decisions(home: ControllerHome) -> dict[str, Any]:
+def logged_decisions_agreement_with_simulator(home: ControllerHome) -> dict[str, Any]:
     """Decide every kept state again in the simulator, and compare."""
     with open_controller_store(home) as store:
         compared = compare_live_with_simulated(store.logged_decisions())
@@ -98,7 +102,7 @@ def decision_and_expected_starts_of_capture(path: Path) -> dict[str, Any]:
     }
 
 
-def metered_gpu_use(
+def metered_gpu_use_and_tables_by_name(
     home: ControllerHome, *, now_s: float, from_s: float = 0.0, until_s: float | None = None
 ) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
     """Return what was used, with invoices, and tables: per job, and the trace."""
@@ -112,7 +116,10 @@ def metered_gpu_use(
         "energy_kwh": sum(row.energy_kwh for row in metered),
         "invoices": [asdict(bill) | {"total_minor": bill.total_minor} for bill in bills],
     }
-    return data, {"metered": metered_jobs_table(metered), "trace": finished_jobs_trace(rows, uses)}
+    return data, {
+        "metered": metered_jobs_table(metered),
+        "trace": ended_cluster_jobs_trace_table(rows, uses),
+    }
 
 
 def _captured_cluster_state(

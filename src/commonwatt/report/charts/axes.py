@@ -9,7 +9,7 @@ from html import escape
 
 from commonwatt.report.charts.points import ChartPoints
 from commonwatt.report.charts.specification import ChartForm
-from commonwatt.report.charts.text_width import text_width, wrapped_text_lines
+from commonwatt.report.charts.text_width import report_text_lines_within_width, text_width
 
 TYPE_SIZE = 12.0  # of every text in a chart, in the units of its drawing
 LINE_HEIGHT = 15.0
@@ -50,10 +50,10 @@ class AxisScale:
         return round(self.first + share * (self.last - self.first), 1)
 
 
-def axis_ticks(low: float, high: float, about: int = ABOUT_TICKS) -> list[float]:
+def linear_axis_tick_values(low: float, high: float, about: int = ABOUT_TICKS) -> list[float]:
     """Return round numbers that cover the range from `low` to `high`.
 
-    >>> axis_ticks(0, 93)
+    >>> linear_axis_tick_values(0, 93)
     [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
     """
     span = (high - low) or abs(high) or 1.0
@@ -66,12 +66,12 @@ def axis_ticks(low: float, high: float, about: int = ABOUT_TICKS) -> list[float]
     return [round(i * step, 12) for i in range(first, max(last, first + 1) + 1)]
 
 
-def logarithmic_axis_ticks(low: float, high: float, about: int = ABOUT_TICKS) -> list[float]:
+def logarithmic_axis_tick_values(low: float, high: float, about: int = ABOUT_TICKS) -> list[float]:
     """Return powers of ten that cover a range, with the steps 2 and 5 where it is short.
 
-    >>> logarithmic_axis_ticks(0.3, 40)
+    >>> logarithmic_axis_tick_values(0.3, 40)
     [0.1, 1.0, 10.0, 100.0]
-    >>> logarithmic_axis_ticks(1.2, 7)
+    >>> logarithmic_axis_tick_values(1.2, 7)
     [1.0, 2.0, 5.0, 10.0]
     """
     first = math.floor(math.log10(max(low, 1e-12)) + 1e-9)
@@ -82,10 +82,10 @@ def logarithmic_axis_ticks(low: float, high: float, about: int = ABOUT_TICKS) ->
     return [float(f"{10.0**power:.12g}") for power in range(first, last + every, every)]
 
 
-def tick_number_text(value: float) -> str:
+def chart_tick_number_text(value: float) -> str:
     """Return a tick's number, short.
 
-    >>> tuple(tick_number_text(value) for value in (1500, 0.25, 2e6, -0.0, 1e-5))
+    >>> tuple(chart_tick_number_text(value) for value in (1500, 0.25, 2e6, -0.0, 1e-5))
     ('1,500', '0.25', '2M', '0', '0.00001')
     """
     # -0.0 + 0.0 is 0.0; otherwise the tick would read "-0".
@@ -99,23 +99,23 @@ def tick_number_text(value: float) -> str:
     return f"{value:,.4g}" if abs(value) >= 1e-4 else f"{value:.12f}".rstrip("0")
 
 
-def tick_text(value: float, points: ChartPoints) -> str:
+def value_axis_tick_text(value: float, points: ChartPoints) -> str:
     """Return what stands at a tick of the values' axis."""
-    return f"{value * 100:,.3g}%" if points.unit == "%" else tick_number_text(value)
+    return f"{value * 100:,.3g}%" if points.unit == "%" else chart_tick_number_text(value)
 
 
-def value_axis_ticks(
+def value_axis_tick_values(
     points: ChartPoints, values: Sequence[float], about: int = ABOUT_TICKS
 ) -> list[float]:
     """Return the ticks of the axis that holds the values."""
     low, high = min(values), max(values)
     if points.logarithmic:
-        return logarithmic_axis_ticks(low, high, about)
+        return logarithmic_axis_tick_values(low, high, about)
     # Length and height are read as amounts, so their axis holds zero; a fan, a range or a point is
     # read by its place.
     if points.form in _FROM_ZERO and not points.dots:
         low, high = min(low, 0.0), max(high, 0.0)
-    return axis_ticks(low, high, about)
+    return linear_axis_tick_values(low, high, about)
 
 
 _FROM_ZERO = frozenset({ChartForm.LINES, ChartForm.AREAS, ChartForm.BARS, ChartForm.COLUMNS})
@@ -131,12 +131,14 @@ class PlotBox:
     bottom: float
 
 
-def svg_text(x: float, y: float, text: str, anchor: str = "start", kind: str = "tick") -> str:
+def report_chart_svg_text_line(
+    x: float, y: float, text: str, anchor: str = "start", kind: str = "tick"
+) -> str:
     """Return a line of text; `y` is its base line."""
     return f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def svg_text_block(
+def report_chart_svg_text_and_height(
     x: float, y: float, text: str, width: float, *, anchor: str = "start", kind: str = "axis"
 ) -> tuple[str, float]:
     """Return a text in lines of at most a width, and the height that it takes.
@@ -151,64 +153,78 @@ def svg_text_block(
     """
     if not text:
         return "", 0.0
-    lines = wrapped_text_lines(text, width, TYPE_SIZE)
+    lines = report_text_lines_within_width(text, width, TYPE_SIZE)
     drawn = "".join(
-        svg_text(x, round(y + TYPE_SIZE + i * LINE_HEIGHT, 1), line, anchor, kind)
+        report_chart_svg_text_line(x, round(y + TYPE_SIZE + i * LINE_HEIGHT, 1), line, anchor, kind)
         for i, line in enumerate(lines)
     )
     return drawn, LINE_HEIGHT * len(lines)
 
 
-def horizontal_value_grid(
+def horizontal_grid_lines_and_labels_svg(
     points: ChartPoints, y: PlaceOf, ticks: Sequence[float], box: PlotBox
 ) -> str:
     """Return lines and labels of a vertical axis of values."""
     lines = "".join(f'<path class="grid" d="M{box.left:g} {y(t)}H{box.right:g}"/>' for t in ticks)
     return lines + "".join(
-        svg_text(box.left - 7, y(t) + 4, tick_text(t, points), "end") for t in ticks
+        report_chart_svg_text_line(box.left - 7, y(t) + 4, value_axis_tick_text(t, points), "end")
+        for t in ticks
     )
 
 
-def vertical_value_grid(x: PlaceOf, texts: Sequence[tuple[float, str]], box: PlotBox) -> str:
+def vertical_grid_lines_and_labels_svg(
+    x: PlaceOf, texts: Sequence[tuple[float, str]], box: PlotBox
+) -> str:
     """Return lines and labels of a horizontal axis of values."""
     lines = "".join(
         f'<path class="grid" d="M{x(t)} {box.top:g}V{box.bottom:g}"/>' for t, _ in texts
     )
-    return lines + number_axis_labels(x, texts, box)
+    return lines + horizontal_axis_number_labels_svg(x, texts, box)
 
 
-def number_axis_labels(x: PlaceOf, texts: Sequence[tuple[float, str]], box: PlotBox) -> str:
+def horizontal_axis_number_labels_svg(
+    x: PlaceOf, texts: Sequence[tuple[float, str]], box: PlotBox
+) -> str:
     """Return the labels of a horizontal axis of numbers."""
-    return "".join(svg_text(x(t), box.bottom + LABEL_DROP, text, "middle") for t, text in texts)
+    return "".join(
+        report_chart_svg_text_line(x(t), box.bottom + LABEL_DROP, text, "middle")
+        for t, text in texts
+    )
 
 
-def number_ticks_that_fit(
+def horizontal_axis_tick_values_that_fit(
     low: float, high: float, room: float, *, is_logarithmic: bool = False
 ) -> list[float]:
     """Return as many round places of a horizontal axis as have room for their labels."""
     for about in range(8, 1, -1):
-        make = logarithmic_axis_ticks if is_logarithmic else axis_ticks
+        make = logarithmic_axis_tick_values if is_logarithmic else linear_axis_tick_values
         ticks = make(low, high, about)
-        widest = max(text_width(tick_number_text(tick), TYPE_SIZE) for tick in ticks)
+        widest = max(text_width(chart_tick_number_text(tick), TYPE_SIZE) for tick in ticks)
         if len(ticks) * (widest + 10) <= room:
             return ticks
-    ends = logarithmic_axis_ticks(low, high, 1) if is_logarithmic else axis_ticks(low, high, 1)
+    ends = (
+        logarithmic_axis_tick_values(low, high, 1)
+        if is_logarithmic
+        else linear_axis_tick_values(low, high, 1)
+    )
     return [ends[0], ends[-1]]
 
 
-def value_ticks_that_fit(points: ChartPoints, values: Sequence[float], room: float) -> list[float]:
+def value_axis_tick_values_that_fit(
+    points: ChartPoints, values: Sequence[float], room: float
+) -> list[float]:
     """Return as many ticks of the values' axis as have room beside each other."""
-    ticks = value_axis_ticks(points, values, 2)
+    ticks = value_axis_tick_values(points, values, 2)
     for about in range(6, 1, -1):
-        ticks = value_axis_ticks(points, values, about)
-        widest = max(text_width(tick_text(tick, points), TYPE_SIZE) for tick in ticks)
+        ticks = value_axis_tick_values(points, values, about)
+        widest = max(text_width(value_axis_tick_text(tick, points), TYPE_SIZE) for tick in ticks)
         if len(ticks) * (widest + 10) <= room:
             return ticks
     # Where not even a few have room, the two ends of the axis say how far it goes.
     return [ticks[0], ticks[-1]]
 
 
-def name_axis_labels(
+def name_axis_labels_svg_and_height(
     names: Sequence[str], place: Callable[[int], float], top: float, width: float
 ) -> tuple[str, float]:
     """Return names below their places, in lines, and the height that they take.
@@ -227,14 +243,16 @@ def name_axis_labels(
     drawn: list[str] = []
     lowest, free = 0.0, width - EDGE
     for i in range(len(names) - 1, -1, -1):
-        lines = wrapped_text_lines(names[i], room, TYPE_SIZE)
+        lines = report_text_lines_within_width(names[i], room, TYPE_SIZE)
         half = max(text_width(line, TYPE_SIZE) for line in lines) / 2
         # A wide name at the edge of the drawing moves inwards.
         middle = min(max(place(i), EDGE + half), width - EDGE - half)
         if middle + half > free:
             continue
         drawn += [
-            svg_text(round(middle, 1), round(top + TYPE_SIZE + k * LINE_HEIGHT, 1), line, "middle")
+            report_chart_svg_text_line(
+                round(middle, 1), round(top + TYPE_SIZE + k * LINE_HEIGHT, 1), line, "middle"
+            )
             for k, line in enumerate(lines)
         ]
         free = middle - half - LABEL_GAP

@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def largest_part(table: pl.DataFrame, name: str, amount: str) -> tuple[str, float] | None:
+def largest_part_name_and_share_or_none(
+    table: pl.DataFrame, name: str, amount: str
+) -> tuple[str, float] | None:
     """Return whose amounts add up to most, and their share of all; None of nothing or of one.
 
     Args:
@@ -18,7 +20,7 @@ def largest_part(table: pl.DataFrame, name: str, amount: str) -> tuple[str, floa
 
     >>> import polars as pl
     >>> table = pl.DataFrame({"site": ["a", "b", "a"], "gpus": [1.0, 2.0, 5.0]})
-    >>> largest_part(table, "site", "gpus")
+    >>> largest_part_name_and_share_or_none(table, "site", "gpus")
     ('a', 0.75)
     """
     import polars as pl  # noqa: PLC0415
@@ -31,7 +33,9 @@ def largest_part(table: pl.DataFrame, name: str, amount: str) -> tuple[str, floa
     return most[name], most[amount] / total
 
 
-def leading_row(table: pl.DataFrame, column: str, *, is_most: bool) -> dict[str, Any] | None:
+def row_with_most_or_least_or_none(
+    table: pl.DataFrame, column: str, *, is_most: bool
+) -> dict[str, Any] | None:
     """Return the row with the most or the least of a column; None where it is compared with none.
 
     Rows without a value are left out; of two that are alike the first is meant.

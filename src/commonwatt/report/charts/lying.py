@@ -13,18 +13,18 @@ from commonwatt.report.charts.axes import (
     TYPE_SIZE,
     AxisScale,
     PlotBox,
-    name_axis_labels,
-    svg_text,
-    svg_text_block,
-    tick_text,
-    value_ticks_that_fit,
-    vertical_value_grid,
+    name_axis_labels_svg_and_height,
+    report_chart_svg_text_and_height,
+    report_chart_svg_text_line,
+    value_axis_tick_text,
+    value_axis_tick_values_that_fit,
+    vertical_grid_lines_and_labels_svg,
 )
-from commonwatt.report.charts.marks import svg_box, svg_mark
+from commonwatt.report.charts.marks import report_chart_svg_rectangle, report_chart_svg_series_mark
 from commonwatt.report.charts.points import ChartPoints, SeriesPoints
 from commonwatt.report.charts.specification import ChartForm
-from commonwatt.report.charts.stacks import stacked_parts
-from commonwatt.report.charts.text_width import text_width, wrapped_text_lines
+from commonwatt.report.charts.stacks import stacked_part_series_name_start_end
+from commonwatt.report.charts.text_width import report_text_lines_within_width, text_width
 
 ROW_HEIGHT = 26.0
 BAR_HEIGHT = 16.0
@@ -56,24 +56,28 @@ def sideways_chart_svg_and_bottom(
     points: ChartPoints, width: float, top: float
 ) -> tuple[str, float]:
     """Return the drawing of a chart of bars, ranges or points below `top`, and its height."""
-    rows = named_rows(points.x, width, top + 4)
+    rows = sideways_chart_named_rows(points.x, width, top + 4)
     values = _drawn_values(points)
-    written = max((_written_width(series) for series in points.series), default=0.0)
+    written = max((_widest_series_text_width(series) for series in points.series), default=0.0)
     right = width - EDGE - (written + 14 if points.are_values_written else 0.0)
-    ticks = value_ticks_that_fit(points, values, right - rows.left)
-    texts = [(tick, tick_text(tick, points)) for tick in ticks]
+    ticks = value_axis_tick_values_that_fit(points, values, right - rows.left)
+    texts = [(tick, value_axis_tick_text(tick, points)) for tick in ticks]
     half = max(text_width(text, TYPE_SIZE) for _, text in texts) / 2
     box = PlotBox(rows.left, min(right, width - EDGE - half), top + 4, rows.bottom + 2)
     x = AxisScale(ticks[0], ticks[-1], box.left, box.right, is_logarithmic=points.logarithmic)
-    foot, foot_height = svg_text_block(
+    foot, foot_height = report_chart_svg_text_and_height(
         width / 2, box.bottom + TICK_ROOM + 2, points.x_label, width - 2 * EDGE, anchor="middle"
     )
-    drawn = _bars(points, rows, x) if points.form is ChartForm.BARS else _marks(points, rows, x)
-    grid = vertical_value_grid(x, texts, box)
+    drawn = (
+        _sideways_chart_bars_svg(points, rows, x)
+        if points.form is ChartForm.BARS
+        else _sideways_chart_ranges_and_marks_svg(points, rows, x)
+    )
+    grid = vertical_grid_lines_and_labels_svg(x, texts, box)
     return grid + rows.names + drawn + foot, box.bottom + TICK_ROOM + foot_height + 6
 
 
-def named_rows(names: Sequence[str], width: float, top: float) -> NamedRows:
+def sideways_chart_named_rows(names: Sequence[str], width: float, top: float) -> NamedRows:
     """Return rows with their names to the left, each in as many lines as it needs."""
     widest = max(text_width(name, TYPE_SIZE) for name in names)
     room = min(widest, width * MOST_NAME_SHARE)
@@ -83,12 +87,12 @@ def named_rows(names: Sequence[str], width: float, top: float) -> NamedRows:
     texts: list[str] = []
     at = top
     for name in names:
-        lines = wrapped_text_lines(name, room, TYPE_SIZE)
+        lines = report_text_lines_within_width(name, room, TYPE_SIZE)
         height = max(ROW_HEIGHT, LINE_HEIGHT * len(lines) + 6)
         middle = at + height / 2
         first = middle - LINE_HEIGHT * (len(lines) - 1) / 2 + 4
         texts += [
-            svg_text(left - 9, round(first + i * LINE_HEIGHT, 1), line, "end")
+            report_chart_svg_text_line(left - 9, round(first + i * LINE_HEIGHT, 1), line, "end")
             for i, line in enumerate(lines)
         ]
         middles.append(round(middle, 1))
@@ -99,7 +103,7 @@ def named_rows(names: Sequence[str], width: float, top: float) -> NamedRows:
 
 def _drawn_values(points: ChartPoints) -> list[float]:
     if points.form is ChartForm.BARS:
-        return [0.0, *(end for _, _, _, end in stacked_parts(points))]
+        return [0.0, *(end for _, _, _, end in stacked_part_series_name_start_end(points))]
     return [
         v
         for series in points.series
@@ -109,38 +113,40 @@ def _drawn_values(points: ChartPoints) -> list[float]:
     ]
 
 
-def _written_width(series: SeriesPoints) -> float:
+def _widest_series_text_width(series: SeriesPoints) -> float:
     return max((text_width(text, TYPE_SIZE) for text in series.texts), default=0.0)
 
 
-def _bars(points: ChartPoints, rows: NamedRows, x: AxisScale) -> str:
+def _sideways_chart_bars_svg(points: ChartPoints, rows: NamedRows, x: AxisScale) -> str:
     parts: list[str] = []
-    for i, k, start, end in stacked_parts(points):
+    for i, k, start, end in stacked_part_series_name_start_end(points):
         series, middle = points.series[i], rows.middles[k]
         # One series alone has a colour for each name: the same that the name has in every panel.
         colour = k if points.are_values_written and len(points.series) == 1 else i
         parts.append(
-            svg_box(
+            report_chart_svg_rectangle(
                 f"bar s{colour % 9}",
                 (x(start), middle - BAR_HEIGHT / 2),
                 (x(end), middle + BAR_HEIGHT / 2),
-                f"{points.x[k]}, {series.label}: {tick_text(end - start, points)}",
+                f"{points.x[k]}, {series.label}: {value_axis_tick_text(end - start, points)}",
             )
         )
         if points.are_values_written and series.texts:
-            parts.append(svg_text(max(x(start), x(end)) + 6, middle + 4, series.texts[k]))
+            parts.append(
+                report_chart_svg_text_line(max(x(start), x(end)) + 6, middle + 4, series.texts[k])
+            )
     return "".join(parts)
 
 
-def _marks(points: ChartPoints, rows: NamedRows, x: AxisScale) -> str:
+def _sideways_chart_ranges_and_marks_svg(points: ChartPoints, rows: NamedRows, x: AxisScale) -> str:
     parts: list[str] = []
     for i, series in enumerate(points.series):
         for k, middle in enumerate(rows.middles):
-            parts.append(_range_with_mark(points, series, i, k, middle, x))
+            parts.append(_sideways_chart_range_with_mark_svg(points, series, i, k, middle, x))
     return "".join(parts)
 
 
-def _range_with_mark(
+def _sideways_chart_range_with_mark_svg(
     points: ChartPoints, series: SeriesPoints, i: int, k: int, middle: float, x: AxisScale
 ) -> str:
     low = series.low[k] if series.low else None
@@ -150,49 +156,57 @@ def _range_with_mark(
     end = 0.0
     colour = k if points.are_values_written and len(points.series) == 1 else i
     if low is not None and high is not None:
-        tip = f"{points.x[k]}: {tick_text(min(low, high), points)} – "
-        tip += tick_text(max(low, high), points)
-        kind = "bar pale" if series.has_mark(k) else "bar"
+        tip = f"{points.x[k]}: {value_axis_tick_text(min(low, high), points)} – "
+        tip += value_axis_tick_text(max(low, high), points)
+        kind = "bar pale" if series.has_series_value_at_place(k) else "bar"
         half = RANGE_HEIGHT / 2
-        drawn = svg_box(
+        drawn = report_chart_svg_rectangle(
             f"{kind} s{colour % 9}", (x(low), middle - half), (x(high), middle + half), tip,
             radius=2,
         )  # fmt: skip
         end = max(x(low), x(high))
     if value is not None:
-        tip = f"{points.x[k]}, {series.label}: {tick_text(value, points)}"
-        drawn += svg_mark(x(value), middle, colour, tip)
+        tip = f"{points.x[k]}, {series.label}: {value_axis_tick_text(value, points)}"
+        drawn += report_chart_svg_series_mark(x(value), middle, colour, tip)
         end = max(end, x(value) + 4)
     if points.are_values_written and series.texts and series.texts[k]:
-        drawn += svg_text(round(end + 6, 1), middle + 4, series.texts[k])
+        drawn += report_chart_svg_text_line(round(end + 6, 1), middle + 4, series.texts[k])
     if not drawn and points.absent:
-        return svg_text(x.first + 4, middle + 4, points.absent, kind="absent")
+        return report_chart_svg_text_line(x.first + 4, middle + 4, points.absent, kind="absent")
     return drawn
 
 
 def map_chart_svg_and_bottom(points: ChartPoints, width: float, top: float) -> tuple[str, float]:
     """Return the drawing of a map of two names below `top`, and its height."""
-    head, head_height = svg_text_block(EDGE, top, points.y_label, width - 2 * EDGE)
-    rows = named_rows(points.rows, width, top + head_height + 4)
+    head, head_height = report_chart_svg_text_and_height(
+        EDGE, top, points.y_label, width - 2 * EDGE
+    )
+    rows = sideways_chart_named_rows(points.rows, width, top + head_height + 4)
     right = width - EDGE
     wide = (right - rows.left) / len(points.x)
     series = points.series[0]
     # A pair without a value stays blank, which is not the same as the palest colour.
     cells = [(i, j, value) for i, j, value in series.cells if value is not None]
-    reach = max((abs(_distance(value, points.middle)) for _, _, value in cells), default=1.0) or 1.0
+    reach = (
+        max(
+            (abs(_heat_value_minus_middle(value, points.middle)) for _, _, value in cells),
+            default=1.0,
+        )
+        or 1.0
+    )
     drawn = "".join(
-        svg_box(
-            _heat_class(value, points.middle, reach),
+        report_chart_svg_rectangle(
+            _heat_css_class(value, points.middle, reach),
             (round(rows.left + i * wide, 1), rows.middles[j] - rows.heights[j] / 2),
             (round(rows.left + (i + 1) * wide + 0.2, 1), rows.middles[j] + rows.heights[j] / 2),
-            f"{points.x[i]} · {points.rows[j]}: {tick_text(value, points)}",
+            f"{points.x[i]} · {points.rows[j]}: {value_axis_tick_text(value, points)}",
         )
         for i, j, value in cells
     )
-    below, below_height = name_axis_labels(
+    below, below_height = name_axis_labels_svg_and_height(
         points.x, lambda i: round(rows.left + (i + 0.5) * wide, 1), rows.bottom + 4, width
     )
-    foot, foot_height = svg_text_block(
+    foot, foot_height = report_chart_svg_text_and_height(
         width / 2, rows.bottom + below_height + 5, points.x_label, width - 2 * EDGE,
         anchor="middle",
     )  # fmt: skip
@@ -201,12 +215,12 @@ def map_chart_svg_and_bottom(points: ChartPoints, width: float, top: float) -> t
     return head + rows.names + drawn + below + foot + key, at + key_height + 6
 
 
-def _distance(value: float, middle: float | None) -> float:
+def _heat_value_minus_middle(value: float, middle: float | None) -> float:
     return value - (middle or 0.0)
 
 
-def _heat_class(value: float, middle: float | None, reach: float) -> str:
-    share = abs(_distance(value, middle)) / reach
+def _heat_css_class(value: float, middle: float | None, reach: float) -> str:
+    share = abs(_heat_value_minus_middle(value, middle)) / reach
     level = min(HEAT_CLASSES - 1, math.floor(HEAT_CLASSES * share))
     # Two colours where there is a middle: one for less, one for more.
     colour = " s0" if middle is not None and value < middle else " s1" if middle is not None else ""
@@ -225,19 +239,27 @@ def _heat_key_svg_and_height(
         return "", 0.0
     values = [value for _, _, value in cells]
     low, high = min(values), max(values)
-    label, label_height = svg_text_block(EDGE, top, points.series[0].label, width - 2 * EDGE)
+    label, label_height = report_chart_svg_text_and_height(
+        EDGE, top, points.series[0].label, width - 2 * EDGE
+    )
     steps = 12
     parts: list[str] = []
-    first = text_width(tick_text(low, points), TYPE_SIZE) + EDGE + 6
-    last = text_width(tick_text(high, points), TYPE_SIZE) + EDGE + 6
+    first = text_width(value_axis_tick_text(low, points), TYPE_SIZE) + EDGE + 6
+    last = text_width(value_axis_tick_text(high, points), TYPE_SIZE) + EDGE + 6
     box = max(2.0, min(14.0, (width - first - last) / steps))
     at = top + label_height + 4
     for i in range(steps):
         value = low + (high - low) * (i + 0.5) / steps
         corner = (first + i * box, at)
         parts.append(
-            svg_box(_heat_class(value, points.middle, reach), corner, (corner[0] + box, at + 14))
+            report_chart_svg_rectangle(
+                _heat_css_class(value, points.middle, reach), corner, (corner[0] + box, at + 14)
+            )
         )
-    parts.append(svg_text(EDGE, at + 11, tick_text(low, points)))
-    parts.append(svg_text(first + steps * box + 6, at + 11, tick_text(high, points)))
+    parts.append(report_chart_svg_text_line(EDGE, at + 11, value_axis_tick_text(low, points)))
+    parts.append(
+        report_chart_svg_text_line(
+            first + steps * box + 6, at + 11, value_axis_tick_text(high, points)
+        )
+    )
     return label + "".join(parts), label_height + 20

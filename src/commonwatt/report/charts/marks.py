@@ -39,7 +39,9 @@ def svg_path(places: Sequence[Place | None], *, step: bool = False) -> str:
     return "".join(out)
 
 
-def svg_mark(x: float, y: float, series: int, text: str = "", size: float = 4.5) -> str:
+def report_chart_svg_series_mark(
+    x: float, y: float, series: int, text: str = "", size: float = 4.5
+) -> str:
     """Return the mark of a series: its shape as well as its colour says whose it is.
 
     Args:
@@ -64,10 +66,10 @@ def svg_mark(x: float, y: float, series: int, text: str = "", size: float = 4.5)
     return f'<path {kind} d="M{way}Z">{tip}</path>'
 
 
-def svg_small_marks(places: Sequence[Place], series: int) -> str:
+def report_chart_svg_small_marks_path(places: Sequence[Place], series: int) -> str:
     """Return many small marks of one series as one path; a name for each would outweigh them.
 
-    >>> svg_small_marks([(1, 2), (3, 4)], 1)
+    >>> report_chart_svg_small_marks_path([(1, 2), (3, 4)], 1)
     '<path class="dot s1" d="M1 -1l3 3-3 3-3-3zM3 1l3 3-3 3-3-3z"/>'
     """
     move, shape = _SMALL_SHAPES[series % SHAPES]
@@ -85,7 +87,9 @@ _SMALL_SHAPES = (
 )
 
 
-def svg_box(kind: str, first: Place, last: Place, text: str = "", *, radius: float = 0.0) -> str:
+def report_chart_svg_rectangle(
+    kind: str, first: Place, last: Place, text: str = "", *, radius: float = 0.0
+) -> str:
     """Return a rectangle between two corners.
 
     Args:

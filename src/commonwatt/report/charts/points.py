@@ -14,7 +14,7 @@ from commonwatt.catalogue.measures import (
     shown_measure_unit_text,
 )
 from commonwatt.core.messages import Message, translated_text
-from commonwatt.report.charts.reduce import F64, reduce_chart_series
+from commonwatt.report.charts.reduce import F64, chart_x_and_series_reduced_to_most
 from commonwatt.report.charts.specification import Chart, ChartForm, ChartSeries
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class SeriesPoints:
     )
     names: list[str] = field(default_factory=list[str])
 
-    def has_mark(self, place: int) -> bool:
+    def has_series_value_at_place(self, place: int) -> bool:
         """Return whether a value stands at a place of the axis."""
         return bool(self.values) and self.values[place] is not None
 
@@ -137,14 +137,14 @@ def chart_points(chart: Chart, frame: pl.DataFrame, language: str) -> ChartPoint
     """
     if chart.prepare is not None and not frame.is_empty():
         frame = chart.prepare(frame, language)
-    heading, caption = _heading_and_caption(chart, frame, language)
+    heading, caption = _chart_heading_and_caption(chart, frame, language)
     points = ChartPoints(
         form=chart.form,
         heading=heading,
         caption=caption,
         unit=_chart_unit_label(chart, language),
-        x_label=_chart_x_axis_label(chart, language),
-        y_label=_chart_y_axis_label(chart, language),
+        x_label=_chart_horizontal_axis_label(chart, language),
+        y_label=_chart_label_above_upright_values(chart, language),
         limit=(
             _shown(chart, chart.limit.value, language),
             translated_text(chart.limit.label, language),
@@ -172,34 +172,34 @@ def chart_points(chart: Chart, frame: pl.DataFrame, language: str) -> ChartPoint
         ]
         return points
     written = frame if chart.are_values_written else None
-    frame = _frame_in_shown_unit(chart, frame, language)
+    frame = _chart_frame_in_shown_unit(chart, frame, language)
     if chart.form in REDUCED_FORMS:
-        _set_line_points(points, chart, frame, language)
+        _set_line_chart_x_and_series(points, chart, frame, language)
     elif chart.form is ChartForm.HEAT:
-        _set_map_points(points, chart, frame, language)
+        _set_heat_map_names_and_cells(points, chart, frame, language)
     elif chart.form is ChartForm.SCATTER:
-        _set_scatter_points(points, chart, frame, language)
+        _set_scatter_chart_x_and_series(points, chart, frame, language)
     else:
-        _set_category_points(points, chart, frame, language, written)
+        _set_category_chart_names_and_series(points, chart, frame, language, written)
     return points
 
 
-def thinned_points(points: ChartPoints) -> ChartPoints:
+def thinned_line_chart_points(points: ChartPoints) -> ChartPoints:
     """Return a long series in as many points as a narrow drawing can show, spikes kept."""
     if points.form not in REDUCED_FORMS or points.dots or len(points.x) <= NARROW_POINTS:
         return points
     every = [*points.series, *([points.line] if points.line else [])]
     columns = [np.array(each.values, dtype=np.float64) for each in every]
-    x, columns = reduce_chart_series(np.array(points.x), columns, NARROW_POINTS)
+    x, columns = chart_x_and_series_reduced_to_most(np.array(points.x), columns, NARROW_POINTS)
     thinned = [
-        replace(each, values=_rounded_values(values))
+        replace(each, values=_chart_values_six_digits_or_none(values))
         for each, values in zip(every, columns, strict=True)
     ]
     line = thinned.pop() if points.line else None
-    return replace(points, x=_rounded_values(x), series=thinned, line=line)
+    return replace(points, x=_chart_values_six_digits_or_none(x), series=thinned, line=line)
 
 
-def _heading_and_caption(chart: Chart, frame: pl.DataFrame, language: str) -> tuple[str, str]:
+def _chart_heading_and_caption(chart: Chart, frame: pl.DataFrame, language: str) -> tuple[str, str]:
     """Return what stands above a chart: what is to be seen in it, and what it is of."""
     title, caption = chart.title.translate(language), chart.caption.translate(language)
     finding = None if chart.finding is None or frame.is_empty() else chart.finding(frame, language)
@@ -216,7 +216,7 @@ def _chart_unit_label(chart: Chart, language: str) -> str:
     return "%" if _is_chart_in_percent(chart) else unit
 
 
-def _chart_x_axis_label(chart: Chart, language: str) -> str:
+def _chart_horizontal_axis_label(chart: Chart, language: str) -> str:
     """Return the label of the horizontal axis: the values' own, where they lie along it."""
     label = translated_text(chart.x_label, language)
     if chart.measure is None or chart.form not in ALONG_X or label:
@@ -224,7 +224,7 @@ def _chart_x_axis_label(chart: Chart, language: str) -> str:
     return _values_axis_label(chart, chart.measure, language)
 
 
-def _chart_y_axis_label(chart: Chart, language: str) -> str:
+def _chart_label_above_upright_values(chart: Chart, language: str) -> str:
     """Return what stands above a chart whose values go upwards; empty where they lie along x."""
     if chart.y_label:
         return translated_text(chart.y_label, language)
@@ -251,7 +251,7 @@ def _shown(chart: Chart, value: float, language: str) -> float:
     return measure_value_in_heading_unit(value, chart.measure, language, currency=chart.currency)
 
 
-def _frame_in_shown_unit(chart: Chart, frame: pl.DataFrame, language: str) -> pl.DataFrame:
+def _chart_frame_in_shown_unit(chart: Chart, frame: pl.DataFrame, language: str) -> pl.DataFrame:
     """Return the table with the drawn columns in the unit that people are shown."""
     if frame.is_empty():
         return frame
@@ -278,35 +278,41 @@ def _is_chart_in_percent(chart: Chart) -> bool:
     return shown_measure_unit_text(chart.measure, currency=chart.currency).startswith("%")
 
 
-def _set_line_points(points: ChartPoints, chart: Chart, frame: pl.DataFrame, language: str) -> None:
+def _set_line_chart_x_and_series(
+    points: ChartPoints, chart: Chart, frame: pl.DataFrame, language: str
+) -> None:
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
-    x = _all_x_places_rising(chart, frame, every)
+    x = _chart_x_values_rising(chart, frame, every)
     lines = [
-        _values_at_places(x, _rows_of_series(frame, each), chart.x, each.column) for each in every
+        _chart_column_at_x_or_nan(x, _frame_rows_of_chart_series(frame, each), chart.x, each.column)
+        for each in every
     ]
     if chart.form is ChartForm.AREAS:
         # Stacked before they are reduced: the parts have their peaks at different instants, so
         # reduced parts would not add up.
-        lines[: len(chart.series)] = _stacked_lines(lines[: len(chart.series)])
-    x, lines = reduce_chart_series(x, lines)
+        lines[: len(chart.series)] = _chart_lines_as_running_sums(lines[: len(chart.series)])
+    x, lines = chart_x_and_series_reduced_to_most(x, lines)
     series = [
-        SeriesPoints(label=translated_text(each.label, language), values=_rounded_values(values))
+        SeriesPoints(
+            label=translated_text(each.label, language),
+            values=_chart_values_six_digits_or_none(values),
+        )
         for each, values in zip(every, lines, strict=True)
     ]
     # The dashed line was the last of `every`, so that it went through the same places as the
     # series.
     points.line = series.pop() if chart.line else None
-    points.x, points.series = _rounded_values(x), series
+    points.x, points.series = _chart_values_six_digits_or_none(x), series
 
 
-def _all_x_places_rising(chart: Chart, frame: pl.DataFrame, every: list[ChartSeries]) -> F64:
+def _chart_x_values_rising(chart: Chart, frame: pl.DataFrame, every: list[ChartSeries]) -> F64:
     """Return all places that any series has, rising."""
     if all(each.where is None for each in every):
-        return _column_numbers(frame[chart.x])
-    return np.unique(_column_numbers(frame[chart.x]))
+        return _chart_column_numbers_null_as_nan(frame[chart.x])
+    return np.unique(_chart_column_numbers_null_as_nan(frame[chart.x]))
 
 
-def _stacked_lines(lines: list[F64]) -> list[F64]:
+def _chart_lines_as_running_sums(lines: list[F64]) -> list[F64]:
     """Return running sums, so that every area stands on the one before it."""
     parts = np.stack(lines)
     # A part without a value adds nothing where others have one; only where none has is there a gap.
@@ -314,7 +320,7 @@ def _stacked_lines(lines: list[F64]) -> list[F64]:
     return list(np.where(np.isnan(parts).all(axis=0), np.nan, sums))
 
 
-def _set_category_points(
+def _set_category_chart_names_and_series(
     points: ChartPoints,
     chart: Chart,
     frame: pl.DataFrame,
@@ -325,43 +331,51 @@ def _set_category_points(
     # none.
     names = frame[chart.x].cast(str).unique(maintain_order=True).to_list()
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
-    series = [_category_series(each, frame, chart.x, names, language) for each in every]
+    series = [
+        _category_series_in_name_order(each, frame, chart.x, names, language) for each in every
+    ]
     points.line = series.pop() if chart.line else None
     points.x, points.series = names, series
     if written is not None and chart.measure is not None:
         for each, drawn in zip(chart.series, series, strict=True):
-            drawn.texts = _category_texts(each, written, chart, names, language)
+            drawn.texts = _category_value_texts_in_name_order(each, written, chart, names, language)
 
 
-def _category_series(
+def _category_series_in_name_order(
     series: ChartSeries, frame: pl.DataFrame, x: str, names: list[str], language: str
 ) -> SeriesPoints:
-    part = _rows_of_series(frame, series)
+    part = _frame_rows_of_chart_series(frame, series)
     keys = part[x].cast(str).to_list()
 
-    def values_of(column: str) -> Values:
+    def category_values_of_column(column: str) -> Values:
         if not column:
             return []
-        value_of_name = dict(zip(keys, _rounded_values(_column_numbers(part[column])), strict=True))
+        value_of_name = dict(
+            zip(
+                keys,
+                _chart_values_six_digits_or_none(_chart_column_numbers_null_as_nan(part[column])),
+                strict=True,
+            )
+        )
         # A series may lack a name that another has; it gets a gap there and its later values do
         # not slip to the left.
         return [value_of_name.get(name) for name in names]
 
     return SeriesPoints(
         label=translated_text(series.label, language),
-        values=values_of(series.column) or [None] * len(names),
-        low=values_of(series.low),
-        high=values_of(series.high),
-        inner_low=values_of(series.inner_low),
-        inner_high=values_of(series.inner_high),
+        values=category_values_of_column(series.column) or [None] * len(names),
+        low=category_values_of_column(series.low),
+        high=category_values_of_column(series.high),
+        inner_low=category_values_of_column(series.inner_low),
+        inner_high=category_values_of_column(series.inner_high),
     )
 
 
-def _category_texts(
+def _category_value_texts_in_name_order(
     series: ChartSeries, frame: pl.DataFrame, chart: Chart, names: list[str], language: str
 ) -> list[str]:
     measure: Measure | TableColumn | None = chart.measure
-    part = _rows_of_series(frame, series)
+    part = _frame_rows_of_chart_series(frame, series)
     if measure is None or not series.column:
         return []
     text_of_name = {
@@ -372,7 +386,9 @@ def _category_texts(
     return [text_of_name.get(name, "") for name in names]
 
 
-def _set_map_points(points: ChartPoints, chart: Chart, frame: pl.DataFrame, language: str) -> None:
+def _set_heat_map_names_and_cells(
+    points: ChartPoints, chart: Chart, frame: pl.DataFrame, language: str
+) -> None:
     names = frame[chart.x].cast(str).unique(maintain_order=True).to_list()
     rows = frame[chart.y].cast(str).unique(maintain_order=True).to_list()
     place, height = ({name: i for i, name in enumerate(every)} for every in (names, rows))
@@ -382,7 +398,9 @@ def _set_map_points(points: ChartPoints, chart: Chart, frame: pl.DataFrame, lang
         for a, b, value in zip(
             frame[chart.x],
             frame[chart.y],
-            _rounded_values(_column_numbers(frame[series.column])),
+            _chart_values_six_digits_or_none(
+                _chart_column_numbers_null_as_nan(frame[series.column])
+            ),
             strict=True,
         )
     ]
@@ -390,12 +408,14 @@ def _set_map_points(points: ChartPoints, chart: Chart, frame: pl.DataFrame, lang
     points.series = [SeriesPoints(label=translated_text(series.label, language), cells=cells)]
 
 
-def _set_scatter_points(
+def _set_scatter_chart_x_and_series(
     points: ChartPoints, chart: Chart, frame: pl.DataFrame, language: str
 ) -> None:
-    points.x = _rounded_values(_column_numbers(frame[chart.x]))
+    points.x = _chart_values_six_digits_or_none(_chart_column_numbers_null_as_nan(frame[chart.x]))
     for series in chart.series:
-        values = _rounded_values(_column_numbers(frame[series.column]))
+        values = _chart_values_six_digits_or_none(
+            _chart_column_numbers_null_as_nan(frame[series.column])
+        )
         if series.where is not None:
             column, wanted = series.where
             here = (frame[column].cast(str) == wanted).fill_null(value=False).to_list()
@@ -406,20 +426,25 @@ def _set_scatter_points(
         label = translated_text(series.label, language)
         points.series.append(SeriesPoints(label=label, values=values, names=names))
     for curve in chart.curves:
-        values = _rounded_values(_column_numbers(frame[curve.column]))
+        values = _chart_values_six_digits_or_none(
+            _chart_column_numbers_null_as_nan(frame[curve.column])
+        )
         points.curves.append(CurvePoints(x=points.x, values=values, is_dashed=curve.is_dashed))
 
 
-def _rows_of_series(frame: pl.DataFrame, series: ChartSeries) -> pl.DataFrame:
+def _frame_rows_of_chart_series(frame: pl.DataFrame, series: ChartSeries) -> pl.DataFrame:
     if series.where is None:
         return frame
     column, value = series.where
     return frame.filter(frame[column].cast(str) == value)
 
 
-def _values_at_places(x: F64, part: pl.DataFrame, x_column: str, column: str) -> F64:
+def _chart_column_at_x_or_nan(x: F64, part: pl.DataFrame, x_column: str, column: str) -> F64:
     """Return a column over the places `x`; a place that the part lacks has no value."""
-    own, values = _column_numbers(part[x_column]), _column_numbers(part[column])
+    own, values = (
+        _chart_column_numbers_null_as_nan(part[x_column]),
+        _chart_column_numbers_null_as_nan(part[column]),
+    )
     if len(own) == len(x) and np.array_equal(own, x):
         return values
     out = np.full(len(x), np.nan)
@@ -433,11 +458,11 @@ def _values_at_places(x: F64, part: pl.DataFrame, x_column: str, column: str) ->
     return out
 
 
-def _column_numbers(column: pl.Series) -> F64:
+def _chart_column_numbers_null_as_nan(column: pl.Series) -> F64:
     return column.cast(float).fill_null(float("nan")).to_numpy()
 
 
-def _rounded_values(values: F64) -> Values:
+def _chart_values_six_digits_or_none(values: F64) -> Values:
     """Return numbers of six significant digits, which is more than a screen shows."""
     # JSON has no NaN. Python would write the word all the same, and a browser's parser refuses it.
     return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values.tolist()]

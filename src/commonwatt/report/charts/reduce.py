@@ -16,7 +16,7 @@ F64 = npt.NDArray[np.float64]
 MOST_POINTS = 600  # points of a line; a chart is about as many pixels wide
 
 
-def reduce_chart_series(
+def chart_x_and_series_reduced_to_most(
     x: F64, series: Sequence[F64], most: int = MOST_POINTS
 ) -> tuple[F64, list[F64]]:
     """Return `x` and each of `series` in at most `most` points.
@@ -33,7 +33,7 @@ def reduce_chart_series(
 
     >>> x = np.arange(10.0)
     >>> y = np.array([0, 0, 9, 0, 0, 0, -7, 0, 0, 0.0])
-    >>> _, (y,) = reduce_chart_series(x, [y], most=4)
+    >>> _, (y,) = chart_x_and_series_reduced_to_most(x, [y], most=4)
     >>> y.tolist()
     [0.0, 9.0, 0.0, -7.0]
     """
@@ -43,12 +43,12 @@ def reduce_chart_series(
     # empty one with its neighbour's value.
     edges = np.linspace(0, len(x), most // 2 + 1).astype(np.int64)
     places = np.column_stack([edges[:-1], (edges[:-1] + edges[1:]) // 2]).ravel()
-    return x[places], [_least_and_greatest_values(values, edges) for values in series]
+    return x[places], [_chart_stretch_least_and_greatest_values(values, edges) for values in series]
 
 
-def _least_and_greatest_values(values: F64, edges: npt.NDArray[np.int64]) -> F64:
-    low, first_low = _stretch_extremes(values, edges, least=True)
-    high, first_high = _stretch_extremes(values, edges, least=False)
+def _chart_stretch_least_and_greatest_values(values: F64, edges: npt.NDArray[np.int64]) -> F64:
+    low, first_low = _chart_stretch_extremes_and_first_rows(values, edges, least=True)
+    high, first_high = _chart_stretch_extremes_and_first_rows(values, edges, least=False)
     # In the order in which they came, so that a fall is not drawn as a rise.
     swapped = first_high < first_low
     out = np.empty(2 * len(low))
@@ -56,7 +56,7 @@ def _least_and_greatest_values(values: F64, edges: npt.NDArray[np.int64]) -> F64
     return out
 
 
-def _stretch_extremes(
+def _chart_stretch_extremes_and_first_rows(
     values: F64, edges: npt.NDArray[np.int64], *, least: bool
 ) -> tuple[F64, npt.NDArray[np.int64]]:
     """Return the extreme of each stretch and the place of its first row."""

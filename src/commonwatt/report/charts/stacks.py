@@ -5,7 +5,7 @@ from __future__ import annotations
 from commonwatt.report.charts.points import ChartPoints
 
 
-def stacked_parts(points: ChartPoints) -> list[tuple[int, int, float, float]]:
+def stacked_part_series_name_start_end(points: ChartPoints) -> list[tuple[int, int, float, float]]:
     """Return series, name, start and end of each part; negative ones stack downwards."""
     out: list[tuple[int, int, float, float]] = []
     up, down = [0.0] * len(points.x), [0.0] * len(points.x)

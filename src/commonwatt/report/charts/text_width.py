@@ -40,10 +40,10 @@ def text_width(text: str, size: float) -> float:
     >>> text_width("海港", 10.0)
     20.0
     """
-    return round(sum(map(_character_width, text)) * size / 1000, 2)
+    return round(sum(map(_character_width_in_thousandths_of_size, text)) * size / 1000, 2)
 
 
-def wrapped_text_lines(text: str, width: float, size: float) -> list[str]:
+def report_text_lines_within_width(text: str, width: float, size: float) -> list[str]:
     """Return a text in lines of at most a width; a word that is longer alone is divided.
 
     Args:
@@ -51,14 +51,14 @@ def wrapped_text_lines(text: str, width: float, size: float) -> list[str]:
         width: Width of a line, in the unit of `size`.
         size: The type size.
 
-    >>> wrapped_text_lines("Eastern core (Greater Bay)", 80.0, 10.0)
+    >>> report_text_lines_within_width("Eastern core (Greater Bay)", 80.0, 10.0)
     ['Eastern core', '(Greater Bay)']
-    >>> "".join(wrapped_text_lines("x" * 50, 80.0, 10.0)) == "x" * 50
+    >>> "".join(report_text_lines_within_width("x" * 50, 80.0, 10.0)) == "x" * 50
     True
     """
     lines: list[str] = []
     line = ""
-    for part in _parts_that_fit(text, width, size):
+    for part in _text_parts_that_fit_width(text, width, size):
         if line and text_width((line + part).rstrip(), size) > width:
             lines.append(line.rstrip())
             line = ""
@@ -66,7 +66,7 @@ def wrapped_text_lines(text: str, width: float, size: float) -> list[str]:
     return [*lines, line.rstrip()] if line.strip() or not lines else lines
 
 
-def _parts_that_fit(text: str, width: float, size: float) -> Iterator[str]:
+def _text_parts_that_fit_width(text: str, width: float, size: float) -> Iterator[str]:
     for part in _BREAKS.findall(text):
         piece = ""
         for character in part:
@@ -78,7 +78,7 @@ def _parts_that_fit(text: str, width: float, size: float) -> Iterator[str]:
         yield piece
 
 
-def _character_width(character: str) -> int:
+def _character_width_in_thousandths_of_size(character: str) -> int:
     code = ord(character)
     if _FIRST_ASCII <= code < _FIRST_ASCII + len(_ASCII_WIDTHS):
         return _ASCII_WIDTHS[code - _FIRST_ASCII]

@@ -13,20 +13,26 @@ from commonwatt.report.charts.axes import (
     TYPE_SIZE,
     AxisScale,
     PlotBox,
-    horizontal_value_grid,
-    name_axis_labels,
-    number_axis_labels,
-    number_ticks_that_fit,
-    svg_text,
-    svg_text_block,
-    tick_number_text,
-    tick_text,
-    value_axis_ticks,
+    chart_tick_number_text,
+    horizontal_axis_number_labels_svg,
+    horizontal_axis_tick_values_that_fit,
+    horizontal_grid_lines_and_labels_svg,
+    name_axis_labels_svg_and_height,
+    report_chart_svg_text_and_height,
+    report_chart_svg_text_line,
+    value_axis_tick_text,
+    value_axis_tick_values,
 )
-from commonwatt.report.charts.marks import Place, svg_box, svg_mark, svg_path, svg_small_marks
+from commonwatt.report.charts.marks import (
+    Place,
+    report_chart_svg_rectangle,
+    report_chart_svg_series_mark,
+    report_chart_svg_small_marks_path,
+    svg_path,
+)
 from commonwatt.report.charts.points import ChartPoints, SeriesPoints, Values
 from commonwatt.report.charts.specification import ChartForm
-from commonwatt.report.charts.stacks import stacked_parts
+from commonwatt.report.charts.stacks import stacked_part_series_name_start_end
 from commonwatt.report.charts.text_width import text_width
 
 WIDEST_COLUMN = 56.0
@@ -58,60 +64,66 @@ def upright_chart_svg_and_bottom(
     points: ChartPoints, width: float, top: float
 ) -> tuple[str, float]:
     """Return the drawing of an upright chart below `top`, and its height."""
-    plot = _plot_with_axes(points, width, top)
+    plot = _upright_plot_with_axes_svg(points, width, top)
     body = _DRAWERS[points.form](points, plot)
-    return plot.axes + body + _limits(points, plot), plot.height
+    return plot.axes + body + _dashed_line_limit_and_verticals_svg(points, plot), plot.height
 
 
-def _plot_with_axes(points: ChartPoints, width: float, top: float) -> UprightPlot:
-    head, head_height = svg_text_block(EDGE, top, points.y_label, width - 2 * EDGE)
-    ticks = value_axis_ticks(points, _drawn_values(points))
-    left = max(text_width(tick_text(tick, points), TYPE_SIZE) for tick in ticks) + 7 + EDGE
+def _upright_plot_with_axes_svg(points: ChartPoints, width: float, top: float) -> UprightPlot:
+    head, head_height = report_chart_svg_text_and_height(
+        EDGE, top, points.y_label, width - 2 * EDGE
+    )
+    ticks = value_axis_tick_values(points, _drawn_values(points))
+    left = (
+        max(text_width(value_axis_tick_text(tick, points), TYPE_SIZE) for tick in ticks) + 7 + EDGE
+    )
     plot_top = top + head_height + 10
     bottom = plot_top + points.plot_height
     box = PlotBox(left, width - EDGE, plot_top, bottom)
-    x, place_of_name, below, below_height, box = _horizontal_axis(points, box, width)
+    x, place_of_name, below, below_height, box = _x_scale_places_svg_height_and_box(
+        points, box, width
+    )
     y = AxisScale(ticks[0], ticks[-1], bottom, plot_top, is_logarithmic=points.logarithmic)
-    foot, foot_height = svg_text_block(
+    foot, foot_height = report_chart_svg_text_and_height(
         width / 2, bottom + below_height + 9, points.x_label, width - 2 * EDGE, anchor="middle"
     )
-    axes = head + horizontal_value_grid(points, y, ticks, box) + below + foot
+    axes = head + horizontal_grid_lines_and_labels_svg(points, y, ticks, box) + below + foot
     return UprightPlot(box, y, x, place_of_name, axes, bottom + below_height + foot_height + 13)
 
 
-def _horizontal_axis(
+def _x_scale_places_svg_height_and_box(
     points: ChartPoints, box: PlotBox, width: float
 ) -> tuple[AxisScale | None, Callable[[int], float], str, float, PlotBox]:
     if points.form in {ChartForm.FAN, ChartForm.COLUMNS}:
-        place = _name_places(points.x, box)
-        drawn, height = name_axis_labels(
+        place = _x_place_by_name_index(points.x, box)
+        drawn, height = name_axis_labels_svg_and_height(
             points.x, place, box.bottom + LABEL_DROP - TYPE_SIZE, width
         )
         return None, place, drawn, height, box
-    low, high = _x_range(points)
-    ticks = number_ticks_that_fit(
+    low, high = _least_and_greatest_chart_x(points)
+    ticks = horizontal_axis_tick_values_that_fit(
         low, high, box.right - box.left, is_logarithmic=points.x_logarithmic
     )
     # A scatter ends at round numbers, so that no mark lies on the frame; a line ends with its data.
     if points.form is ChartForm.SCATTER:
         low, high = ticks[0], ticks[-1]
-    texts = [(tick, tick_number_text(tick)) for tick in ticks if low <= tick <= high]
+    texts = [(tick, chart_tick_number_text(tick)) for tick in ticks if low <= tick <= high]
     half = max((text_width(text, TYPE_SIZE) for _, text in texts), default=0.0) / 2
     box = PlotBox(max(box.left, half + EDGE), box.right - half, box.top, box.bottom)
     x = AxisScale(low, high, box.left, box.right, is_logarithmic=points.x_logarithmic)
 
-    def place_of_row(i: int) -> float:
+    def x_place_of_row(i: int) -> float:
         return x(points.x[i])
 
-    return x, place_of_row, number_axis_labels(x, texts, box), TICK_ROOM, box
+    return x, x_place_of_row, horizontal_axis_number_labels_svg(x, texts, box), TICK_ROOM, box
 
 
-def _x_range(points: ChartPoints) -> tuple[float, float]:
+def _least_and_greatest_chart_x(points: ChartPoints) -> tuple[float, float]:
     places = [x for x in points.x if x is not None]
     return min(places), max(places)
 
 
-def _name_places(names: Sequence[str], box: PlotBox) -> Callable[[int], float]:
+def _x_place_by_name_index(names: Sequence[str], box: PlotBox) -> Callable[[int], float]:
     step = (box.right - box.left) / len(names)
 
     def place_of_name(i: int) -> float:
@@ -130,7 +142,7 @@ def _drawn_values(points: ChartPoints) -> list[float]:
     lists += [curve.values for curve in points.curves]
     values = [v for each in lists for v in each if v is not None]
     if points.form is ChartForm.COLUMNS:
-        values += [end for _, _, _, end in stacked_parts(points)]
+        values += [end for _, _, _, end in stacked_part_series_name_start_end(points)]
     return [*values, points.limit[0]] if points.limit else values
 
 
@@ -138,9 +150,11 @@ def _places(values: Values, plot: UprightPlot) -> list[Place | None]:
     return [None if v is None else (plot.place_of_name(i), plot.y(v)) for i, v in enumerate(values)]
 
 
-def _line_chart(points: ChartPoints, plot: UprightPlot) -> str:
+def _line_chart_svg(points: ChartPoints, plot: UprightPlot) -> str:
     if points.dots:
-        return "".join(_dots(points, series, i, plot) for i, series in enumerate(points.series))
+        return "".join(
+            _series_dots_svg(points, series, i, plot) for i, series in enumerate(points.series)
+        )
     return "".join(
         f'<path class="line s{i % 9}" '
         f'd="{svg_path(_places(series.values, plot), step=points.step)}"/>'
@@ -148,25 +162,25 @@ def _line_chart(points: ChartPoints, plot: UprightPlot) -> str:
     )
 
 
-def _dots(points: ChartPoints, series: SeriesPoints, i: int, plot: UprightPlot) -> str:
+def _series_dots_svg(points: ChartPoints, series: SeriesPoints, i: int, plot: UprightPlot) -> str:
     places = [
         (plot.place_of_name(k), plot.y(value))
         for k, value in enumerate(series.values)
         if value is not None
     ]
     if len(series.values) * len(points.series) > MOST_TIPS:
-        return svg_small_marks(places, i)
+        return report_chart_svg_small_marks_path(places, i)
     marks: list[str] = []
     for k, value in enumerate(series.values):
         if value is None:
             continue
         name = f", {series.names[k]}" if series.names and series.names[k] else ""
-        tip = f"{series.label}{name}: {tick_text(value, points)}"
-        marks.append(svg_mark(plot.place_of_name(k), plot.y(value), i, tip))
+        tip = f"{series.label}{name}: {value_axis_tick_text(value, points)}"
+        marks.append(report_chart_svg_series_mark(plot.place_of_name(k), plot.y(value), i, tip))
     return "".join(marks)
 
 
-def _area_chart(points: ChartPoints, plot: UprightPlot) -> str:
+def _area_chart_svg(points: ChartPoints, plot: UprightPlot) -> str:
     # The highest first, each down to the ground and the next over it: so no line is drawn twice.
     return "".join(
         f'<path class="area s{i % 9}" d="{_area_path(points, points.series[i].values, plot)}"/>'
@@ -181,11 +195,11 @@ def _area_path(points: ChartPoints, top: Values, plot: UprightPlot) -> str:
     return f"{svg_path(places, step=points.step)}V{plot.y(0.0):g}H{places[0][0]:g}Z"
 
 
-def _fan_chart(points: ChartPoints, plot: UprightPlot) -> str:
+def _fan_chart_svg(points: ChartPoints, plot: UprightPlot) -> str:
     every = list(enumerate(points.series))
     # All bands before all medians, or a later band would cover an earlier median.
     bands = "".join(
-        _band(low, high, i, plot)
+        _series_band_svg_path(low, high, i, plot)
         for i, series in every
         for low, high in (
             (series.low, series.high),
@@ -198,7 +212,7 @@ def _fan_chart(points: ChartPoints, plot: UprightPlot) -> str:
     )
 
 
-def _band(low: Values, high: Values, i: int, plot: UprightPlot) -> str:
+def _series_band_svg_path(low: Values, high: Values, i: int, plot: UprightPlot) -> str:
     up = [(plot.place_of_name(k), plot.y(v)) for k, v in enumerate(high) if v is not None]
     down = [(plot.place_of_name(k), plot.y(v)) for k, v in enumerate(low) if v is not None]
     if not up:
@@ -206,31 +220,33 @@ def _band(low: Values, high: Values, i: int, plot: UprightPlot) -> str:
     return f'<path class="band s{i % 9}" d="{svg_path([*up, *reversed(down)])}Z"/>'
 
 
-def _column_chart(points: ChartPoints, plot: UprightPlot) -> str:
+def _column_chart_svg(points: ChartPoints, plot: UprightPlot) -> str:
     step = (plot.box.right - plot.box.left) / len(points.x)
     half = min(WIDEST_COLUMN, step * 0.66) / 2
     return "".join(
-        svg_box(
+        report_chart_svg_rectangle(
             f"bar s{i % 9}",
             (round(plot.place_of_name(k) - half, 1), plot.y(start)),
             (round(plot.place_of_name(k) + half, 1), plot.y(end)),
-            f"{points.x[k]}, {points.series[i].label}: {tick_text(end - start, points)}",
+            f"{points.x[k]}, {points.series[i].label}: {value_axis_tick_text(end - start, points)}",
         )
-        for i, k, start, end in stacked_parts(points)
+        for i, k, start, end in stacked_part_series_name_start_end(points)
     )
 
 
-def _scatter_chart(points: ChartPoints, plot: UprightPlot) -> str:
+def _scatter_chart_svg(points: ChartPoints, plot: UprightPlot) -> str:
     curves = "".join(
         f'<path class="curve{" dashed" if curve.is_dashed else ""}" '
         f'd="{svg_path(_places(curve.values, plot))}"/>'
         for curve in points.curves
     )
-    marks = "".join(_dots(points, series, i, plot) for i, series in enumerate(points.series))
-    return curves + marks + _names_beside_marks(points, plot)
+    marks = "".join(
+        _series_dots_svg(points, series, i, plot) for i, series in enumerate(points.series)
+    )
+    return curves + marks + _names_beside_marks_svg(points, plot)
 
 
-def _names_beside_marks(points: ChartPoints, plot: UprightPlot) -> str:
+def _names_beside_marks_svg(points: ChartPoints, plot: UprightPlot) -> str:
     """Return the names of marks that have room: none over another, none over an axis.
 
     A name without room is left to the heading, the table, and the mark's own word.
@@ -241,10 +257,16 @@ def _names_beside_marks(points: ChartPoints, plot: UprightPlot) -> str:
         for k, (value, name) in enumerate(zip(series.values, series.names, strict=False)):
             if value is None or not name:
                 continue
-            box = _free_text_box(plot, plot.place_of_name(k), plot.y(value), name, taken)
+            box = _free_mark_label_box_or_none(
+                plot, plot.place_of_name(k), plot.y(value), name, taken
+            )
             if box is not None:
                 taken.append(box)
-                texts.append(svg_text(round(box.left, 1), round(box.base, 1), name, kind="name"))
+                texts.append(
+                    report_chart_svg_text_line(
+                        round(box.left, 1), round(box.base, 1), name, kind="name"
+                    )
+                )
     return "".join(texts)
 
 
@@ -265,7 +287,7 @@ class LabelBox:
         )
 
 
-def _free_text_box(
+def _free_mark_label_box_or_none(
     plot: UprightPlot, x: float, y: float, name: str, taken: Sequence[LabelBox]
 ) -> LabelBox | None:
     wide = text_width(name, TYPE_SIZE)
@@ -283,7 +305,7 @@ def _free_text_box(
     return None
 
 
-def _limits(points: ChartPoints, plot: UprightPlot) -> str:
+def _dashed_line_limit_and_verticals_svg(points: ChartPoints, plot: UprightPlot) -> str:
     drawn = ""
     if points.line:
         path = svg_path(_places(points.line.values, plot), step=points.step)
@@ -294,7 +316,7 @@ def _limits(points: ChartPoints, plot: UprightPlot) -> str:
             f'H{plot.box.right:g}"/>'
         )
     if points.verticals and plot.x is not None:
-        low, high = _x_range(points)
+        low, high = _least_and_greatest_chart_x(points)
         drawn += "".join(
             f'<path class="alarm" d="M{plot.x(at)} {plot.box.top:g}V{plot.box.bottom:g}"/>'
             for at in points.verticals[0]
@@ -304,9 +326,9 @@ def _limits(points: ChartPoints, plot: UprightPlot) -> str:
 
 
 _DRAWERS: dict[ChartForm, Callable[[ChartPoints, UprightPlot], str]] = {
-    ChartForm.LINES: _line_chart,
-    ChartForm.AREAS: _area_chart,
-    ChartForm.FAN: _fan_chart,
-    ChartForm.COLUMNS: _column_chart,
-    ChartForm.SCATTER: _scatter_chart,
+    ChartForm.LINES: _line_chart_svg,
+    ChartForm.AREAS: _area_chart_svg,
+    ChartForm.FAN: _fan_chart_svg,
+    ChartForm.COLUMNS: _column_chart_svg,
+    ChartForm.SCATTER: _scatter_chart_svg,
 }

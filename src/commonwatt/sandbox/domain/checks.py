@@ -77,7 +77,9 @@ class OutputCheck:
     reasons: tuple[str, ...] = ()
 
 
-def output_checks(kind: OutputKind, stops: list[tuple[str, str]]) -> list[OutputCheck]:
+def airlock_output_checks_in_order(
+    kind: OutputKind, stops: list[tuple[str, str]]
+) -> list[OutputCheck]:
     """Return every check of an output, in the order in which they are asked.
 
     Args:
@@ -86,7 +88,7 @@ def output_checks(kind: OutputKind, stops: list[tuple[str, str]]) -> list[Output
 
     >>> [
     ...     (check.rule, check.outcome.value)
-    ...     for check in output_checks(OutputKind.TEXT, [("encoded", "…")])
+    ...     for check in airlock_output_checks_in_order(OutputKind.TEXT, [("encoded", "…")])
     ... ][:4]
     [('size', 'passed'), ('identifier', 'passed'), ('records', 'passed'), ('encoded', 'stopped')]
     """
@@ -98,14 +100,14 @@ def output_checks(kind: OutputKind, stops: list[tuple[str, str]]) -> list[Output
         OutputCheck(
             rule,
             CHECK_SENTENCES.get(rule, Message(rule)),
-            _check_outcome(rule, stopping, ended),
+            _airlock_check_outcome(rule, stopping, ended),
             tuple(why for stopped, why in stops if stopped == rule),
         )
         for rule in rules
     ]
 
 
-def _check_outcome(rule: str, stopping: set[str], ended: bool) -> CheckOutcome:
+def _airlock_check_outcome(rule: str, stopping: set[str], ended: bool) -> CheckOutcome:
     if rule in stopping:
         return CheckOutcome.STOPPED
     # Too large or without form it was read no further; called passed, it would seem half good.

@@ -77,7 +77,7 @@ def _fhir_number_cast_sql(expression: str) -> str:
     return f"TRY_CAST({expression} AS DOUBLE)"
 
 
-def _fhir_coding_columns_sql(field: str) -> dict[str, str]:
+def _fhir_coding_sql_by_column(field: str) -> dict[str, str]:
     return {
         f"{field}_system": f"{field}.coding[1].system",
         f"{field}_code": f"{field}.coding[1].code",
@@ -128,7 +128,9 @@ def _value_set_rules(
     )
 
 
-def _date_rules(field: str, name: str, *, required: bool = False) -> tuple[FhirRecordRule, ...]:
+def _fhir_date_rules(
+    field: str, name: str, *, required: bool = False
+) -> tuple[FhirRecordRule, ...]:
     rules = [FhirRecordRule(f"{name} missing", f"{field} IS NULL")] if required else []
     return (
         *rules,
@@ -151,8 +153,8 @@ def _date_rules(field: str, name: str, *, required: bool = False) -> tuple[FhirR
 def _fhir_period_rules(field: str) -> tuple[FhirRecordRule, ...]:
     start, end = f"{field}.start", f'{field}."end"'
     return (
-        *_date_rules(start, f"{field}.start"),
-        *_date_rules(end, f"{field}.end"),
+        *_fhir_date_rules(start, f"{field}.start"),
+        *_fhir_date_rules(end, f"{field}.end"),
         FhirRecordRule(
             f"{field} ends before it starts",
             f"{_fhir_instant_sql(end)} < {_fhir_instant_sql(start)}",
@@ -160,7 +162,7 @@ def _fhir_period_rules(field: str) -> tuple[FhirRecordRule, ...]:
     )
 
 
-def _code_rules(field: str) -> tuple[FhirRecordRule, ...]:
+def _fhir_code_rules(field: str) -> tuple[FhirRecordRule, ...]:
     return (
         FhirRecordRule(f"{field} missing",
              f"{field}.coding[1].code IS NULL AND {field}.text IS NULL"),
@@ -222,7 +224,7 @@ PATIENT: Final = FhirResource(
             "birthDate out of range",
             "NOT coalesce(left(birthDate, 4) BETWEEN '1850' AND '2100', true)",
         ),
-        *_date_rules("deceasedDateTime", "deceasedDateTime"),
+        *_fhir_date_rules("deceasedDateTime", "deceasedDateTime"),
         # By day: a birth has no time, and a death on the same day is not before it.
         FhirRecordRule(
             "dies before birth",
@@ -247,7 +249,7 @@ OBSERVATION: Final = FhirResource(
         "component": f"STRUCT(code {_CODEABLE}, valueQuantity {_QUANTITY})[]",
     },
     columns=_IN_ENCOUNTER
-    | _fhir_coding_columns_sql("code")
+    | _fhir_coding_sql_by_column("code")
     | {
         "status": "status",
         "effective_at": _fhir_instant_or_start_sql("effectiveDateTime", "effectivePeriod.start"),
@@ -266,11 +268,11 @@ OBSERVATION: Final = FhirResource(
             "status",
             "registered preliminary final amended corrected cancelled entered-in-error unknown",
         ),
-        *_code_rules("code"),
+        *_fhir_code_rules("code"),
         *_fhir_patient_reference_rules("subject"),
-        *_date_rules("effectiveDateTime", "effectiveDateTime"),
+        *_fhir_date_rules("effectiveDateTime", "effectiveDateTime"),
         *_fhir_period_rules("effectivePeriod"),
-        *_date_rules("issued", "issued"),
+        *_fhir_date_rules("issued", "issued"),
         # effective[x] is a choice in R4: a record carries one kind.
         FhirRecordRule(
             "two kinds of time", "effectiveDateTime IS NOT NULL AND effectivePeriod IS NOT NULL"
@@ -319,7 +321,7 @@ CONDITION: Final = FhirResource(
         "recordedDate": "VARCHAR",
     },
     columns=_IN_ENCOUNTER
-    | _fhir_coding_columns_sql("code")
+    | _fhir_coding_sql_by_column("code")
     | {
         "clinical_status": "clinicalStatus.coding[1].code",
         "onset_at": _fhir_instant_sql("onsetDateTime"),
@@ -328,16 +330,16 @@ CONDITION: Final = FhirResource(
     },
     rules=(
         *_resource_rules("Condition"),
-        *_code_rules("code"),
+        *_fhir_code_rules("code"),
         *_fhir_patient_reference_rules("subject"),
         *_value_set_rules(
             "clinicalStatus.coding[1].code",
             "active recurrence relapse inactive remission resolved",
             required=False,
         ),
-        *_date_rules("onsetDateTime", "onsetDateTime"),
-        *_date_rules("abatementDateTime", "abatementDateTime"),
-        *_date_rules("recordedDate", "recordedDate"),
+        *_fhir_date_rules("onsetDateTime", "onsetDateTime"),
+        *_fhir_date_rules("abatementDateTime", "abatementDateTime"),
+        *_fhir_date_rules("recordedDate", "recordedDate"),
         FhirRecordRule(
             "abates before onset",
             f"{_fhir_instant_sql('abatementDateTime')} < {_fhir_instant_sql('onsetDateTime')}",
@@ -364,7 +366,7 @@ MEDICATION_REQUEST: Final = FhirResource(
                  " instance-order option"),
         FhirRecordRule("medication missing", "medicationCodeableConcept.coding[1].code IS NULL AND"
              " medicationCodeableConcept.text IS NULL AND medicationReference.reference IS NULL"),
-        *_fhir_patient_reference_rules("subject"), *_date_rules("authoredOn", "authoredOn"),
+        *_fhir_patient_reference_rules("subject"), *_fhir_date_rules("authoredOn", "authoredOn"),
     ),
 )  # fmt: skip
 
@@ -378,7 +380,7 @@ PROCEDURE: Final = FhirResource(
         "performedPeriod": _PERIOD,
     },
     columns=_IN_ENCOUNTER
-    | _fhir_coding_columns_sql("code")
+    | _fhir_coding_sql_by_column("code")
     | {
         "status": "status",
         "performed_at": _fhir_instant_or_start_sql("performedDateTime", "performedPeriod.start"),
@@ -389,9 +391,9 @@ PROCEDURE: Final = FhirResource(
             "status",
             "preparation in-progress not-done on-hold stopped completed entered-in-error unknown",
         ),
-        *_code_rules("code"),
+        *_fhir_code_rules("code"),
         *_fhir_patient_reference_rules("subject"),
-        *_date_rules("performedDateTime", "performedDateTime"),
+        *_fhir_date_rules("performedDateTime", "performedDateTime"),
         *_fhir_period_rules("performedPeriod"),
     ),
 )
@@ -411,10 +413,10 @@ IMMUNIZATION: Final = FhirResource(
     rules=(
         *_resource_rules("Immunization"),
         *_value_set_rules("status", "completed entered-in-error not-done"),
-        *_code_rules("vaccineCode"), *_fhir_patient_reference_rules("patient"),
+        *_fhir_code_rules("vaccineCode"), *_fhir_patient_reference_rules("patient"),
         FhirRecordRule("occurrence missing",
              "occurrenceDateTime IS NULL AND occurrenceString IS NULL"),
-        *_date_rules("occurrenceDateTime", "occurrenceDateTime"),
+        *_fhir_date_rules("occurrenceDateTime", "occurrenceDateTime"),
     ),
 )  # fmt: skip
 
@@ -433,12 +435,12 @@ ALLERGY: Final = FhirResource(
         "criticality": "criticality",
         "recorded_at": _fhir_instant_sql("recordedDate"),
     }
-    | _fhir_coding_columns_sql("code"),
+    | _fhir_coding_sql_by_column("code"),
     rules=(
         *_resource_rules("AllergyIntolerance"),
         *_fhir_patient_reference_rules("patient"),
         *_value_set_rules("criticality", "low high unable-to-assess", required=False),
-        *_date_rules("recordedDate", "recordedDate"),
+        *_fhir_date_rules("recordedDate", "recordedDate"),
     ),
 )
 
@@ -452,7 +454,7 @@ DIAGNOSTIC_REPORT: Final = FhirResource(
         "effectivePeriod": _PERIOD,
     },
     columns=_IN_ENCOUNTER
-    | _fhir_coding_columns_sql("code")
+    | _fhir_coding_sql_by_column("code")
     | {
         "status": "status",
         "effective_at": _fhir_instant_or_start_sql("effectiveDateTime", "effectivePeriod.start"),
@@ -464,9 +466,9 @@ DIAGNOSTIC_REPORT: Final = FhirResource(
             "registered partial preliminary final amended corrected"
             " appended cancelled entered-in-error unknown",
         ),
-        *_code_rules("code"),
+        *_fhir_code_rules("code"),
         *_fhir_patient_reference_rules("subject", required=False),
-        *_date_rules("effectiveDateTime", "effectiveDateTime"),
+        *_fhir_date_rules("effectiveDateTime", "effectiveDateTime"),
         *_fhir_period_rules("effectivePeriod"),
     ),
 )

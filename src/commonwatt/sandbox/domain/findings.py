@@ -54,14 +54,14 @@ def merge_identifier_spans(findings: Iterable[IdentifierSpan]) -> list[Identifie
     return merged
 
 
-def merged_spans_and_parts_outside_them(
+def merged_identifier_spans_with_further_outside(
     merged: list[IdentifierSpan], further: Iterable[IdentifierSpan]
 ) -> list[IdentifierSpan]:
     """Return merged findings, and of further ones what lies outside them, in order.
 
     >>> phone = IdentifierSpan(2, 4, IdentifierLabel.PHONE)
     >>> address = IdentifierSpan(0, 6, IdentifierLabel.ADDRESS)
-    >>> merged_spans_and_parts_outside_them([phone], [address])
+    >>> merged_identifier_spans_with_further_outside([phone], [address])
     [IdentifierSpan(start=0, end=2, label=<IdentifierLabel.ADDRESS: 'ADDRESS'>), \
 IdentifierSpan(start=2, end=4, label=<IdentifierLabel.PHONE: 'PHONE'>), \
 IdentifierSpan(start=4, end=6, label=<IdentifierLabel.ADDRESS: 'ADDRESS'>)]

@@ -39,7 +39,7 @@ class TableImportReport:
     quarantine_file: Path | None = None
 
     @property
-    def quarantined_by_rule(self) -> dict[str, int]:
+    def quarantined_record_count_by_rule(self) -> dict[str, int]:
         """Return how many records broke each rule that was broken, most first."""
         broken = [(rule, count) for rule, count in self.rules.items() if count]
         return dict(sorted(broken, key=itemgetter(1), reverse=True))

@@ -196,7 +196,7 @@ PROJECT_IN_TERM: Final = MovePrecondition[ProjectStanding](
 WORKING_PROJECT: Final = (PROJECT_OPEN, PROJECT_IN_TERM)
 
 
-def working_project_refusal(standing: ProjectStanding) -> MoveRefusal | None:
+def project_work_refusal_or_none(standing: ProjectStanding) -> MoveRefusal | None:
     """Return why nobody may work in a project now, if so."""
     return next((refusal for need in WORKING_PROJECT if (refusal := need.refusal(standing))), None)
 
@@ -315,19 +315,19 @@ _OUTPUT_PROJECT: Final = (
 )
 
 
-def _author_votes_refusal(facts: OutputFacts) -> MoveRefusal | None:
+def _author_votes_on_output_refusal(facts: OutputFacts) -> MoveRefusal | None:
     if facts.author != facts.checker:
         return None
     return MoveRefusal(wanted=Message("a checker who is not the author"), error=ProjectRoleError)
 
 
-def _second_vote_refusal(facts: OutputFacts) -> MoveRefusal | None:
+def _second_output_vote_refusal(facts: OutputFacts) -> MoveRefusal | None:
     if facts.checker not in facts.voters:
         return None
     return MoveRefusal(found=Message("a vote of this checker already"), error=ProjectRoleError)
 
 
-def _too_few_approvals_refusal(facts: OutputFacts) -> MoveRefusal | None:
+def _too_few_output_approvals_refusal(facts: OutputFacts) -> MoveRefusal | None:
     if facts.approvals >= VOTES_NEEDED:
         return None
     return MoveRefusal(
@@ -344,7 +344,7 @@ def _stopped_output_refusal(facts: OutputFacts) -> MoveRefusal | None:
     return MoveRefusal(found=Message("an output that a check stopped")) if facts.stopped else None
 
 
-def _unpriced_refusal(facts: OutputFacts) -> MoveRefusal | None:
+def _unpriced_output_refusal(facts: OutputFacts) -> MoveRefusal | None:
     if facts.preapproved:
         return None
     return MoveRefusal(
@@ -357,7 +357,7 @@ def _output_differencing_refusal(facts: OutputFacts) -> MoveRefusal | None:
     return MoveRefusal(found=facts.differencing) if facts.differencing else None
 
 
-def _opted_out_refusal(facts: OutputFacts) -> MoveRefusal | None:
+def _opted_out_people_output_refusal(facts: OutputFacts) -> MoveRefusal | None:
     if not facts.opted_out_since:
         return None
     return MoveRefusal(
@@ -370,17 +370,17 @@ def _opted_out_refusal(facts: OutputFacts) -> MoveRefusal | None:
 NOT_AUTHOR: Final = MovePrecondition[OutputFacts](
     name="not-author",
     sentence=Message("The checker is not the author."),
-    refusal=_author_votes_refusal,
+    refusal=_author_votes_on_output_refusal,
 )
 FIRST_VOTE: Final = MovePrecondition[OutputFacts](
     name="first-vote",
     sentence=Message("The checker has not voted on it before."),
-    refusal=_second_vote_refusal,
+    refusal=_second_output_vote_refusal,
 )
 TWO_APPROVALS: Final = MovePrecondition[OutputFacts](
     name="two-approvals",
     sentence=Message("Two checkers approve it."),
-    refusal=_too_few_approvals_refusal,
+    refusal=_too_few_output_approvals_refusal,
 )
 CHECK_FAILED: Final = MovePrecondition[OutputFacts](
     name="check-failed",
@@ -393,7 +393,7 @@ CHECKS_PASSED: Final = MovePrecondition[OutputFacts](
 PREAPPROVED: Final = MovePrecondition[OutputFacts](
     name="preapproved",
     sentence=Message("Its cost is pre-approved to leave without a vote."),
-    refusal=_unpriced_refusal,
+    refusal=_unpriced_output_refusal,
 )
 # Two outputs may each have passed alone and tell too much together; the second is compared under
 # the lock in which it leaves.
@@ -405,7 +405,7 @@ HARMLESS_TOGETHER: Final = MovePrecondition[OutputFacts](
 NOBODY_OPTED_OUT: Final = MovePrecondition[OutputFacts](
     name="nobody-opted-out",
     sentence=Message("Nobody whom a model was trained on has opted out since."),
-    refusal=_opted_out_refusal,
+    refusal=_opted_out_people_output_refusal,
 )
 VOTE_NEEDS: Final = (*_OUTPUT_PROJECT, NOT_AUTHOR, FIRST_VOTE)
 

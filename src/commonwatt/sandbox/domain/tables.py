@@ -265,7 +265,7 @@ JOB_MEMORY: Final = Measure(
     Message("Most memory of the job"),
     "B",
     Message("Most memory of all its processes at once"),
-    NUMBER.with_digits(1).with_shown_unit("MB"),
+    NUMBER.with_digits(1).measure_form_with_shown_unit("MB"),
 )
 KEPT_IN: Final = Measure(
     "sandbox_kept_in",
@@ -680,7 +680,7 @@ RISK_BY_GROUPS: Final = _answer(
         "t": FARTHEST_GROUP,
     },
 )
-RISK_ATTACKS: Final = m.ATTACKS.under_name(
+RISK_ATTACKS: Final = m.ATTACKS.schema_under_name_with_more_columns(
     "sandbox_risk_attacks", TableColumn.of(GUESS_SHARE, "guess_share")
 )
 GENOMES: Final = _answer(
@@ -863,7 +863,7 @@ DATA_USES: Final = _answer(
         "actor": m.ACTOR,
     },
 )
-ALERTS_OF_PEOPLE: Final = m.ALERTS.under_name(
+ALERTS_OF_PEOPLE: Final = m.ALERTS.schema_under_name_with_more_columns(
     "sandbox_alerts_of_people", TableColumn.of(m.ACTOR, "actor")
 )
 DUE: Final = _answer(

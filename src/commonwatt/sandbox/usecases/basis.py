@@ -18,8 +18,8 @@ import commonwatt.sandbox.io.store.records as records
 import commonwatt.sandbox.io.store.schema as schema
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger
-from commonwatt.ledger.store import ledger_entries_on
-from commonwatt.sandbox.domain.checks import OutputCheck, output_checks
+from commonwatt.ledger.store import verified_ledger_entries_by_connection
+from commonwatt.sandbox.domain.checks import OutputCheck, airlock_output_checks_in_order
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.domain.lifecycle import (
     VOTE_NEEDS,
@@ -84,7 +84,7 @@ class OutputBasis:
     cannot_vote: Message | None
 
 
-def output_basis(
+def output_decision_basis(
     ledger: Ledger, folder: Path, name: str, output: str, *, checker: str, at: datetime
 ) -> OutputBasis:
     """Return what a decision about an output rests on.
@@ -105,11 +105,13 @@ def output_basis(
     with ledger.reading() as tx:
         facts = records.data_project_row(tx, name)
         row = records.project_output_row(tx, name, output)
-        use = _data_use_row(tx, name, row.job)
-        cells = [len(each) for each in records.output_cell_people(tx, name, output).values()]
-        votes = records.output_checker_votes(tx, name, output)
+        use = _data_use_row_or_none(tx, name, row.job)
+        cells = [
+            len(each) for each in records.output_people_tokens_by_cell(tx, name, output).values()
+        ]
+        votes = records.output_approval_by_checker(tx, name, output)
         step = use["step"] if use else _JOB_STEP
-        body = _job_entry_body(tx, name, step, row.job)
+        body = _job_start_ledger_entry_body(tx, name, step, row.job)
         standing = OutputFacts(
             project=project.project_standing(tx, at),
             author=row.author,
@@ -130,32 +132,38 @@ def output_basis(
         people=use["people"] if use else 0,
         cells=len(cells),
         smallest_cell=min(cells, default=None),
-        checks=output_checks(OutputKind(row.kind), stops) if step == _JOB_STEP else [],
+        checks=airlock_output_checks_in_order(OutputKind(row.kind), stops)
+        if step == _JOB_STEP
+        else [],
         approvals=sum(votes.values()),
         votes_needed=VOTES_NEEDED,
-        votes=_visible_votes(votes, people, checker, OutputState(row.state)),
-        cannot_vote=_vote_refusal(standing, OutputState(row.state)),
+        votes=_output_votes_visible_to_checker(votes, people, checker, OutputState(row.state)),
+        cannot_vote=_output_vote_refusal_message_or_none(standing, OutputState(row.state)),
     )
 
 
-def _data_use_row(tx: sa.Connection, project: str, job: str) -> dict[str, Any] | None:
+def _data_use_row_or_none(tx: sa.Connection, project: str, job: str) -> dict[str, Any] | None:
     table = schema.uses
     query = sa.select(table).where(table.c.room == project, table.c.use == job)
     row = tx.execute(query).mappings().first()
     return dict(row) if row else None
 
 
-def _job_entry_body(tx: sa.Connection, project: str, step: str, job: str) -> dict[str, Any]:
+def _job_start_ledger_entry_body(
+    tx: sa.Connection, project: str, step: str, job: str
+) -> dict[str, Any]:
     """Return what was put on record as the job began."""
     part = "job" if step == _JOB_STEP else step
     subject = f"room/{project}/{part}/{job}"
     # The first entry says on what it runs; the second, how it ended.
-    entries = ledger_entries_on(tx, kind=f"sandbox.{step}", subject=subject, limit=1)
+    entries = verified_ledger_entries_by_connection(
+        tx, kind=f"sandbox.{step}", subject=subject, limit=1
+    )
     bodies: list[dict[str, Any]] = [dict(entry.body) for entry in entries]
     return bodies[0] if bodies else {}
 
 
-def _visible_votes(
+def _output_votes_visible_to_checker(
     votes: dict[str, bool], people: dict[str, str], checker: str, state: OutputState
 ) -> list[CastVote]:
     # A vote is cast blind to who else has voted how; only once nothing hangs on it are all shown.
@@ -167,7 +175,7 @@ def _visible_votes(
     ]
 
 
-def _vote_refusal(facts: OutputFacts, state: OutputState) -> Message | None:
+def _output_vote_refusal_message_or_none(facts: OutputFacts, state: OutputState) -> Message | None:
     if state is OutputState.STOPPED:
         return Message("A check stopped it; no vote overrules a check.")
     if state is not OutputState.WAITING:

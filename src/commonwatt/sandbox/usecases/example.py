@@ -123,7 +123,7 @@ def run_example(folder: Path, *, now: datetime) -> SandboxExample:
         at=next(clock),
     )
     _, report = project.deidentify("raw", "safe", by=custodian, at=next(clock))
-    project.sign_risk("safe", report.sha256, by=custodian, at=next(clock))
+    project.sign_dataset_risk_report("safe", report.sha256, by=custodian, at=next(clock))
     people, synthetic = _query_and_synthesize(project, keys, clock, folder / "twin")
     jobs, no_job, released = list[SubmissionResult](), None, dict[str, bytes]()
     try:
@@ -347,7 +347,7 @@ def _example_project_figures_table(example: SandboxExample, language: str) -> Re
         released = len(example.released)
     figures = (
         (measures.IMPORTED_ROWS, sum(example.raw.rows.values())),
-        (measures.QUARANTINED_ROWS, _quarantined_count(example.raw)),
+        (measures.QUARANTINED_ROWS, _quarantined_import_record_count(example.raw)),
         (measures.SYNTHETIC_ROWS, sum(frame.height for frame in example.synthetic.values())),
         (measures.NOISY_PEOPLE, example.people_count.values[0]),
         (measures.SPENT, example.spent),
@@ -418,5 +418,5 @@ def _example_missing_isolation_notes(example: SandboxExample, language: str) -> 
     return [note.translate(language)]
 
 
-def _quarantined_count(dataset: Dataset) -> int:
+def _quarantined_import_record_count(dataset: Dataset) -> int:
     return sum(count for reasons in dataset.quarantined.values() for count in reasons.values())

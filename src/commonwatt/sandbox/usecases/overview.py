@@ -20,7 +20,7 @@ from commonwatt.ledger import Ledger, Signer
 from commonwatt.sandbox.domain.errors import PrivacyBudgetError
 from commonwatt.sandbox.domain.lifecycle import OutputState, RecallReason
 from commonwatt.sandbox.engines.privacy import account
-from commonwatt.sandbox.usecases.projects.activity import activity_report
+from commonwatt.sandbox.usecases.projects.activity import project_activity_report_by_part
 from commonwatt.sandbox.usecases.projects.project import Project, prepare_project_tables
 
 _TEXT: Final = frozenset({"csv", "json", "text"})
@@ -57,21 +57,25 @@ def data_project_rows(ledger: Ledger) -> list[dict[str, Any]]:
         return [
             dict(row)
             | {
-                "datasets": _project_row_count(tx, schema.datasets, row["room"]),
-                "outputs": _project_row_count(tx, schema.outputs, row["room"]),
-                "in_airlock": _project_row_count(tx, schema.outputs, row["room"], waiting),
+                "datasets": _project_table_row_count_in_states(tx, schema.datasets, row["room"]),
+                "outputs": _project_table_row_count_in_states(tx, schema.outputs, row["room"]),
+                "in_airlock": _project_table_row_count_in_states(
+                    tx, schema.outputs, row["room"], waiting
+                ),
             }
             for row in rows
         ]
 
 
-def data_project_state(ledger: Ledger, folder: Path, project: str, now: datetime) -> dict[str, Any]:
+def data_project_state_budget_and_activity(
+    ledger: Ledger, folder: Path, project: str, now: datetime
+) -> dict[str, Any]:
     """Return a project's state, its budget and the auditor's view of it.
 
     Raises:
         ProjectError: There is no such project.
     """
-    state = _opened_project(ledger, folder, project).status()
+    state = _opened_data_project(ledger, folder, project).status()
     with ledger.reading() as tx:
         try:
             balance = account.privacy_budget_balance(tx, project)
@@ -87,17 +91,19 @@ def data_project_state(ledger: Ledger, folder: Path, project: str, now: datetime
         output["reasons"] = "; ".join(stop["rule"] for stop in json.loads(output.pop("stops")))
     return state | {
         "budget": budget,
-        "watch": activity_report(ledger, folder / project, project, now),
+        "watch": project_activity_report_by_part(ledger, folder / project, project, now),
     }
 
 
-def output_review(ledger: Ledger, folder: Path, name: str, output: str) -> OutputReview:
+def output_review_against_released(
+    ledger: Ledger, folder: Path, name: str, output: str
+) -> OutputReview:
     """Return exactly what would leave, and how it differs from what left before.
 
     Raises:
         ProjectError: There is no such output, or its bytes are not those collected.
     """
-    project = _opened_project(ledger, folder, name)
+    project = _opened_data_project(ledger, folder, name)
     data = project.stored_output_bytes(output)
     rows = project.status()["outputs"]
     row = next(candidate for candidate in rows if candidate["output"] == output)
@@ -127,7 +133,7 @@ def output_review(ledger: Ledger, folder: Path, name: str, output: str) -> Outpu
 
 def project_output_bytes(ledger: Ledger, folder: Path, project: str, output: str) -> bytes:
     """Return the exact bytes of an output; see `Project.bytes_of`."""
-    return _opened_project(ledger, folder, project).stored_output_bytes(output)
+    return _opened_data_project(ledger, folder, project).stored_output_bytes(output)
 
 
 def vote_on_output(
@@ -135,7 +141,7 @@ def vote_on_output(
     approve: bool, by: Signer, at: datetime,
 ) -> str:  # fmt: skip
     """Vote on an output and return its state; see `Project.vote`."""
-    opened = _opened_project(ledger, folder, project)
+    opened = _opened_data_project(ledger, folder, project)
     return opened.vote(output, approve=approve, by=by, at=at).value
 
 
@@ -144,7 +150,7 @@ def recall_output(
     by: Signer, at: datetime,
 ) -> str:  # fmt: skip
     """Take an approved output back and return its state; see `Project.recall_output`."""
-    opened = _opened_project(ledger, folder, project)
+    opened = _opened_data_project(ledger, folder, project)
     return opened.recall_output(output, reason, by=by, at=at).value
 
 
@@ -152,10 +158,10 @@ def release_output(
     ledger: Ledger, folder: Path, project: str, output: str, to: Path, *, by: Signer, at: datetime
 ) -> Path:
     """Release an approved output into a folder; see `Project.release`."""
-    return _opened_project(ledger, folder, project).release(output, to, by=by, at=at)
+    return _opened_data_project(ledger, folder, project).release(output, to, by=by, at=at)
 
 
-def _opened_project(ledger: Ledger, folder: Path, project: str) -> Project:
+def _opened_data_project(ledger: Ledger, folder: Path, project: str) -> Project:
     """Return a project; on a new database nobody may have looked at any page of projects yet."""
     _prepare_missing_project_tables(ledger)
     return Project(ledger, folder / project, project)
@@ -171,7 +177,7 @@ def _prepare_missing_project_tables(ledger: Ledger) -> None:
         prepare_project_tables(ledger)
 
 
-def _project_row_count(
+def _project_table_row_count_in_states(
     tx: sa.Connection, table: sa.Table, project: str, states: tuple[str, ...] = ()
 ) -> int:
     query = sa.select(sa.func.count()).select_from(table).where(table.c.room == project)

@@ -17,7 +17,7 @@ from commonwatt.sandbox.domain.job import JobLanguage, JobLimits, OutputKind
 from commonwatt.sandbox.domain.lifecycle import RecallReason
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
 from commonwatt.sandbox.engines.airlock.training import ProjectTrainingDeclaration, TrainingFeature
-from commonwatt.sandbox.engines.attacks.judge import run_attacks
+from commonwatt.sandbox.engines.attacks.judge import run_isolation_attacks
 from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom_and_count_blanked_lines
 from commonwatt.sandbox.engines.isolation.handover import RemoteJobRunner
 from commonwatt.sandbox.engines.isolation.node import prove_node
@@ -29,12 +29,15 @@ from commonwatt.sandbox.io.imports.sources import ImportSources, import_dataset_
 from commonwatt.sandbox.io.store.opt_outs import ConsentScope
 from commonwatt.sandbox.io.store.people_tables import people_in_tables
 from commonwatt.sandbox.io.store.wipe import WipeProof
-from commonwatt.sandbox.usecases.projects.activity import ActivityThresholds, activity_report
+from commonwatt.sandbox.usecases.projects.activity import (
+    ActivityThresholds,
+    project_activity_report_by_part,
+)
 from commonwatt.sandbox.usecases.projects.context import ProjectContext
 from commonwatt.sandbox.usecases.projects.erasure import (
     ErasureResult,
     erase_person,
-    erasure_json,
+    erasure_result_as_plain_values,
 )
 from commonwatt.sandbox.usecases.projects.project import JobSubmission, Project, ProjectFacts
 
@@ -58,7 +61,7 @@ def open_project(context: ProjectContext, facts: ProjectFacts) -> dict[str, Any]
     return asdict(facts) | {"folder": str(project.folder)}
 
 
-def import_project_dataset(
+def import_project_dataset_and_report_rules(
     context: ProjectContext, form: str, sources: list[Path], name: str, *, schema: str | Path | None
 ) -> dict[str, Any]:
     """Import sources in one of the `FORMS` as the dataset `name`; report on every rule."""
@@ -95,12 +98,15 @@ def deidentify_dataset_and_report_risk(
 def sign_risk_report(context: ProjectContext, name: str, sha256: str) -> dict[str, Any]:
     """Sign a dataset's risk report."""
     with_project_of_context(
-        context, lambda project: project.sign_risk(name, sha256, by=context.key, at=context.now)
+        context,
+        lambda project: project.sign_dataset_risk_report(
+            name, sha256, by=context.key, at=context.now
+        ),
     )
     return {"dataset": name, "signed_sha256": sha256}
 
 
-def submit_isolated_job(
+def submit_isolated_job_and_report_outputs(
     context: ProjectContext,
     job_file: Path,
     node_folder: Path,
@@ -110,7 +116,7 @@ def submit_isolated_job(
 
     It runs on this machine, or on the cluster that the caller hands in.
     """
-    request = load_isolated_job_submission(job_file)
+    request = load_isolated_job_submission_toml(job_file)
     # Proved at every start: a kernel, a setting or a package may have changed since the last job.
     node = prove_node(node_folder) if cluster is None else cluster
     submission = with_project_of_context(
@@ -134,7 +140,7 @@ def submit_isolated_job(
     }
 
 
-def load_isolated_job_submission(path: Path) -> JobSubmission:
+def load_isolated_job_submission_toml(path: Path) -> JobSubmission:
     """Return the job that a TOML file describes; its code lies beside it.
 
     Raises:
@@ -194,13 +200,15 @@ def _parse_training_feature(declared: str | Mapping[str, Any]) -> TrainingFeatur
     return TrainingFeature(name=declared, column=column, equals=value if is_value else None)
 
 
-def close_project(context: ProjectContext) -> dict[str, Any]:
+def close_data_project(context: ProjectContext) -> dict[str, Any]:
     """Close a project."""
     with_project_of_context(context, lambda project: project.close(by=context.key, at=context.now))
     return {"room": context.project, "state": "closed"}
 
 
-def delete_project_data(context: ProjectContext, dataset: str | None) -> dict[str, Any]:
+def delete_project_data_and_return_proof(
+    context: ProjectContext, dataset: str | None
+) -> dict[str, Any]:
     """Delete a dataset, or all that a closed project holds, and return the proof."""
 
     def delete_dataset_or_project(project: Project) -> WipeProof:
@@ -210,10 +218,10 @@ def delete_project_data(context: ProjectContext, dataset: str | None) -> dict[st
 
     return {"deleted": dataset or context.project} | with_project_of_context(
         context, delete_dataset_or_project
-    ).as_ledger_body()
+    ).wipe_proof_ledger_body()
 
 
-def record_person_opt_out(
+def record_person_opt_out_and_list_models(
     context: ProjectContext, person: str, scope: str, *, out: bool
 ) -> dict[str, Any]:
     """Record that a person opted out, or back in, and return what it reaches."""
@@ -226,7 +234,7 @@ def record_person_opt_out(
     return {"scope": scope, "out": out, "models_to_train_again": [m["output"] for m in models]}
 
 
-def erase_person_from_project(
+def erase_person_from_project_and_report(
     context: ProjectContext, person: str, *, delete_copies: bool
 ) -> dict[str, Any]:
     """Erase a person from a project and return what became of their data."""
@@ -236,7 +244,7 @@ def erase_person_from_project(
             project, person, delete_copies=delete_copies, by=context.key, at=context.now
         )
 
-    return erasure_json(with_project_of_context(context, erase))
+    return erasure_result_as_plain_values(with_project_of_context(context, erase))
 
 
 def set_preapproved_release(context: ProjectContext, largest_epsilon: float) -> dict[str, Any]:
@@ -250,7 +258,7 @@ def set_preapproved_release(context: ProjectContext, largest_epsilon: float) -> 
     return {"room": context.project, "lane_largest_epsilon": largest_epsilon}
 
 
-def synthesize_project_tables(
+def synthesize_project_tables_and_report_files(
     context: ProjectContext,
     dataset: str,
     to: Path,
@@ -286,12 +294,12 @@ def synthesize_project_tables(
     return {"epsilon": epsilon, "files": {name: str(path) for name, path in paths.items()}}
 
 
-def project_activity(context: ProjectContext, keep_days: int) -> dict[str, Any]:
+def data_project_activity_report(context: ProjectContext, keep_days: int) -> dict[str, Any]:
     """Return the auditor's view of a project."""
     limits = ActivityThresholds(keep_days=keep_days)
     return with_project_of_context(
         context,
-        lambda project: activity_report(
+        lambda project: project_activity_report_by_part(
             project.ledger, project.folder, project.name, context.now, limits
         ),
     )
@@ -302,7 +310,7 @@ def reviewed_output_bytes(context: ProjectContext, output: str) -> bytes:
     return with_project_of_context(context, lambda project: project.stored_output_bytes(output))
 
 
-def vote_on_project_output(
+def vote_on_project_output_and_report_state(
     context: ProjectContext, output: str, *, approve: bool
 ) -> dict[str, Any]:
     """Vote on an output."""
@@ -321,7 +329,9 @@ def release_project_output(context: ProjectContext, output: str, to: Path) -> di
     return {"output": output, "file": str(path)}
 
 
-def recall_project_output(context: ProjectContext, output: str, reason: str) -> dict[str, Any]:
+def recall_project_output_and_report_state(
+    context: ProjectContext, output: str, reason: str
+) -> dict[str, Any]:
     """Take an approved output back before it leaves."""
     state = with_project_of_context(
         context,
@@ -332,7 +342,7 @@ def recall_project_output(context: ProjectContext, output: str, reason: str) -> 
     return {"output": output, "state": state.value, "reason": reason}
 
 
-def project_privacy_budget(context: ProjectContext, person: str) -> dict[str, Any]:
+def project_privacy_budget_facts(context: ProjectContext, person: str) -> dict[str, Any]:
     """Return a project's budget, or a person's in it."""
 
     def read_privacy_budget(project: Project) -> dict[str, Any]:
@@ -344,7 +354,7 @@ def project_privacy_budget(context: ProjectContext, person: str) -> dict[str, An
     return with_project_of_context(context, read_privacy_budget)
 
 
-def set_project_privacy_budget(
+def set_project_privacy_budget_epsilon(
     context: ProjectContext, epsilon: float, person: str
 ) -> dict[str, Any]:
     """Set a budget."""
@@ -354,7 +364,7 @@ def set_project_privacy_budget(
             epsilon, person=person, by=context.key, at=context.now
         ),
     )
-    return project_privacy_budget(context, person)
+    return project_privacy_budget_facts(context, person)
 
 
 def spend_budget_on_noisy_people_count(
@@ -388,14 +398,14 @@ def spend_budget_on_noisy_people_count(
     return with_project_of_context(context, query_people_with_noise)
 
 
-def attack_isolation(folder: Path) -> dict[str, Any]:
+def isolation_attack_verdicts(folder: Path) -> dict[str, Any]:
     """Attack this machine's isolation with every program and return the verdicts."""
     node = prove_node(folder)
     bait = folder / "bait"
     # Open to everybody: an attack that failed for want of a file permission would prove nothing
     # about the isolation.
     bait.mkdir(mode=0o755)
-    verdicts = list(run_attacks(node, bait))
+    verdicts = list(run_isolation_attacks(node, bait))
     return {
         "attacks": len(verdicts),
         "stopped": sum(verdict.stopped for verdict in verdicts),

@@ -79,7 +79,7 @@ class CostCell:
     origin: CellOrigin = CellOrigin.LIBRARY
 
 
-def borrowed_cell_site(cell: CostCell, country: str) -> str:
+def borrowed_cost_cell_site_or_empty(cell: CostCell, country: str) -> str:
     """Return the library's site that a cell is borrowed from; empty where it is not.
 
     A cell is borrowed where it is the library's own for a site of another country. What all

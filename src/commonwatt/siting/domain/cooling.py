@@ -94,7 +94,7 @@ def site_hourly_pue(temp_c: F64, rh_pct: F64, cooling: Cooling) -> F64:
     return np.where(np.isfinite(pue), pue, mean)
 
 
-def site_equivalent_tariff_and_pue(
+def site_tariff_usd_per_kwh_and_pue(
     price_usd_per_mwh: F64, pue: F64, adder_usd_per_kwh: float
 ) -> tuple[float, float]:
     """Return tariff and PUE that cost the same as the hours do [USD/kWh, ratio].
@@ -103,7 +103,7 @@ def site_equivalent_tariff_and_pue(
     is the mean cost of one kWh of IT.
 
     >>> price, pue = np.array([50.0, 100.0]), np.array([1.1, 1.3])
-    >>> tariff, pue = site_equivalent_tariff_and_pue(price, pue, 0.02)
+    >>> tariff, pue = site_tariff_usd_per_kwh_and_pue(price, pue, 0.02)
     >>> round(tariff, 5), round(pue, 5)
     (0.09708, 1.2)
     """

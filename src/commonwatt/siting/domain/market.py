@@ -46,7 +46,7 @@ class PowerMarket:
             rtt_ms=self.rtt_ms[np.ix_(others, others)],
         )
 
-    def market_window(self, first: int, count: int) -> PowerMarket:
+    def power_market_of_hour_window(self, first: int, count: int) -> PowerMarket:
         """Return the same regions over `count` hours from hour `first`."""
         part = slice(first, first + count)
         return PowerMarket(

@@ -417,7 +417,7 @@ PLACEMENT_GAP: Final = Measure(
     Message("Proved gap"),
     "share",
     Message("Most by which the best plan can be cheaper"),
-    NUMBER.with_shown_unit("%"),
+    NUMBER.measure_form_with_shown_unit("%"),
 )
 ACHIEVED_SHARE: Final = Measure(
     "achieved_share_of_peak",

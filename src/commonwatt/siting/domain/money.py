@@ -25,7 +25,7 @@ class CurrencyTable:
     per_usd: Mapping[tuple[str, int], float]
     us_prices: Mapping[int, float]
 
-    def currency_units_per_usd(self, currency: str, year: int) -> float:
+    def site_cost_currency_units_per_usd(self, currency: str, year: int) -> float:
         """Return units of `currency` per US dollar in `year`, the mean of its months.
 
         Raises:
@@ -50,7 +50,7 @@ class CurrencyTable:
         # US prices after the exchange, not local prices before it: rates follow the gap between
         # the two inflations only over many years, and the answer is in US dollars.
         lift = self.us_prices[price_year] / self.us_prices[year]
-        return amount / self.currency_units_per_usd(currency, year) * lift
+        return amount / self.site_cost_currency_units_per_usd(currency, year) * lift
 
     def _missing_site_currency_error(self, what: str) -> UnitError:
         return UnitError(

@@ -81,7 +81,7 @@ class PlacementProblem:
         return self.latency_ok & self.residency_ok & self.type_ok & (self.max_size > 0)
 
     @property
-    def is_discrete(self) -> bool:
+    def has_unit_steps_or_opening_costs(self) -> bool:
         """Return whether a size has a step or a site an opening cost."""
         return bool((self.unit > 0).any() or (self.open_usd > 0).any())
 
@@ -189,7 +189,7 @@ def placement_carbon_kg(problem: PlacementProblem, load: F64) -> float:
     return float((np.einsum("k,kjt->jt", problem.draw, load) * problem.carbon_kg).sum())
 
 
-def deferred_load_limit(problem: PlacementProblem) -> F64:
+def deferred_load_limit_by_class_and_hour(problem: PlacementProblem) -> F64:
     """Return how much load of a class may wait at the end of each hour, shape (K, T).
 
     Load that arrived in hour `t` must run by `t + defer_h` and within its day, so
@@ -218,7 +218,7 @@ def check_placement_plan(
     # Relative to the largest load, because HiGHS keeps its own tolerance in its own scale.
     scale = max(1.0, float(problem.demand.max()))
     waits = np.cumsum(_placement_series_by_day(problem.demand - plan.load.sum(axis=1)), axis=-1)
-    limit = _placement_series_by_day(deferred_load_limit(problem))
+    limit = _placement_series_by_day(deferred_load_limit_by_class_and_hour(problem))
     step = np.where(problem.unit > 0, problem.unit, 1.0)
     whole = np.where(problem.unit > 0, np.rint(plan.size / step) * step, plan.size)
     faults = {

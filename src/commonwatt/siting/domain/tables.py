@@ -243,12 +243,14 @@ DAY_AHEAD: Final = TableSchema(
     ),
 )
 # In a study a site has a title for people and a name for the programme.
-COST_SITES: Final = SITES.under_name(
+COST_SITES: Final = SITES.schema_under_name_with_more_columns(
     "cost_sites", TableColumn.of(CELLS_BORROWED), TableColumn.of(BORROWED_FROM), _NAME
 )
-COST_PARTS: Final = PARTS.under_name("cost_parts", _NAME)
-COST_TORNADO: Final = TORNADO.under_name("cost_tornado", _NAME)
-COST_CELLS: Final = CELLS_TABLE.under_name("cost_cells", TableColumn.of(BORROWED_FROM), _NAME)
+COST_PARTS: Final = PARTS.schema_under_name_with_more_columns("cost_parts", _NAME)
+COST_TORNADO: Final = TORNADO.schema_under_name_with_more_columns("cost_tornado", _NAME)
+COST_CELLS: Final = CELLS_TABLE.schema_under_name_with_more_columns(
+    "cost_cells", TableColumn.of(BORROWED_FROM), _NAME
+)
 
 # What `siting cost`, `siting cost --contest`, `siting place` and its `--day-ahead` write.
 COST_TABLES: Final = {

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from commonwatt.catalogue.units import Unit, check_same_unit_kind, parse_unit
-from commonwatt.core.errors import table_cell_location
+from commonwatt.core.errors import table_cell_location_text
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA as SHIPPED
-from commonwatt.core.spreadsheets import read_spreadsheet_csv_rows
+from commonwatt.core.spreadsheets import read_spreadsheet_csv_names_and_rows
 from commonwatt.siting.domain.cells import PRICE_YEAR, CellConfidence, CostCell
 from commonwatt.siting.domain.cost_inputs import PLACE, cost_input_spec
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
@@ -67,7 +67,7 @@ def cost_library_site_names() -> tuple[str, ...]:
 
 def _read_cost_cell_rows(cost_cells_path: Path) -> list[dict[str, str]]:
     try:
-        return read_spreadsheet_csv_rows(cost_cells_path)[1]
+        return read_spreadsheet_csv_names_and_rows(cost_cells_path)[1]
     except (OSError, UnicodeDecodeError) as error:
         raise CellsError(
             str(cost_cells_path),
@@ -81,7 +81,7 @@ def _parse_cost_cell(
 ) -> CostCell:
     _check_cost_cell_row(cost_cell_row, where)
     name, year = cost_cell_row["input"], int(cost_cell_row["year"])
-    unit_at = table_cell_location(where, column="unit")
+    unit_at = table_cell_location_text(where, column="unit")
     unit, wanted = (
         parse_unit(cost_cell_row["unit"], where=unit_at),
         parse_unit(cost_input_spec(name).unit),
@@ -170,4 +170,4 @@ def _check_cost_input_bounds(cost_distribution: Distribution, input_name: str, w
 
 
 def _cost_cell_error(where: str, column: str, content: str, wanted: Message) -> CellsError:
-    return CellsError(table_cell_location(where, column=column), found=content, wanted=wanted)
+    return CellsError(table_cell_location_text(where, column=column), found=content, wanted=wanted)

@@ -13,19 +13,19 @@ from commonwatt.siting.io.cells import load_cost_cells
 DATA: Final = SHIPPED / "siting"
 
 
-def load_library_regions() -> dict[str, LibraryRegion]:
+def load_siting_library_regions() -> dict[str, LibraryRegion]:
     """Return every region by its name: sites with cells first, then cloud regions.
 
-    >>> regions = load_library_regions()
+    >>> regions = load_siting_library_regions()
     >>> regions["hong-kong"].borrowed, regions["asia-northeast1"].cost_site
     (False, 'hong-kong')
     """
     stand_ins = {site: (site, False) for site in sites_of_cost_cells(load_cost_cells())}
     stand_ins |= {
         row["region"]: (row["site"], row["stand_in"] == "yes")
-        for row in _library_table_rows("site_of_region.csv")
+        for row in _siting_library_table_rows("site_of_region.csv")
     }
-    grids = {row["region"]: row for row in _library_table_rows("grid_of_region.csv")}
+    grids = {row["region"]: row for row in _siting_library_table_rows("grid_of_region.csv")}
     return {
         name: _library_region(name, cost_site, borrowed, grids[name])
         for name, (cost_site, borrowed) in stand_ins.items()
@@ -49,6 +49,6 @@ def _library_region(
     )
 
 
-def _library_table_rows(name: str) -> list[dict[str, str]]:
+def _siting_library_table_rows(name: str) -> list[dict[str, str]]:
     with (DATA / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -46,7 +46,7 @@ def load_power_market(year: int = 2023, *, leave_out: Sequence[str] = ()) -> Pow
     frame = pl.read_parquet(path)
     names = tuple(frame["region"].unique(maintain_order=True).to_list())
     zones = tuple(frame["zone"].unique(maintain_order=True).to_list())
-    _check_zones_known(leave_out, zones)
+    _check_left_out_grid_zones_known(leave_out, zones)
     market = PowerMarket(
         names=names,
         zones=zones,
@@ -111,7 +111,7 @@ def _read_power_market_csv(series_path: Path) -> pl.DataFrame:
     return read_spreadsheet_csv(series_path, infer_schema_length=None)
 
 
-def _check_zones_known(leave_out: Sequence[str], zones: Collection[str]) -> None:
+def _check_left_out_grid_zones_known(leave_out: Sequence[str], zones: Collection[str]) -> None:
     # A slip of a letter would leave the zone in the plan, and nobody would see it.
     for name in leave_out:
         if name not in zones:
@@ -132,7 +132,7 @@ def _cloud_region_by_grid_zone(
         # One cloud region for each grid zone: a second one would have the same price and carbon.
         if has_series and zone not in zones:
             zones[zone] = str(row["gcp_region"])
-    _check_zones_known(leave_out, zones)
+    _check_left_out_grid_zones_known(leave_out, zones)
     return {zone: region for zone, region in zones.items() if zone not in leave_out}
 
 
@@ -172,11 +172,11 @@ def load_region_rtt_ms(path: Path, names: tuple[str, ...]) -> F64:
         origin, target = str(row["from_region"]), str(row["to_region"])
         if origin in place and target in place:
             table[place[origin], place[target]] = float(row["rtt_ms"])
-    check_regions_connected(table, names)
+    check_every_region_pair_has_rtt(table, names)
     return table
 
 
-def check_regions_connected(rtt_ms: F64, names: tuple[str, ...]) -> None:
+def check_every_region_pair_has_rtt(rtt_ms: F64, names: tuple[str, ...]) -> None:
     """Raise if a pair of regions has no round-trip time."""
     holes = np.argwhere(np.isnan(rtt_ms))
     if len(holes):

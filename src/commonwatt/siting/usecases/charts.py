@@ -18,7 +18,7 @@ from commonwatt.catalogue.measures import (
 from commonwatt.catalogue.shared import GPU_HOUR_COST, UTILISATION
 from commonwatt.core.messages import Message, translate
 from commonwatt.report.charts import Chart, ChartForm, ChartSeries, chart_svg_document
-from commonwatt.report.charts.findings import largest_part
+from commonwatt.report.charts.findings import largest_part_name_and_share_or_none
 from commonwatt.siting.domain.cost_inputs import cost_input_label
 from commonwatt.siting.domain.measures import COST_RATIO, HARDWARE_PRICE, PLAN_HOUR, POOL_LOAD
 from commonwatt.siting.engines.cost.model import PARTS
@@ -79,7 +79,10 @@ def _largest_part_of_cost_message(parts: pl.DataFrame, language: str) -> Message
     largest: dict[str, tuple[str, float]] = {}
     for (site,), rows in parts.group_by("site", maintain_order=True):
         # A rent is the one part of its site, and all of it.
-        most = largest_part(rows, "part", "usd_per_gpu_hour") or (rows["part"][0], 1.0)
+        most = largest_part_name_and_share_or_none(rows, "part", "usd_per_gpu_hour") or (
+            rows["part"][0],
+            1.0,
+        )
         largest[str(site)] = most
     if parts["part"].n_unique() < 2:
         return None
@@ -192,7 +195,7 @@ def _widest_cost_input_message(widest: pl.DataFrame, language: str) -> Message:
     return Message("{input} moves the cost most: from {low} to {high}", values)
 
 
-def break_even_map_chart(first_site: str, second_site: str) -> Chart:
+def siting_break_even_map_chart(first_site: str, second_site: str) -> Chart:
     """Return where `first_site` is cheaper than `second_site`, by use and chip price."""
 
     def cheaper_cases_of_first_site_message(ratios: pl.DataFrame, language: str) -> Message:
@@ -221,12 +224,12 @@ def break_even_map_chart(first_site: str, second_site: str) -> Chart:
         series=[ChartSeries("cost_ratio", measure_label_message(COST_RATIO))],
         measure=COST_RATIO,
         middle=1.0,
-        prepare=_named_break_even_cells,
+        prepare=_break_even_map_cells_with_axis_texts,
         finding=cheaper_cases_of_first_site_message,
     )
 
 
-def _named_break_even_cells(ratios: pl.DataFrame, language: str) -> pl.DataFrame:
+def _break_even_map_cells_with_axis_texts(ratios: pl.DataFrame, language: str) -> pl.DataFrame:
     # Steps of a float end in 0.30000000000000004, which an axis of names would show in full.
     uses = [
         f"{measure_value_in_heading_unit(value, UTILISATION, language):.4g}"
@@ -273,18 +276,18 @@ def siting_placement_load_chart(pools: Sequence[str]) -> Chart:
         series=[ChartSeries("load_gpus", pool, where=("pool", pool)) for pool in pools],
         measure=POOL_LOAD,
         step=True,
-        prepare=_first_two_weeks,
+        prepare=_hourly_load_of_first_two_weeks,
         finding=_busiest_pool_message,
     )
 
 
-def _first_two_weeks(hours: pl.DataFrame, language: str) -> pl.DataFrame:
+def _hourly_load_of_first_two_weeks(hours: pl.DataFrame, language: str) -> pl.DataFrame:
     del language
     return hours.filter(pl.col("hour") < HOURS_DRAWN)
 
 
 def _busiest_pool_message(hours: pl.DataFrame, language: str) -> Message | None:
-    most = largest_part(hours, "pool", "load_gpus")
+    most = largest_part_name_and_share_or_none(hours, "pool", "load_gpus")
     if most is None:
         return None
     pool, share = most

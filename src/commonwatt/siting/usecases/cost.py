@@ -23,8 +23,8 @@ from commonwatt.siting.domain.cells import (
 from commonwatt.siting.domain.cooling import (
     ADDER_USD_PER_KWH,
     Cooling,
-    site_equivalent_tariff_and_pue,
     site_hourly_pue,
+    site_tariff_usd_per_kwh_and_pue,
 )
 from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
@@ -33,7 +33,7 @@ from commonwatt.siting.engines.cost.chance import (
     cost_sobol_indices,
     draw_gpu_hour_costs,
     gpu_hour_cost_summary,
-    site_gpu_hour_costs_by_draw,
+    site_gpu_hour_costs_usd_by_draw,
 )
 from commonwatt.siting.engines.cost.drivers import (
     break_even_tariff_usd_per_kwh,
@@ -42,9 +42,9 @@ from commonwatt.siting.engines.cost.drivers import (
     site_cost_ratio_matrix,
 )
 from commonwatt.siting.engines.cost.model import (
-    cost_per_effective_pflop_hour,
-    levelised_cost_by_part,
-    levelised_cost_of_compute,
+    cost_usd_per_effective_pflop_hour,
+    levelised_compute_cost_usd_per_gpu_hour,
+    levelised_usd_per_gpu_hour_by_part,
 )
 from commonwatt.siting.io.cells import DATA, load_cost_cells
 from commonwatt.siting.io.series import load_power_market
@@ -147,7 +147,7 @@ def site_cells_with_power_market(
         )
     r = market.names.index(region)
     pue = site_hourly_pue(market.temp_c[r], market.rh_pct[r], cooling)
-    tariff, mean = site_equivalent_tariff_and_pue(
+    tariff, mean = site_tariff_usd_per_kwh_and_pue(
         market.price_usd_per_mwh[r], pue, ADDER_USD_PER_KWH
     )
     values = {
@@ -308,8 +308,8 @@ def _site_cost_comparison_row(
     # Common random numbers: what both sites read from one cell cannot make them differ.
     b[:, shared] = a[:, shared]
     costs_of_first, costs_of_second = (
-        site_gpu_hour_costs_by_draw(first, a),
-        site_gpu_hour_costs_by_draw(second, b),
+        site_gpu_hour_costs_usd_by_draw(first, a),
+        site_gpu_hour_costs_usd_by_draw(second, b),
     )
     row: Row = {"contest": name}
     for label, values in (("one", costs_of_first), ("other", costs_of_second)):
@@ -328,13 +328,13 @@ def _site_cost_summary_row(cells: SiteCells, case: str, spread: CostDraws) -> Ro
     medians = cells.median_cost_inputs()
     marked = sum(cell.confidence in MARKED_CONFIDENCES for cell in cells.cells)
     effective = [
-        cost_per_effective_pflop_hour(value, PEAK_PFLOPS, ACHIEVED_SHARE)
+        cost_usd_per_effective_pflop_hour(value, PEAK_PFLOPS, ACHIEVED_SHARE)
         for value in (spread.p5, spread.p50, spread.p95)
     ]
     return {
         "site": cells.site,
         "case": case,
-        "at_medians_usd_per_gpu_hour": levelised_cost_of_compute(medians),
+        "at_medians_usd_per_gpu_hour": levelised_compute_cost_usd_per_gpu_hour(medians),
         "p5_usd_per_gpu_hour": spread.p5,
         "p50_usd_per_gpu_hour": spread.p50,
         "p95_usd_per_gpu_hour": spread.p95,
@@ -349,7 +349,7 @@ def _site_cost_summary_row(cells: SiteCells, case: str, spread: CostDraws) -> Ro
 
 
 def _site_cost_part_rows(cells: SiteCells) -> list[Row]:
-    parts = levelised_cost_by_part(cells.median_cost_inputs())
+    parts = levelised_usd_per_gpu_hour_by_part(cells.median_cost_inputs())
     return [
         {"site": cells.site, "part": part, "usd_per_gpu_hour": value}
         for part, value in parts.items()
@@ -445,7 +445,7 @@ def break_even_map_rows(first_site: str, second_site: str) -> list[Row]:
     ]
 
 
-def measured_site_cost_rows(
+def measured_site_cost_rows_by_table(
     cells: SiteCells, *, label: str, spread: CostDraws
 ) -> dict[str, list[Row]]:
     """Return cost, parts, tornado and cells of a site that a fleet run was measured at.
@@ -476,5 +476,7 @@ def capital_usd_per_gpu(cells: SiteCells) -> float:
 
 def site_cost_without_energy_usd_per_gpu_hour(cells: SiteCells) -> float:
     """Return what a GPU costs for an hour whether it runs or not, energy left out [USD]."""
-    parts = levelised_cost_by_part(cells.median_cost_inputs()._replace(utilisation_share=1.0))
+    parts = levelised_usd_per_gpu_hour_by_part(
+        cells.median_cost_inputs()._replace(utilisation_share=1.0)
+    )
     return sum(parts.values()) - parts["energy"]

@@ -11,9 +11,9 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from commonwatt.core.errors import InfeasibleError, TableError, UsageError, table_cell_location
+from commonwatt.core.errors import InfeasibleError, TableError, UsageError, table_cell_location_text
 from commonwatt.core.messages import Message
-from commonwatt.core.spreadsheets import read_spreadsheet_csv_rows
+from commonwatt.core.spreadsheets import read_spreadsheet_csv_names_and_rows
 from commonwatt.siting.domain.cells import site_cells
 from commonwatt.siting.domain.cooling import ADDER_USD_PER_KWH, Cooling, site_hourly_pue
 from commonwatt.siting.domain.market import PowerMarket
@@ -23,12 +23,12 @@ from commonwatt.siting.domain.placement import (
     PlacementProblem,
     placement_carbon_kg,
 )
-from commonwatt.siting.engines.cost.model import HOURS, levelised_cost_by_part
+from commonwatt.siting.engines.cost.model import HOURS, levelised_usd_per_gpu_hour_by_part
 from commonwatt.siting.engines.place.decompose import solve_placement_by_days
 from commonwatt.siting.engines.place.exact import solve_placement_exactly
 from commonwatt.siting.engines.place.explain import (
     check_placement_feasible,
-    last_gpu_price_by_placement_pool,
+    last_gpu_prices_of_built_placement_pools,
     placement_carbon_and_its_cost_message,
     price_of_placement_limits,
 )
@@ -104,7 +104,7 @@ def placement_result(
         classes = load_placement_class_rows(classes or DATA / "classes.csv")
     problem = build_placement_problem(market, classes, chosen)
     plan = solve_placement(problem, chosen)
-    limits = [price.what for price in last_gpu_price_by_placement_pool(problem, plan)]
+    limits = [price.what for price in last_gpu_prices_of_built_placement_pools(problem, plan)]
     if chosen.explain:
         limits = [
             price.what for price in price_of_placement_limits(problem, plan, gap=chosen.gap)
@@ -150,7 +150,7 @@ def load_placement_class_rows(path: Path) -> list[Row]:
         "class", "origin", "gpus", "latency_ms", "residency", "types", "defer_h", "gb_per_gpu_hour",
     )  # fmt: skip
     try:
-        rows: list[Row] = [{**row} for row in read_spreadsheet_csv_rows(path)[1]]
+        rows: list[Row] = [{**row} for row in read_spreadsheet_csv_names_and_rows(path)[1]]
     except (OSError, UnicodeDecodeError) as error:
         raise TableError(str(path), found=Message("no readable file")) from error
     if not rows or any(name not in rows[0] for name in wanted):
@@ -161,7 +161,7 @@ def load_placement_class_rows(path: Path) -> list[Row]:
     for number, row in enumerate(rows, start=2):
         for name in ("gpus", "latency_ms", "defer_h", "gb_per_gpu_hour"):
             row[name] = _parse_placement_number(
-                row[name], table_cell_location(path.name, number, name)
+                row[name], table_cell_location_text(path.name, number, name)
             )
     return rows
 
@@ -182,7 +182,7 @@ def build_placement_problem(
     market: PowerMarket, classes: Sequence[Row], choices: PlacementOptions
 ) -> PlacementProblem:
     """Return the arrays of a placement on a market's hours."""
-    window = market.market_window(choices.first_hour, choices.hours)
+    window = market.power_market_of_hour_window(choices.first_hour, choices.hours)
     types = _gpu_type_cost_rows(choices.types)
     sites, pools = list(market.names), [(s, t) for s in range(len(market.names)) for t in types]
     origin = [_market_region_index(market, str(row["origin"])) for row in classes]
@@ -242,7 +242,7 @@ def _hourly_placement_load_shape(year_hours: int) -> F64:
 def fixed_usd_per_h100_equivalent_year(region: str, gpu: Mapping[str, Any]) -> float:
     """Return the yearly cost of one H100-equivalent in a region, energy left out [USD]."""
     cells = site_cells(load_cost_cells(), cost_site_of_region(region))
-    parts = levelised_cost_by_part(
+    parts = levelised_usd_per_gpu_hour_by_part(
         cells.median_cost_inputs()._replace(
             server_usd_per_gpu=gpu["server_usd_per_gpu"],
             it_kw_per_gpu=gpu["it_kw_per_gpu"],

@@ -35,28 +35,28 @@ def study_basis_tables_and_stages(result: StudyResult, compared: Comparison | No
     frames: dict[str, list[pl.DataFrame]] = defaultdict(list)
     stages: dict[str, dict[str, StageResult]] = defaultdict(dict)
 
-    def add_basis_frame(name: str, frame: pl.DataFrame, *by: StageResult) -> None:
+    def add_study_basis_frame_and_stages(name: str, frame: pl.DataFrame, *by: StageResult) -> None:
         frames[name].append(frame)
         stages[name] |= {stage.key: stage for stage in by}
 
     runs: dict[str, str] = {}
-    for variant, base in _base_case_by_variant(result, compared):
+    for variant, base in _variant_names_with_base_cases(result, compared):
         # A change of price moves no job, so variants often share one fleet run; written once it
         # cannot differ from itself.
         run = runs.setdefault(base.fleet.key, variant)
-        add_basis_frame(
+        add_study_basis_frame_and_stages(
             BASIS_RUNS.name, BASIS_RUNS.build_frame(variant=[variant], run=[run]), base.fleet
         )
         if run == variant:
             own = {name: base.fleet.tables[name] for name in _FLEET_TABLES}
             for name, frame in study_basis_with_run_column(own, run).items():
-                add_basis_frame(name, frame, base.fleet)
+                add_study_basis_frame_and_stages(name, frame, base.fleet)
         if base.variant_stage is not None:
             for name, frame in base.variant_stage.tables.items():
-                add_basis_frame(name, frame, base.variant_stage)
+                add_study_basis_frame_and_stages(name, frame, base.variant_stage)
         if base.effect_stage is not None:
             drawn = base.effect_stage.tables[BASIS_EFFECTS.name]
-            add_basis_frame(
+            add_study_basis_frame_and_stages(
                 BASIS_EFFECTS.name,
                 drawn.with_columns(variant=pl.lit(variant)),
                 base.effect_stage,
@@ -64,11 +64,11 @@ def study_basis_tables_and_stages(result: StudyResult, compared: Comparison | No
     for alternative in compared.alternatives if compared else []:
         for name, frame in alternative.cost_stage.tables.items():
             of_variant = frame.with_columns(variant=pl.lit(alternative.name))
-            add_basis_frame(name, of_variant, alternative.cost_stage)
+            add_study_basis_frame_and_stages(name, of_variant, alternative.cost_stage)
     for stage in (result.cost, result.placement, result.funding):
         if stage is not None:
             for name, frame in stage.tables.items():
-                add_basis_frame(name, frame, stage)
+                add_study_basis_frame_and_stages(name, frame, stage)
     # In the order of the declarations, which is the order that the run lists them in.
     return StudyBasis(
         tables={name: pl.concat(frames[name]) for name in BASIS if frames[name]},
@@ -76,7 +76,7 @@ def study_basis_tables_and_stages(result: StudyResult, compared: Comparison | No
     )
 
 
-def _base_case_by_variant(
+def _variant_names_with_base_cases(
     result: StudyResult, compared: Comparison | None
 ) -> Iterator[tuple[str, BaseCase]]:
     yield PROGRAMME, result.base_case

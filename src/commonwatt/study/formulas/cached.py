@@ -50,7 +50,7 @@ class FormulaStageInputs:
     uses: Mapping[str, FormulaUse] = field(metadata={"decides": False}, repr=False)
 
 
-def compute_formula_values(inputs: FormulaStageInputs) -> StageResult:
+def compute_figure_formula_values(inputs: FormulaStageInputs) -> StageResult:
     """Return the value of each formula as text, by the figure's name.
 
     Raises:
@@ -67,10 +67,10 @@ def compute_formula_values(inputs: FormulaStageInputs) -> StageResult:
     )
 
 
-FORMULA_STAGE: Final = Stage(name="formulas", compute=compute_formula_values)
+FORMULA_STAGE: Final = Stage(name="formulas", compute=compute_figure_formula_values)
 
 
-def study_figure_formula_values(
+def cached_formula_value_by_figure_name(
     uses: Iterable[FormulaUse], tables: Mapping[str, WrittenTable], stages: StageStore
 ) -> dict[str, float | None]:
     """Return what the formula of each figure gives, by the figure's name.

@@ -30,7 +30,7 @@ from commonwatt.fleet.domain.measures import (
     QUEUE_DELAY_P95,
     UTILISATION_MAKESPAN,
 )
-from commonwatt.study.formulas.law import study_cost_law_ctes_sql
+from commonwatt.study.formulas.law import study_cost_parts_law_ctes_sql
 from commonwatt.study.measures import (
     ALTERNATIVES,
     CAPITAL,
@@ -193,7 +193,7 @@ SELECT CASE WHEN COUNT(*) = COUNT(round_trip_ms)
 _DELAY_OF: Final = """SELECT {function} AS value
 FROM (SELECT start_s - submit_s AS delay_s FROM basis_jobs
     WHERE run = :run AND finished) AS waits"""
-COST_LAW: Final = study_cost_law_ctes_sql("basis_inputs", "site", "variant = :variant")
+COST_LAW: Final = study_cost_parts_law_ctes_sql("basis_inputs", "site", "variant = :variant")
 """The parts of the cost of each site of a variant, as `law`, at the head of each figure of cost."""
 # A reserved site that stood idle would cost infinitely much an hour; one in a hundred is the least
 # use, as in the engine.
@@ -264,7 +264,7 @@ FROM basis_paths CROSS JOIN terms"""
 _COST_OF_MIX_DRAWS: Final = """SELECT QUANTILE_CONT(cost_usd_per_gpu_hour, {level}) AS value
 FROM basis_mix_draws WHERE variant = :variant"""
 # By name where two cost the same, as the comparison itself has it.
-_CHEAPER_DRAWS: Final = f"""WITH {study_cost_law_ctes_sql("basis_inputs", "variant, site")},
+_CHEAPER_DRAWS: Final = f"""WITH {study_cost_parts_law_ctes_sql("basis_inputs", "variant, site")},
 sites AS (
     SELECT c.variant AS variant, c.held_gpu_h AS held_gpu_h, {_USD_OF_SITE} AS usd
     FROM basis_costs AS c JOIN law AS l ON c.variant = l.variant AND c.site = l.site
@@ -354,7 +354,7 @@ def _programme_figure_formula(
     )
 
 
-def _study_fleet_use_formulas() -> tuple[FigureFormula, ...]:
+def _study_fleet_use_figure_formulas() -> tuple[FigureFormula, ...]:
     says_jobs = Message(
         "Each job of the trace is placed on the machines by the policy, event by event."
     )
@@ -397,7 +397,7 @@ def _study_fleet_use_formulas() -> tuple[FigureFormula, ...]:
     )
 
 
-def _study_fleet_delay_formulas() -> tuple[FigureFormula, ...]:
+def _study_fleet_delay_figure_formulas() -> tuple[FigureFormula, ...]:
     return (
         _programme_figure_formula(
             "fleet.mean_queue_delay_s",
@@ -436,7 +436,7 @@ def _study_fleet_delay_formulas() -> tuple[FigureFormula, ...]:
     )
 
 
-def _study_fleet_energy_formulas() -> tuple[FigureFormula, ...]:
+def _study_fleet_energy_figure_formulas() -> tuple[FigureFormula, ...]:
     return (
         _programme_figure_formula(
             "fleet.energy_kwh",
@@ -554,7 +554,7 @@ def _study_placement_figure_formulas() -> tuple[FigureFormula, ...]:
     )
 
 
-def _funding_figure_formulas() -> tuple[FigureFormula, ...]:
+def _study_funding_figure_formulas() -> tuple[FigureFormula, ...]:
     debts = (
         ("with", DEBT_GDP_WITH),
         ("without", DEBT_GDP_WITHOUT),
@@ -640,7 +640,7 @@ def _debt_effect_laws() -> Iterator[tuple[TableColumn, Message, str, tuple[str, 
             yield ALTERNATIVES.column(key), _SAYS_EFFECT_BAND, sql, ("basis_effects",), ""
 
 
-def _debt_effect_formulas() -> tuple[FigureFormula, ...]:
+def _debt_effect_figure_formulas() -> tuple[FigureFormula, ...]:
     """Return both sides of the change for the programme, and for each alternative."""
     return tuple(
         FigureFormula(
@@ -662,7 +662,7 @@ def _debt_effect_formulas() -> tuple[FigureFormula, ...]:
     )
 
 
-def _comparison_figure_formula() -> FigureFormula:
+def _cheapest_alternative_share_figure_formula() -> FigureFormula:
     return _programme_figure_formula(
         "comparison.cheaper_share",
         CHEAPEST_CHEAPER,
@@ -728,14 +728,14 @@ def _alternative_figure_formulas() -> tuple[FigureFormula, ...]:
 FORMULAS: Final[Mapping[str, FigureFormula]] = {
     formula.name: formula
     for formula in (
-        *_study_fleet_use_formulas(),
-        *_study_fleet_delay_formulas(),
-        *_study_fleet_energy_formulas(),
+        *_study_fleet_use_figure_formulas(),
+        *_study_fleet_delay_figure_formulas(),
+        *_study_fleet_energy_figure_formulas(),
         *_study_site_figure_formulas(),
         *_study_placement_figure_formulas(),
-        *_funding_figure_formulas(),
-        _comparison_figure_formula(),
+        *_study_funding_figure_formulas(),
+        _cheapest_alternative_share_figure_formula(),
         *_alternative_figure_formulas(),
-        *_debt_effect_formulas(),
+        *_debt_effect_figure_formulas(),
     )
 }

@@ -52,15 +52,15 @@ class FormulaUse:
     @property
     def expression(self) -> str:
         """The formula's query with everything bound in it."""
-        return self.with_values_bound(self.formula.sql)
+        return self.sql_with_values_bound(self.formula.sql)
 
     @property
-    def cost_law(self) -> str:
+    def cost_law_sql_or_empty(self) -> str:
         """The law of costs that its query begins with; empty where it does not."""
         starts = self.formula.sql.startswith(f"WITH {COST_LAW},")
-        return self.with_values_bound(COST_LAW) if starts else ""
+        return self.sql_with_values_bound(COST_LAW) if starts else ""
 
-    def with_values_bound(self, sql: str) -> str:
+    def sql_with_values_bound(self, sql: str) -> str:
         """Return a query of the formula with everything bound in it."""
         return re.sub(r":([a-z]+)\b", lambda at: _study_sql_text_literal(self.bound[at[1]]), sql)
 
@@ -87,11 +87,11 @@ def study_figure_formula_uses(tables: Tables) -> Iterator[FormulaUse]:
         needed = (*formula.tables, formula.holds) if formula.holds else formula.tables
         # A wing that the programme leaves out wrote no tables, and has no figures.
         if all(name in tables for name in needed):
-            for bound in _study_formula_variant_site_bindings(formula, tables, variants):
+            for bound in _study_formula_bindings_by_variant_and_site(formula, tables, variants):
                 yield FormulaUse(formula=formula, bound=bound | dict(formula.fixed or {}))
 
 
-def _study_formula_variant_site_bindings(
+def _study_formula_bindings_by_variant_and_site(
     formula: FigureFormula, tables: Tables, variants: Mapping[str, frozenset[str]]
 ) -> Iterator[dict[str, str]]:
     runs: dict[str, str] = dict(tables["basis_runs"].select("variant", "run").iter_rows())
@@ -114,7 +114,7 @@ def _study_formula_variant_site_bindings(
                     yield {"variant": variant, "run": runs[variant], "site": site}
 
 
-def study_figure_labels(tables: Tables) -> Callable[[FormulaUse], Message]:
+def study_figure_label_message_function(tables: Tables) -> Callable[[FormulaUse], Message]:
     """Return what gives the label of a figure of the run with these tables, to be translated later.
 
     Each table is read once: a study has more than a hundred figures.
@@ -131,12 +131,14 @@ def study_figure_labels(tables: Tables) -> Callable[[FormulaUse], Message]:
         match use.formula.subject:
             case FigureSubject.SITE:
                 of_sites = titles("basis_sites", "title", "run", "site")
-                return _only_row_label(of_sites, use.bound["run"], use.bound["site"])
+                return _only_row_label_or_identity_error(
+                    of_sites, use.bound["run"], use.bound["site"]
+                )
             case FigureSubject.YEAR:
                 return str(tables["basis_accounts"].sort("year")["fiscal_year"][-1])
             case FigureSubject.VARIANT:
                 of_variants = titles("alternatives", "alternative", "name")
-                return _only_row_label(of_variants, use.bound["variant"])
+                return _only_row_label_or_identity_error(of_variants, use.bound["variant"])
             case FigureSubject.NOTHING:
                 return ""
 
@@ -147,7 +149,7 @@ def study_figure_labels(tables: Tables) -> Callable[[FormulaUse], Message]:
     return label
 
 
-def _only_row_label(rows: Mapping[tuple[str, ...], list[str]], *key: str) -> str:
+def _only_row_label_or_identity_error(rows: Mapping[tuple[str, ...], list[str]], *key: str) -> str:
     labels = rows.get(key, [])
     # Two rows would give the label of whichever comes first.
     if len(labels) != 1:
@@ -175,7 +177,7 @@ def study_figure_formula_value(
     # of its inputs.
     try:
         named, query = {name: tables[name] for name in use.formula.tables}, use.expression
-        if laws is not None and (law := use.cost_law):
+        if laws is not None and (law := use.cost_law_sql_or_empty):
             if law not in laws:
                 laws[law] = _study_query_frame(named, f"WITH {law}\nSELECT * FROM law")
             named["law"], query = laws[law], f"WITH {query.removeprefix(f'WITH {law},')}"
@@ -194,7 +196,7 @@ def _study_query_frame(tables: Tables, query: str) -> pl.DataFrame:
     return pl.SQLContext(dict(tables), eager=True).execute(query)
 
 
-def study_figure_rounding(use: FormulaUse, tables: Tables) -> float:
+def study_figure_rounding_tolerance(use: FormulaUse, tables: Tables) -> float:
     """Return by how much rounding alone may part a figure from its formula, in its unit.
 
     A difference is known to the last digits of what is subtracted: the effect of a hall of
@@ -207,11 +209,11 @@ def study_figure_rounding(use: FormulaUse, tables: Tables) -> float:
     if not use.formula.subtracted_sql:
         return ROUNDING
     named = {name: tables[name] for name in use.formula.tables}
-    query = use.with_values_bound(use.formula.subtracted_sql)
+    query = use.sql_with_values_bound(use.formula.subtracted_sql)
     return ROUNDING * max(1.0, float(_study_query_frame(named, query).item()))
 
 
-def is_same_study_figure_value(
+def is_study_figure_value_equal_within_rounding(
     first: float | None, other: float | None, *, rounding: float = ROUNDING
 ) -> bool:
     """Return whether two values of a figure are the same but for the order of their sums.
@@ -222,9 +224,9 @@ def is_same_study_figure_value(
         rounding: How far apart two values near nought may be, in the unit of the figure.
 
     >>> (
-    ...     is_same_study_figure_value(1.0, 1.0 + 1e-12),
-    ...     is_same_study_figure_value(1.0, 1.0 + 1e-8),
-    ...     is_same_study_figure_value(None, None),
+    ...     is_study_figure_value_equal_within_rounding(1.0, 1.0 + 1e-12),
+    ...     is_study_figure_value_equal_within_rounding(1.0, 1.0 + 1e-8),
+    ...     is_study_figure_value_equal_within_rounding(None, None),
     ... )
     (True, False, True)
     """
@@ -235,7 +237,7 @@ def is_same_study_figure_value(
     return abs(first - other) <= max(TOLERANCE * max(abs(first), abs(other)), rounding)
 
 
-def check_figure_value(
+def check_figure_value_equals_formula(
     name: str, value: float | None, by_formula: float | None, *, rounding: float = ROUNDING
 ) -> None:
     """Raise unless the formula of a figure gives the value that was computed.
@@ -244,12 +246,12 @@ def check_figure_value(
         name: The figure.
         value: What the stages computed.
         by_formula: What its formula gives.
-        rounding: As `study_figure_rounding` gives it.
+        rounding: As `study_figure_rounding_tolerance` gives it.
 
     Raises:
         IdentityError: It gives another one: a bug, and nothing of the study is kept.
     """
-    if not is_same_study_figure_value(by_formula, value, rounding=rounding):
+    if not is_study_figure_value_equal_within_rounding(by_formula, value, rounding=rounding):
         raise IdentityError(
             name,
             found=Message(

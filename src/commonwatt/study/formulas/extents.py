@@ -102,15 +102,17 @@ FACES: Final[Mapping[str, Face]] = {
 }
 
 
-def study_figure_extent_message(use: FormulaUse, tables: Tables) -> Message:
+def study_figure_scale_and_period_message(use: FormulaUse, tables: Tables) -> Message:
     """Return scale and period of a figure, read from the tables of its run."""
     extent, _ = FACES[use.formula.name]
     run, variant = use.bound["run"], use.bound.get("variant", "programme")
     values: dict[str, Callable[[], str]] = {
-        "gpus": lambda: f"{_gpu_count_of_run_or_site(tables, run, use.bound.get('site')):,.0f}",
-        "days": lambda: day_count_text(_days(tables, run, extent)),
+        "gpus": lambda: (
+            f"{_study_gpu_count_of_run_or_site(tables, run, use.bound.get('site')):,.0f}"
+        ),
+        "days": lambda: study_day_count_text(_days(tables, run, extent)),
         "whole": lambda: (
-            f"{_gpu_count_at_programme_scale(tables, variant, use.bound.get('site')):,.0f}"
+            f"{_study_gpu_count_at_programme_scale(tables, variant, use.bound.get('site')):,.0f}"
         ),
         "year": lambda: str(tables["basis_accounts"].sort("year")["fiscal_year"][-1]),
         "prices": lambda: str(PRICE_YEAR),
@@ -127,35 +129,35 @@ def study_figure_basis_message(use: FormulaUse) -> Message:
 
 def study_figure_extent_and_basis_text(use: FormulaUse, tables: Tables, language: str) -> str:
     """Return scale, period and basis of a figure, as they stand beside its value."""
-    extent = study_figure_extent_message(use, tables).translate(language)
+    extent = study_figure_scale_and_period_message(use, tables).translate(language)
     return f"{extent}; {study_figure_basis_message(use).translate(language)}"
 
 
-def day_count_text(days: float) -> str:
+def study_day_count_text(days: float) -> str:
     """Return a number of days; of a few, the tenth as well.
 
-    >>> day_count_text(10.3), day_count_text(0.41)
+    >>> study_day_count_text(10.3), study_day_count_text(0.41)
     ('10', '0.4')
     """
     return f"{days:.0f}" if days >= 9.5 else f"{days:.1f}"
 
 
-def gpu_count_text(counts: Sequence[float]) -> str:
+def study_gpu_count_or_range_text(counts: Sequence[float]) -> str:
     """Return a count of GPUs, or its range where alternatives differ.
 
-    >>> gpu_count_text([496, 496]), gpu_count_text([64, 1024])
+    >>> study_gpu_count_or_range_text([496, 496]), study_gpu_count_or_range_text([64, 1024])
     ('496', '64 – 1,024')
     """
     low, high = min(counts), max(counts)
     return f"{low:,.0f}" if low == high else f"{low:,.0f} – {high:,.0f}"
 
 
-def _gpu_count_of_run_or_site(tables: Tables, run: str, site: str | None) -> float:
+def _study_gpu_count_of_run_or_site(tables: Tables, run: str, site: str | None) -> float:
     nodes = tables["basis_nodes"].filter(run=run)
     return _number((nodes if site is None else nodes.filter(site=site))["gpus"].sum())
 
 
-def _gpu_count_at_programme_scale(tables: Tables, variant: str, site: str | None) -> float:
+def _study_gpu_count_at_programme_scale(tables: Tables, variant: str, site: str | None) -> float:
     costs = tables["basis_costs"].filter(variant=variant)
     rows = costs if site is None else costs.filter(site=site)
     return _number((rows["gpus"] * rows["scale"]).sum())

@@ -15,7 +15,7 @@ import polars as pl
 
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
-from commonwatt.study.formulas.law import study_cost_law_ctes_sql
+from commonwatt.study.formulas.law import study_cost_parts_law_ctes_sql
 
 Tables = Mapping[str, pl.DataFrame]
 
@@ -49,7 +49,7 @@ _RUN: Final = "programme_run AS (SELECT run FROM basis_runs WHERE variant = 'pro
 _COST_OF_DRAW: Final = """CASE WHEN c.rented AND c.every_hour_paid
     THEN l.rent_usd_per_gpu_hour / GREATEST(c.utilisation_share, 0.01)
     WHEN c.rented THEN l.rent_usd_per_gpu_hour ELSE l.own_usd END"""
-_LAW_OF_SITES: Final = study_cost_law_ctes_sql("basis_inputs", "variant, site")
+_LAW_OF_SITES: Final = study_cost_parts_law_ctes_sql("basis_inputs", "variant, site")
 _QUANTILES: Final = ("p5", 0.05), ("p50", 0.5), ("p95", 0.95)
 _LEVELS: Final = (
     ("q05", 0.05), ("q10", 0.10), ("q25", 0.25), ("q50", 0.50), ("q75", 0.75), ("q90", 0.90),
@@ -98,7 +98,7 @@ LAWS: Final = (
         # Only the first draws have their inputs kept; the others are summarised as they stand.
         "the cost of a draw is that of its inputs",
         ("basis_draws", "basis_draw_inputs", "basis_costs"),
-        f"""WITH {study_cost_law_ctes_sql("basis_draw_inputs", "site, draw")}
+        f"""WITH {study_cost_parts_law_ctes_sql("basis_draw_inputs", "site, draw")}
         SELECT {_largest_difference_sql(("d.cost_usd_per_gpu_hour", _COST_OF_DRAW))} AS value
         FROM law AS l JOIN basis_draws AS d ON l.site = d.site AND l.draw = d.draw
         JOIN basis_costs AS c ON l.site = c.site WHERE c.variant = 'programme'""",
@@ -107,7 +107,7 @@ LAWS: Final = (
         # A site that served nothing has no weight, and no draws.
         "the cost of a draw over all sites is that of its inputs",
         ("basis_mix_draws", "basis_mix_draw_inputs", "basis_costs"),
-        f"""WITH {study_cost_law_ctes_sql("basis_mix_draw_inputs", "variant, site, draw")},
+        f"""WITH {study_cost_parts_law_ctes_sql("basis_mix_draw_inputs", "variant, site, draw")},
         served AS (SELECT variant, SUM(held_gpu_h) AS held_h, COUNT(*) AS sites
             FROM basis_costs GROUP BY variant),
         weighted AS (SELECT l.variant AS variant, l.draw AS draw,
@@ -442,7 +442,9 @@ LAWS: Final = (
 )
 
 
-def study_table_law_differences(tables: Tables) -> Iterator[tuple[TableLaw, float | None]]:
+def study_table_laws_with_relative_difference(
+    tables: Tables,
+) -> Iterator[tuple[TableLaw, float | None]]:
     """Yield each law that these tables can be asked, with the largest relative difference.
 
     None where no row could be compared, which is a fault, too: a label that no other table
@@ -453,7 +455,7 @@ def study_table_law_differences(tables: Tables) -> Iterator[tuple[TableLaw, floa
     """
     known = dict(tables)
     if "funding_years" in known:
-        known["funding_years"] = _funding_years_renamed_to_bn(known["funding_years"])
+        known["funding_years"] = _funding_years_without_currency_in_columns(known["funding_years"])
     for law in LAWS:
         # A programme without funding or placement has no such tables, and nothing is asked of them.
         if not all(name in known for name in law.tables):
@@ -468,7 +470,7 @@ def study_table_law_differences(tables: Tables) -> Iterator[tuple[TableLaw, floa
         yield law, None if difference is None else float(difference)
 
 
-def _funding_years_renamed_to_bn(years: pl.DataFrame) -> pl.DataFrame:
+def _funding_years_without_currency_in_columns(years: pl.DataFrame) -> pl.DataFrame:
     """Return the years of the funding with columns that do not name the country's money."""
     names = {
         name: "_".join([*name.split("_")[:-2], "bn"])

@@ -63,7 +63,7 @@ _STEPS: Final = (
 )
 
 
-def study_cost_law_ctes_sql(table: str, keys: str, where: str = "") -> str:
+def study_cost_parts_law_ctes_sql(table: str, keys: str, where: str = "") -> str:
     """Return the common table expressions that end in `law`: the parts of the cost by key.
 
     Args:

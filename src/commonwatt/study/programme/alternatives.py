@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from commonwatt.core.messages import Message
-from commonwatt.study.programme.changes import path_of_programme_change
+from commonwatt.study.programme.changes import key_path_of_programme_change
 from commonwatt.study.programme.faults import ProgrammeFault
 
 _OF_COMPARISON: Final = Message("what all alternatives are compared by")
@@ -34,11 +34,11 @@ _SHARED: Final[Mapping[tuple[str, ...], Message]] = {
 }
 
 
-def shared_key_faults(lines: Iterable[str]) -> Iterator[ProgrammeFault]:
+def alternative_shared_key_change_faults(lines: Iterable[str]) -> Iterator[ProgrammeFault]:
     """Yield a fault for each line of an alternative that changes what all of them share."""
     for line in lines:
         try:
-            path = tuple(path_of_programme_change(line))
+            path = tuple(key_path_of_programme_change(line))
         # Told with its place once the change is made.
         except ValueError:
             continue

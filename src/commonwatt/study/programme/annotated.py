@@ -96,7 +96,7 @@ class ProgrammeKey:
         if self.required:
             state = translate("required", language)
         elif isinstance(self.default, str | int | float) and self.default != "":
-            value = {"value": toml_value(self.default)}
+            value = {"value": programme_toml_value_text(self.default)}
             state = Message("default {value}", value).translate(language)
         else:
             state = translate("may be absent", language)
@@ -125,15 +125,19 @@ def programme_keys(model: Model = ProgrammeFile, path: str = "") -> Iterator[Pro
     for name in model.model_fields:
         below = f"{path}.{name}".lstrip(".")
         yield replace(_programme_key(model, name), path=below)
-        for part in _key_models(model, name):
+        for part in _programme_models_of_key(model, name):
             yield from programme_keys(part, below)
 
 
-def programme_models_in(annotation: object) -> list[Model]:
+def programme_tables_named_in_annotation(annotation: object) -> list[Model]:
     """Return the tables that a field's type names, in order."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in get_args(annotation) for model in programme_models_in(part)]
+    return [
+        model
+        for part in get_args(annotation)
+        for model in programme_tables_named_in_annotation(part)
+    ]
 
 
 def annotated_programme_template(language: str = "en") -> str:
@@ -148,12 +152,12 @@ def annotated_programme_template(language: str = "en") -> str:
             "Take out what you do not need: what may be absent is not missed.",
         )
     ]
-    return annotated_programme_text(
+    return annotated_programme_toml_text(
         example, remarks=ProgrammeRemarks(header=header), language=language, every_key=True
     )
 
 
-def annotated_programme_text(
+def annotated_programme_toml_text(
     document: Document,
     *,
     remarks: ProgrammeRemarks,
@@ -172,8 +176,11 @@ def annotated_programme_text(
         BugError: A key that the schema does not know.
     """
     writer = _AnnotatedProgrammeWriter(remarks=remarks, language=language, every_key=every_key)
-    lines = [*_as_comments(remarks.header), *writer.table_lines(ProgrammeFile, document, _TOP)]
-    return "\n".join(_without_doubled_blanks(lines)).strip() + "\n"
+    lines = [
+        *_sentences_as_toml_comment_lines(remarks.header),
+        *writer.programme_table_toml_lines(ProgrammeFile, document, _TOP),
+    ]
+    return "\n".join(_toml_lines_without_doubled_blanks(lines)).strip() + "\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,10 +197,16 @@ class _TablePlace:
     spelled: str = ""
     schema: str = ""
 
-    def place_below(self, key: str, name: str = "", *, spelled: bool = False) -> _TablePlace:
+    def programme_table_place_below(
+        self, key: str, name: str = "", *, spelled: bool = False
+    ) -> _TablePlace:
         """Return the place of a table in this one, or of an element of a list or a table."""
         named = ".".join(part for part in (self.named, key, name) if part)
-        parts = (self.spelled, toml_key(key), toml_key(name) if spelled else "")
+        parts = (
+            self.spelled,
+            programme_toml_key_text(key),
+            programme_toml_key_text(name) if spelled else "",
+        )
         schema = f"{self.schema}.{key}".lstrip(".")
         return _TablePlace(named=named, spelled=".".join(filter(None, parts)), schema=schema)
 
@@ -210,58 +223,64 @@ class _AnnotatedProgrammeWriter:
     every_key: bool
     explained: set[str] = field(default_factory=set[str])
 
-    def table_lines(
+    def programme_table_toml_lines(
         self, model: Model, table: Document, place: _TablePlace, header: str = ""
     ) -> Iterator[str]:
         """Yield a table: what it is, its header, its values, then the tables in it."""
         yield ""
         if header:
-            yield from self._opening_lines(place.schema)
-            yield from _as_comments(self.remarks.before.get(place.named, ()))
+            yield from self._programme_table_opening_comment_lines(place.schema)
+            yield from _sentences_as_toml_comment_lines(self.remarks.before.get(place.named, ()))
             yield header
         inner: list[tuple[str, Any]] = []
         for key, value in table.items():
             if key not in model.model_fields:
                 raise BugError(f"{place.named}.{key}", found=Message("no key of a programme"))
             # TOML wants the values of a table before the tables in it.
-            if _is_written_as_table(model, key, value):
+            if _is_programme_value_written_as_table(model, key, value):
                 inner.append((key, value))
             else:
-                yield from self._key_lines(model, key, value, place)
-        yield from _as_comments(self.remarks.after.get(place.named, ()))
+                yield from self._programme_key_toml_lines(model, key, value, place)
+        yield from _sentences_as_toml_comment_lines(self.remarks.after.get(place.named, ()))
         for key, value in inner:
-            yield from self._inner_table_lines(model, key, value, place)
+            yield from self._programme_inner_table_toml_lines(model, key, value, place)
 
-    def _opening_lines(self, schema_path: str) -> Iterator[str]:
+    def _programme_table_opening_comment_lines(self, schema_path: str) -> Iterator[str]:
         """Yield what a table is and what the key that holds it says, once."""
         if schema_path in self.explained:
             return
         self.explained.add(schema_path)
-        model, key = _model_and_key_of_path(schema_path)
-        [part, *_] = _key_models(model, key)
+        model, key = _programme_model_and_key_of_path(schema_path)
+        [part, *_] = _programme_models_of_key(model, key)
         about, own = (part.__doc__ or "").split("\n\n")[0], _programme_key(model, key)
-        yield from _as_comments([f"== {schema_path}: {translate(about, self.language)}"])
+        yield from _sentences_as_toml_comment_lines(
+            [f"== {schema_path}: {translate(about, self.language)}"]
+        )
         if own.meaning != about:
-            yield from _as_comments([own.remark(self.language)])
+            yield from _sentences_as_toml_comment_lines([own.remark(self.language)])
 
-    def _key_lines(
+    def _programme_key_toml_lines(
         self, model: Model, key: str, value: object, place: _TablePlace
     ) -> Iterator[str]:
         schema_path = f"{place.schema}.{key}".lstrip(".")
         if schema_path not in self.explained:
             self.explained.add(schema_path)
-            yield from _as_comments([_programme_key(model, key).remark(self.language)])
-            if self.every_key and SeriesPart in _key_models(model, key):
-                yield from self._series_lines(key)
-        yield from _as_comments(self.remarks.before.get(f"{place.named}.{key}".lstrip("."), ()))
-        yield f"{toml_key(key)} = {toml_value(value)}"
+            yield from _sentences_as_toml_comment_lines(
+                [_programme_key(model, key).remark(self.language)]
+            )
+            if self.every_key and SeriesPart in _programme_models_of_key(model, key):
+                yield from self._programme_series_alternative_comment_lines(key)
+        yield from _sentences_as_toml_comment_lines(
+            self.remarks.before.get(f"{place.named}.{key}".lstrip("."), ())
+        )
+        yield f"{programme_toml_key_text(key)} = {programme_toml_value_text(value)}"
 
-    def _series_lines(self, key: str) -> Iterator[str]:
+    def _programme_series_alternative_comment_lines(self, key: str) -> Iterator[str]:
         """Yield, as comments, the table that may stand in place of a value."""
-        yield from _as_comments(
+        yield from _sentences_as_toml_comment_lines(
             [
                 translate("Or hour by hour, from a file:", self.language),
-                f"{key} = {toml_value(SERIES_EXAMPLE)}",
+                f"{key} = {programme_toml_value_text(SERIES_EXAMPLE)}",
                 *(
                     f"{name}: {_programme_key(SeriesPart, name).remark(self.language)}"
                     for name in SERIES_EXAMPLE
@@ -269,37 +288,41 @@ class _AnnotatedProgrammeWriter:
             ]
         )
 
-    def _inner_table_lines(
+    def _programme_inner_table_toml_lines(
         self, model: Model, key: str, value: Any, place: _TablePlace
     ) -> Iterator[str]:
-        [part, *_] = _key_models(model, key)
-        below = place.place_below(key)
+        [part, *_] = _programme_models_of_key(model, key)
+        below = place.programme_table_place_below(key)
         if isinstance(value, list):
             for number, element in enumerate(cast("list[Document]", value)):
                 name = element.get("name") or "-".join(element.get("between", ())) or str(number)
-                where = place.place_below(key, str(name))
-                yield from self.table_lines(part, element, where, f"[[{where.spelled}]]")
-        elif _is_table_of_tables(model, key):
+                where = place.programme_table_place_below(key, str(name))
+                yield from self.programme_table_toml_lines(
+                    part, element, where, f"[[{where.spelled}]]"
+                )
+        elif _is_programme_key_table_of_tables(model, key):
             for name, element in cast("Mapping[str, Document]", value).items():
-                where = place.place_below(key, name, spelled=True)
-                yield from self.table_lines(part, element, where, f"[{where.spelled}]")
+                where = place.programme_table_place_below(key, name, spelled=True)
+                yield from self.programme_table_toml_lines(
+                    part, element, where, f"[{where.spelled}]"
+                )
         else:
-            yield from self.table_lines(part, value, below, f"[{below.spelled}]")
+            yield from self.programme_table_toml_lines(part, value, below, f"[{below.spelled}]")
 
 
-def toml_key(key: str) -> str:
+def programme_toml_key_text(key: str) -> str:
     """Return a key as TOML spells it.
 
-    >>> toml_key("hong-kong"), toml_key("rent a third")
+    >>> programme_toml_key_text("hong-kong"), programme_toml_key_text("rent a third")
     ('hong-kong', '"rent a third"')
     """
-    return key if _BARE.fullmatch(key) else toml_value(key)
+    return key if _BARE.fullmatch(key) else programme_toml_value_text(key)
 
 
-def toml_value(value: object) -> str:
+def programme_toml_value_text(value: object) -> str:
     r"""Return a value as TOML spells it, a table in one line.
 
-    >>> toml_value({"en": 'A "hall"', "on": date(2026, 3, 1), "n": [1, 2.5, True]})
+    >>> programme_toml_value_text({"en": 'A "hall"', "on": date(2026, 3, 1), "n": [1, 2.5, True]})
     '{ en = "A \\"hall\\"", on = 2026-03-01, n = [1, 2.5, true] }'
     """
     if isinstance(value, bool):
@@ -309,18 +332,29 @@ def toml_value(value: object) -> str:
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, Mapping):
         table = cast("Document", value)
-        return "{ " + ", ".join(f"{toml_key(k)} = {toml_value(v)}" for k, v in table.items()) + " }"
+        return (
+            "{ "
+            + ", ".join(
+                f"{programme_toml_key_text(k)} = {programme_toml_value_text(v)}"
+                for k, v in table.items()
+            )
+            + " }"
+        )
     if isinstance(value, list):
-        return "[" + ", ".join(toml_value(each) for each in cast("list[object]", value)) + "]"
+        return (
+            "["
+            + ", ".join(programme_toml_value_text(each) for each in cast("list[object]", value))
+            + "]"
+        )
     return value.isoformat() if isinstance(value, date) else repr(value)
 
 
-def _as_comments(sentences: Sequence[str]) -> Iterator[str]:
+def _sentences_as_toml_comment_lines(sentences: Sequence[str]) -> Iterator[str]:
     for sentence in sentences:
-        yield from (f"# {line}".rstrip() for line in _wrapped_by_width(sentence))
+        yield from (f"# {line}".rstrip() for line in _comment_lines_wrapped_by_width(sentence))
 
 
-def _wrapped_by_width(sentence: str) -> Iterator[str]:
+def _comment_lines_wrapped_by_width(sentence: str) -> Iterator[str]:
     """Yield a sentence in lines of at most `_COLUMNS` columns; Chinese may break anywhere."""
     line, width = "", 0
     for word in re.findall(r"[\u2e80-\uffee]|[^\s\u2e80-\uffee]+\s*|\s+", sentence):
@@ -334,7 +368,7 @@ def _wrapped_by_width(sentence: str) -> Iterator[str]:
     yield line.rstrip()
 
 
-def _without_doubled_blanks(lines: Sequence[str]) -> Iterator[str]:
+def _toml_lines_without_doubled_blanks(lines: Sequence[str]) -> Iterator[str]:
     for before, line in zip(["", *lines], lines, strict=False):
         if before or line:
             yield line
@@ -346,28 +380,35 @@ def _programme_key(model: Model, name: str) -> ProgrammeKey:
     return ProgrammeKey(
         path=name,
         meaning=about.description or "",
-        unit=_programme_key_unit(name, about.annotation, about.metadata),
-        bounds=_programme_key_bounds(about.annotation, about.metadata),
+        unit=_programme_key_unit_or_empty(name, about.annotation, about.metadata),
+        bounds=_programme_key_bounds_text(about.annotation, about.metadata),
         required=required,
         default=None if required else about.get_default(call_default_factory=True),
     )
 
 
-def _programme_key_unit(name: str, annotation: Any, metadata: Sequence[object]) -> str:
-    if set(programme_models_in(annotation)) - {SeriesPart}:
+def _programme_key_unit_or_empty(name: str, annotation: Any, metadata: Sequence[object]) -> str:
+    if set(programme_tables_named_in_annotation(annotation)) - {SeriesPart}:
         return ""
     if unit := programme_schema_field_unit(annotation, metadata):
         return unit
     if name in _UNIT_OF_KEY:
         return _UNIT_OF_KEY[name]
-    kinds = [_KIND_OF_TYPE[kind] for kind in _types_in(annotation) if kind in _KIND_OF_TYPE]
+    kinds = [
+        _KIND_OF_TYPE[kind]
+        for kind in _types_within_programme_annotation(annotation)
+        if kind in _KIND_OF_TYPE
+    ]
     listed = any(get_origin(part) is list for part in (annotation, *get_args(annotation)))
     return f"list of {kinds[0]}" if kinds and listed else (kinds[0] if kinds else "")
 
 
-def _programme_key_bounds(annotation: Any, metadata: Sequence[object]) -> str:
+def _programme_key_bounds_text(annotation: Any, metadata: Sequence[object]) -> str:
     # Those of a field stand beside its type, those of a named type within it.
-    known = [*metadata, *(each for part in _annotated_parts(annotation) for each in part)]
+    known = [
+        *metadata,
+        *(each for part in _annotation_metadata_outside_lists(annotation) for each in part),
+    ]
     signed = [
         f"{sign} {limit:g}" if isinstance(limit, float) else f"{sign} {limit}"
         for sign, name in _SIGN_OF_BOUND.items()
@@ -378,41 +419,41 @@ def _programme_key_bounds(annotation: Any, metadata: Sequence[object]) -> str:
     return " ".join(dict.fromkeys(signed))
 
 
-def _annotated_parts(annotation: Any) -> Iterator[Sequence[object]]:
+def _annotation_metadata_outside_lists(annotation: Any) -> Iterator[Sequence[object]]:
     if metadata := getattr(annotation, "__metadata__", None):
         yield [inner for each in metadata for inner in getattr(each, "metadata", [each])]
     if get_origin(annotation) is not list:
         for part in get_args(annotation):
-            yield from _annotated_parts(part)
+            yield from _annotation_metadata_outside_lists(part)
 
 
-def _types_in(annotation: Any) -> Iterator[type]:
+def _types_within_programme_annotation(annotation: Any) -> Iterator[type]:
     if get_origin(annotation) is Literal:
         yield str
     elif isinstance(annotation, type):
         yield annotation
     for part in get_args(annotation):
-        yield from _types_in(part)
+        yield from _types_within_programme_annotation(part)
 
 
-def _model_and_key_of_path(schema_path: str) -> tuple[Model, str]:
+def _programme_model_and_key_of_path(schema_path: str) -> tuple[Model, str]:
     *above, key = schema_path.split(".")
     model: Model = ProgrammeFile
     for name in above:
-        [model, *_] = _key_models(model, name)
+        [model, *_] = _programme_models_of_key(model, name)
     return model, key
 
 
-def _key_models(model: Model, key: str) -> list[Model]:
-    return programme_models_in(model.model_fields[key].annotation)
+def _programme_models_of_key(model: Model, key: str) -> list[Model]:
+    return programme_tables_named_in_annotation(model.model_fields[key].annotation)
 
 
-def _is_table_of_tables(model: Model, key: str) -> bool:
+def _is_programme_key_table_of_tables(model: Model, key: str) -> bool:
     return get_origin(model.model_fields[key].annotation) is dict
 
 
-def _is_written_as_table(model: Model, key: str, value: object) -> bool:
+def _is_programme_value_written_as_table(model: Model, key: str, value: object) -> bool:
     """Say whether a value is a table of its own; a text in two languages and a series are not."""
     if not isinstance(value, dict | list):
         return False
-    return bool(set(_key_models(model, key)) - {SeriesPart})
+    return bool(set(_programme_models_of_key(model, key)) - {SeriesPart})

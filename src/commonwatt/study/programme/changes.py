@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from typing import Any, Final, cast
 
 from commonwatt.study.programme.quantities import scaled_programme_quantity
-from commonwatt.study.programme.schema import whole_number_programme_keys
+from commonwatt.study.programme.schema import whole_number_programme_key_names
 
 Document = dict[str, Any]
 ALIASES = {"fleet": "policy"}  # people say fleet.order; the file says policy.order
 # Rounded after a factor, as read in the schema itself: a key that a list forgot would take 4.5
 # years and be refused, where the nodes beside it take 4.
-WHOLE_NUMBER_KEYS: Final = whole_number_programme_keys()
+WHOLE_NUMBER_KEYS: Final = whole_number_programme_key_names()
 
 # A figure and the range that stands beside it are one statement of the file: half as dear
 # again, the tariff's least and most are half as dear again, too. By name of the figure.
@@ -53,36 +53,36 @@ def apply_programme_changes(document: Document, change_lines: Iterable[str]) -> 
     # The document serves again for the programme as written, which the what-if is compared with.
     made = copy.deepcopy(document)
     for line in change_lines:
-        _make_programme_change(made, line)
+        _make_programme_change_in_document(made, line)
     return made
 
 
-def _make_programme_change(document: Document, change_line: str) -> None:
+def _make_programme_change_in_document(document: Document, change_line: str) -> None:
     change = _LINE.fullmatch(change_line)
     if change is None:
-        raise _change_form_error(change_line)
-    path = path_of_programme_change(change_line)
+        raise _programme_change_form_error(change_line)
+    path = key_path_of_programme_change(change_line)
     # People speak of the nodes of a site; the file has them in pools, of which most sites have one.
     if path[0] == "sites" and path[-1] == "nodes" and len(path) == 3:
         path[-1:] = [
             "pools",
-            _only_pool_index_of_programme_site(document, path, change_line),
+            _only_pool_index_text_of_programme_site(document, path, change_line),
             "nodes",
         ]
     *way, last = path
     # A whole table or list has no figure to change; the seed and the title have no table.
     if not way and isinstance(document.get(last), dict | list):
-        raise _change_form_error(change_line)
+        raise _programme_change_form_error(change_line)
     _set_programme_value(
         _programme_part_made_if_absent(document, way, change_line), last, change[2], change_line
     )
 
 
-def _change_form_error(change_line: str) -> ValueError:
+def _programme_change_form_error(change_line: str) -> ValueError:
     return ValueError(f"{change_line!r} is not of the form sites.west.power_price=+50%")
 
 
-def _steps_of_change_path(path: str, change_line: str) -> list[str]:
+def _steps_of_programme_change_path(path: str, change_line: str) -> list[str]:
     # Names may hold spaces, so that only those around them are none of theirs.
     steps, at = list[str](), 0
     # Each step then ends with a dot, and one that is missing before a dot is not of the form.
@@ -90,7 +90,7 @@ def _steps_of_change_path(path: str, change_line: str) -> list[str]:
     while at < len(path):
         step = _STEP.match(path, at)
         if step is None:
-            raise _change_form_error(change_line)
+            raise _programme_change_form_error(change_line)
         steps.append(step[1] or step[2])
         at = step.end()
     return steps
@@ -154,7 +154,7 @@ def _programme_table_part_made_if_absent(table_part: Any, step: str, change_line
     return cast("Document", table_part).setdefault(step, {})
 
 
-def _only_pool_index_of_programme_site(
+def _only_pool_index_text_of_programme_site(
     document: Document, path: list[str], change_line: str
 ) -> str:
     site = _programme_part_made_if_absent(document, path[:2], change_line)
@@ -170,11 +170,11 @@ def _set_programme_value(table: Any, key: str, text: str, change_line: str) -> N
     if not isinstance(table, dict):
         raise ValueError(f"{change_line!r}: there is nothing below, to hold {key!r}")
     table = cast("Document", table)
-    factor = _programme_change_factor(text)
+    factor = _programme_change_factor_or_none(text)
     if factor is None:
         if _PLUS.match(text):
-            raise _ambiguous_plus_error(text, table.get(key), change_line)
-        table[key] = _toml_value_of_change(text)
+            raise _programme_change_ambiguous_plus_error(text, table.get(key), change_line)
+        table[key] = _toml_value_or_text_of_change(text)
         return
     table[key] = _scaled_programme_value(table.get(key), factor, change_line, key)
     for beside in RANGES_BESIDE.get(key, ()):
@@ -182,7 +182,9 @@ def _set_programme_value(table: Any, key: str, text: str, change_line: str) -> N
             table[beside] = _scaled_programme_value(table[beside], factor, change_line, beside)
 
 
-def _ambiguous_plus_error(text: str, written_value: Any, change_line: str) -> ValueError:
+def _programme_change_ambiguous_plus_error(
+    text: str, written_value: Any, change_line: str
+) -> ValueError:
     """Return an error that gives the two spellings of a number with a plus before it."""
     plain = text.removeprefix("+").strip()
     more = "a share such as +50% for a rise"
@@ -197,23 +199,23 @@ def _ambiguous_plus_error(text: str, written_value: Any, change_line: str) -> Va
     )
 
 
-def path_of_programme_change(change_line: str) -> list[str]:
+def key_path_of_programme_change(change_line: str) -> list[str]:
     """Return the keys that a change names, from the top of the file.
 
     Raises:
         ValueError: The line cannot be read.
 
-    >>> path_of_programme_change("fleet.order=qssf")
+    >>> key_path_of_programme_change("fleet.order=qssf")
     ['policy', 'order']
     """
     change = _LINE.fullmatch(change_line)
     if change is None:
-        raise _change_form_error(change_line)
-    first, *steps = _steps_of_change_path(change[1], change_line)
+        raise _programme_change_form_error(change_line)
+    first, *steps = _steps_of_programme_change_path(change[1], change_line)
     return [ALIASES.get(first, first), *steps]
 
 
-def _programme_change_factor(text: str) -> float | None:
+def _programme_change_factor_or_none(text: str) -> float | None:
     """Return the factor of `+50%` or `x1.5`, or None for a plain value."""
     if (share := _SHARE.fullmatch(text)) is not None:
         return 1 + float(share[1]) / 100
@@ -228,7 +230,7 @@ def _scaled_programme_value(written_value: Any, factor: float, change_line: str,
     if isinstance(written_value, dict) or (written_value is None and ".cells." in change_line):
         table = cast("Document", written_value or {})
         return table | {
-            "times": _rounded_for_programme_file(float(table.get("times", 1.0)) * factor)
+            "times": _programme_figure_of_twelve_digits(float(table.get("times", 1.0)) * factor)
         }
     if isinstance(written_value, list):
         return [
@@ -242,14 +244,14 @@ def _scaled_programme_value(written_value: Any, factor: float, change_line: str,
         return (
             round(written_value * factor)
             if key in WHOLE_NUMBER_KEYS
-            else _rounded_for_programme_file(written_value * factor)
+            else _programme_figure_of_twelve_digits(written_value * factor)
         )
     raise ValueError(
         f"{change_line!r}: the file gives no {key} to change by a factor; name a value"
     )
 
 
-def _rounded_for_programme_file(value: float) -> float:
+def _programme_figure_of_twelve_digits(value: float) -> float:
     """Return a figure to the twelve digits that a person would write into the file.
 
     The edited file says 0.0924; what a product leaves behind them is no part of the change.
@@ -257,10 +259,10 @@ def _rounded_for_programme_file(value: float) -> float:
     return float(f"{value:.12g}")
 
 
-def _toml_value_of_change(text: str) -> Any:
+def _toml_value_or_text_of_change(text: str) -> Any:
     """Return a number, a truth value or a list as TOML reads it, and else the text itself.
 
-    >>> tuple(_toml_value_of_change(text) for text in ("30", "0.08 USD/kWh", "qssf"))
+    >>> tuple(_toml_value_or_text_of_change(text) for text in ("30", "0.08 USD/kWh", "qssf"))
     (30, '0.08 USD/kWh', 'qssf')
     """
     try:

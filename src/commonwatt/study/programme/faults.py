@@ -46,7 +46,7 @@ class ProgrammeFault:
     wanted: str | Message = ""
     remedy: str | Message = ""
 
-    def error_in(self, file_name: str) -> ProgrammeError:
+    def programme_error_in_file(self, file_name: str) -> ProgrammeError:
         """Return the fault as an error, its place within the file behind the file's name."""
         place = f"{file_name}, {self.where}" if self.where else file_name
         return ProgrammeError(place, found=self.found, wanted=self.wanted, remedy=self.remedy)
@@ -107,7 +107,7 @@ def programme_faults_error(file_name: str, faults: Sequence[ProgrammeFault]) -> 
     """Return one error for all faults of a file."""
     # The parts of a single fault stay apart, for whoever reads the error as JSON.
     if len(faults) == 1:
-        return faults[0].error_in(file_name)
+        return faults[0].programme_error_in_file(file_name)
     return ProgrammeError(file_name, found=_FaultList("", {}, tuple(faults)))
 
 
@@ -126,7 +126,7 @@ def programme_faults_of_error(error: CommonwattError) -> list[ProgrammeFault]:
     ]
 
 
-def closest_name_remedy(name: str, known: Sequence[str]) -> Message | str:
+def closest_name_remedy_or_empty(name: str, known: Sequence[str]) -> Message | str:
     """Return which name was probably meant, or nothing where none is near."""
     near = get_close_matches(name, known, n=1)
     return Message('Did you mean "{name}"?', {"name": near[0]}) if near else ""
@@ -141,10 +141,14 @@ def programme_validation_faults(
         errors: As `ValidationError.errors` lists them.
         model: The model that was read.
     """
-    return [_validation_fault(error, model) for error in errors if not _is_of_other_form(error)]
+    return [
+        _programme_fault_of_validation_error(error, model)
+        for error in errors
+        if not _is_validation_error_of_unchosen_form(error)
+    ]
 
 
-def _is_of_other_form(error: Mapping[str, Any]) -> bool:
+def _is_validation_error_of_unchosen_form(error: Mapping[str, Any]) -> bool:
     """Return whether the error is of a form that the writer did not choose.
 
     A price may be a text or a table of a series. Whoever wrote a text made one fault, and not
@@ -157,7 +161,9 @@ def _is_of_other_form(error: Mapping[str, Any]) -> bool:
     return is_table and any(str(step).startswith("function-") for step in loc)
 
 
-def _validation_fault(error: Mapping[str, Any], model: type[BaseModel]) -> ProgrammeFault:
+def _programme_fault_of_validation_error(
+    error: Mapping[str, Any], model: type[BaseModel]
+) -> ProgrammeFault:
     # Pydantic puts the kind of a validator and the form of a price into the path; neither stands
     # in anybody's file.
     path = [
@@ -182,39 +188,39 @@ def _validation_fault(error: Mapping[str, Any], model: type[BaseModel]) -> Progr
     if str(error["type"]).startswith("date_"):
         return ProgrammeFault(
             where=where,
-            found=_shown_form(error["input"]),
+            found=_shown_kind_of_given_value(error["input"]),
             wanted=Message("a day"),
             remedy=Message("Write for example {example}.", {"example": '"2026-03-02"'}),
         )
     if (wanted := _FORMS.get(error["type"])) is not None:
         return ProgrammeFault(
             where=where,
-            found=_shown_form(error["input"]),
+            found=_shown_kind_of_given_value(error["input"]),
             wanted=wanted,
-            remedy=_form_remedy(error, path, model),
+            remedy=_programme_value_form_remedy(error, path, model),
         )
     return ProgrammeFault(
         where=where,
-        found=_validation_sentence(error["msg"], error["input"]),
-        remedy=_validation_remedy(error, path, model),
+        found=_programme_validation_fault_sentence(error["msg"], error["input"]),
+        remedy=_programme_validation_error_remedy(error, path, model),
     )
 
 
-def _shown_form(given: object) -> str | Message:
+def _shown_kind_of_given_value(given: object) -> str | Message:
     if isinstance(given, Mapping):
         return Message("a table")
     return Message("a list") if isinstance(given, list) else repr(given)[:40]
 
 
-def _form_remedy(
+def _programme_value_form_remedy(
     error: Mapping[str, Any], path: list[int | str], model: type[BaseModel]
 ) -> str | Message:
     """Return how a table, a list of tables or a list of values is written at a path."""
-    _, field = _table_and_field_at(model, path)
+    _, field = _programme_table_and_field_at_path(model, path)
     if field is None or not path:
         return ""
     key, spelled = str(path[-1]), ".".join(str(step) for step in path if isinstance(step, str))
-    part, is_named = _part_of_annotation(field.annotation)
+    part, is_named = _table_in_annotation_and_is_by_name(field.annotation)
     if part is None:
         given = error["input"]
         # A text that stands alone is the list's one member, written without its brackets.
@@ -223,7 +229,7 @@ def _form_remedy(
                 "Write for example {example}.",
                 {"example": json.dumps([given], ensure_ascii=False)},
             )
-            if isinstance(given, str) and not _takes_several(field)
+            if isinstance(given, str) and not _requires_more_than_one_member(field)
             else Message(
                 "Write {key} as it is meant: {meaning}.",
                 {"key": key, "meaning": (field.description or key).removesuffix(".")},
@@ -238,35 +244,39 @@ def _form_remedy(
     return Message("Write [{path}] above its keys, in single brackets.", {"path": spelled})
 
 
-def _takes_several(field: FieldInfo) -> bool:
+def _requires_more_than_one_member(field: FieldInfo) -> bool:
     """Return whether a list must have more than one member, wherever its type says so."""
-    infos = [*field.metadata, *_metadata_of_type(field.annotation)]
+    infos = [*field.metadata, *_programme_field_metadata_of_type(field.annotation)]
     return any((getattr(info, "min_length", 0) or 0) > 1 for info in infos)
 
 
-def _metadata_of_type(annotation: Any) -> list[object]:
+def _programme_field_metadata_of_type(annotation: Any) -> list[object]:
     own = [
         part
         for info in getattr(annotation, "__metadata__", ())
         for part in getattr(info, "metadata", (info,))
     ]
-    return own + [part for below in get_args(annotation) for part in _metadata_of_type(below)]
+    return own + [
+        part for below in get_args(annotation) for part in _programme_field_metadata_of_type(below)
+    ]
 
 
-def _validation_sentence(message: str, given_value: object) -> str:
+def _programme_validation_fault_sentence(message: str, given_value: object) -> str:
     # Pydantic puts these words before the message of every ValueError of ours.
     sentence = message.removeprefix("Value error, ")
-    shown = _shown_form(given_value)
+    shown = _shown_kind_of_given_value(given_value)
     if isinstance(shown, Message) and sentence.startswith("Input should"):
         return f"{sentence} (found {shown})"
     plain = isinstance(given_value, str | int | float) and repr(given_value) not in sentence
     return f"{sentence} (found {str(given_value)[:40]!r})" if plain else sentence
 
 
-def _undeclared_key_remedy(key: str, table: type[BaseModel], model: type[BaseModel]) -> Message:
+def _undeclared_programme_key_remedy(
+    key: str, table: type[BaseModel], model: type[BaseModel]
+) -> Message:
     """Return where a key belongs that its table has not, or what was meant by it."""
     # A key of another table is rather misplaced than mistyped.
-    if homes := [home for home in _tables_with_key(model, key) if home]:
+    if homes := [home for home in _programme_table_paths_with_key(model, key) if home]:
         return Message(
             "Take it out; {key} stands in {tables}.",
             {"key": key, "tables": ", ".join(f"[{home}]" for home in homes)},
@@ -274,7 +284,7 @@ def _undeclared_key_remedy(key: str, table: type[BaseModel], model: type[BaseMod
     if key in model.model_fields:
         return Message("Take it out; {key} stands at the top of the file.", {"key": key})
     known = list(table.model_fields)
-    near = closest_name_remedy(key, known)
+    near = closest_name_remedy_or_empty(key, known)
     return (
         near
         if isinstance(near, Message)
@@ -282,21 +292,21 @@ def _undeclared_key_remedy(key: str, table: type[BaseModel], model: type[BaseMod
     )
 
 
-def _validation_remedy(
+def _programme_validation_error_remedy(
     error: Mapping[str, Any], path: list[int | str], model: type[BaseModel]
 ) -> str | Message:
-    table, field = _table_and_field_at(model, path)
+    table, field = _programme_table_and_field_at_path(model, path)
     if not path or table is None:
         return ""
     key = str(next(step for step in reversed(path) if isinstance(step, str)))
     if error["type"] == "extra_forbidden":
-        return _undeclared_key_remedy(key, table, model)
+        return _undeclared_programme_key_remedy(key, table, model)
     if field is None:
         return ""
-    bounds, meaning = _bounds_text(field), field.description or key
+    bounds, meaning = _programme_field_bounds_text(field), field.description or key
     values = {"key": key, "bounds": bounds, "meaning": meaning.removesuffix(".")}
     if error["type"] == "missing":
-        is_table = _part_of_annotation(field.annotation)[0] is not None
+        is_table = _table_in_annotation_and_is_by_name(field.annotation)[0] is not None
         return (
             Message("Write a table {key} into the file.", {"key": key})
             if is_table
@@ -309,7 +319,7 @@ def _validation_remedy(
     )
 
 
-def _bounds_text(field: FieldInfo) -> str:
+def _programme_field_bounds_text(field: FieldInfo) -> str:
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     bounds = (
         (sign, getattr(each, name, None)) for each in field.metadata for name, sign in signs.items()
@@ -322,7 +332,7 @@ def _bounds_text(field: FieldInfo) -> str:
     )
 
 
-def _table_and_field_at(
+def _programme_table_and_field_at_path(
     model: type[BaseModel], path: Sequence[int | str]
 ) -> tuple[type[BaseModel] | None, FieldInfo | None]:
     """Return the table that a path ends in, and the field there; None where it has none."""
@@ -339,27 +349,27 @@ def _table_and_field_at(
         if table is None or step not in table.model_fields:
             return table, None
         field = table.model_fields[step]
-        below, is_named = _part_of_annotation(field.annotation)
+        below, is_named = _table_in_annotation_and_is_by_name(field.annotation)
     return table, field
 
 
-def _tables_with_key(model: type[BaseModel], key: str, path: str = "") -> list[str]:
+def _programme_table_paths_with_key(model: type[BaseModel], key: str, path: str = "") -> list[str]:
     """Return the paths of the tables of a model that have a key."""
     paths = [path] if key in model.model_fields else []
     for name, field in model.model_fields.items():
-        part, _ = _part_of_annotation(field.annotation)
+        part, _ = _table_in_annotation_and_is_by_name(field.annotation)
         if part is not None:
-            paths += _tables_with_key(part, key, f"{path}.{name}".lstrip("."))
+            paths += _programme_table_paths_with_key(part, key, f"{path}.{name}".lstrip("."))
     return paths
 
 
-def _part_of_annotation(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
+def _table_in_annotation_and_is_by_name(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     """Return the table that a field holds, and whether it holds several by their names."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, False
     is_named = get_origin(annotation) is dict
     for part in get_args(annotation):
-        below, deeper = _part_of_annotation(part)
+        below, deeper = _table_in_annotation_and_is_by_name(part)
         if below is not None:
             return below, is_named or deeper
     return None, False

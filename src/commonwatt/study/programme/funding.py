@@ -28,15 +28,15 @@ def programme_funding_faults(
         part: The funding.
         country_files: Every file of the country's folder.
     """
-    country = _country_document(country_files)
+    country = _country_toml_document_or_empty(country_files)
     first_year, currency = country.get("first_year"), country.get("currency")
     if isinstance(first_year, int):
-        yield from _building_year_faults(part, first_year)
+        yield from _funding_building_year_faults(part, first_year)
     if isinstance(currency, str):
-        yield from _exchange_rate_faults(part.currency_per_usd, currency)
+        yield from _funding_exchange_rate_faults(part.currency_per_usd, currency)
 
 
-def _country_document(country_files: Sequence[InputFile]) -> dict[str, Any]:
+def _country_toml_document_or_empty(country_files: Sequence[InputFile]) -> dict[str, Any]:
     file = next((each.path for each in country_files if each.path.name == "country.toml"), None)
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig")) if file else {}
@@ -44,7 +44,7 @@ def _country_document(country_files: Sequence[InputFile]) -> dict[str, Any]:
         return {}
 
 
-def _building_year_faults(part: FundingPart, first_year: int) -> Iterator[ProgrammeFault]:
+def _funding_building_year_faults(part: FundingPart, first_year: int) -> Iterator[ProgrammeFault]:
     """Yield the fault of building before or after the debt path.
 
     What is borrowed in a year that the path does not have would be borrowed by nobody, and the
@@ -81,7 +81,7 @@ def _building_year_faults(part: FundingPart, first_year: int) -> Iterator[Progra
         )
 
 
-def _exchange_rate_faults(per_usd: float, currency: str) -> Iterator[ProgrammeFault]:
+def _funding_exchange_rate_faults(per_usd: float, currency: str) -> Iterator[ProgrammeFault]:
     rates = load_site_cost_currency_table().per_usd
     years = [year for code, year in rates if code == currency]
     rate = 1.0 if currency == _HOME else rates[currency, max(years)] if years else None

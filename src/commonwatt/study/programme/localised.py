@@ -56,12 +56,12 @@ def _programme_text_of_allowed_length(text: object) -> str:
     return text
 
 
-def _programme_localised_text_table(words: LocalisedText) -> dict[str, str]:
+def _programme_text_by_language(words: LocalisedText) -> dict[str, str]:
     return {"en": words.english, "zh-Hant": words.chinese}
 
 
 Text = Annotated[
     LocalisedText,
     BeforeValidator(parse_programme_localised_text),
-    PlainSerializer(_programme_localised_text_table),
+    PlainSerializer(_programme_text_by_language),
 ]

@@ -43,7 +43,7 @@ class PlausibleRange:
         """Return whether a value can be."""
         return self.low <= value <= self.high and (value == 0 or abs(value) >= self.smallest)
 
-    def is_usual(self, value: float) -> bool:
+    def is_usual_plausible_size(self, value: float) -> bool:
         """Return whether a value, or its opposite, lies where nearly all do."""
         return self.holds(value) and self.usual[0] <= abs(value) <= self.usual[1]
 
@@ -87,15 +87,15 @@ def check_programme_quantity_plausible(value: float, unit: str) -> None:
         return
     raise ProgrammeValueError(
         found=Message("{value} {unit}", {"value": f"{value:,g}", "unit": unit}),
-        wanted=plausible_range_message(unit),
+        wanted=programme_quantity_plausible_range_message(unit),
         remedy=Message(
             'Check the unit; write for example "{example}".',
-            {"example": _scaled_quantity_example(value, bounds, unit)},
+            {"example": _thousandfold_quantity_example_text(value, bounds, unit)},
         ),
     )
 
 
-def plausible_range_message(unit: str) -> Message:
+def programme_quantity_plausible_range_message(unit: str) -> Message:
     """Return what a quantity can be, for an error."""
     bounds = RANGES[unit]
     values = {
@@ -112,26 +112,26 @@ def plausible_range_message(unit: str) -> Message:
     return Message("0, or {smallest} to {high} {unit}", values)
 
 
-def programme_quantity_example(number: float | None, unit: str) -> str:
+def programme_quantity_example_text(number: float | None, unit: str) -> str:
     """Return a text that is accepted for a quantity, with `number` in it where that can be.
 
-    >>> [programme_quantity_example(number, "USD/MWh") for number in (0.16, 150, 1e6, None)]
+    >>> [programme_quantity_example_text(number, "USD/MWh") for number in (0.16, 150, 1e6, None)]
     ['0.16 USD/kWh', '150 USD/MWh', '0.12 USD/kWh', '0.12 USD/kWh']
-    >>> programme_quantity_example(0.4, "W"), programme_quantity_example(435, "gCO2e/kWh")
+    >>> programme_quantity_example_text(0.4, "W"), programme_quantity_example_text(435, "gCO2e/kWh")
     ('0.4 kW', '435 g/kWh')
     """
     bounds = RANGES[unit]
     for spelled in bounds.spellings if number is not None and math.isfinite(number) else ():
         text = f"{number:.12g} {spelled}"
-        if bounds.is_usual(parse_quantity(text, unit)):
+        if bounds.is_usual_plausible_size(parse_quantity(text, unit)):
             return text
     return bounds.typical
 
 
-def _scaled_quantity_example(value: float, bounds: PlausibleRange, unit: str) -> str:
+def _thousandfold_quantity_example_text(value: float, bounds: PlausibleRange, unit: str) -> str:
     """Return the quantity a thousand times as large or as small, where one of them is usual."""
     for scaled in (value * _THOUSAND, value / _THOUSAND):
-        if bounds.is_usual(scaled):
+        if bounds.is_usual_plausible_size(scaled):
             factor = parse_quantity(f"1 {bounds.spellings[0]}", unit)
             return f"{scaled / factor:.6g} {bounds.spellings[0]}"
     return bounds.typical

@@ -20,7 +20,7 @@ from commonwatt.core.messages import Message
 from commonwatt.study.programme.faults import ErrorSentence, ProgrammeValueError
 from commonwatt.study.programme.plausible import (
     check_programme_quantity_plausible,
-    programme_quantity_example,
+    programme_quantity_example_text,
 )
 
 # A number and the rest: the rest is somebody's unit and stays as it is written.
@@ -50,26 +50,28 @@ Write for example "0.16 USD/kWh".
         # The number again, in the unit that it is likely in: a price without a unit is nearly
         # always one per kWh, and a remedy that named the MWh would be obeyed and wrong a
         # thousandfold.
-        value = _plain_number(number[1] if number else text)
+        value = _plain_programme_number_or_none(number[1] if number else text)
         given = Message("{given} has no unit", {"given": repr(text)[:40]})
-        raise ProgrammeValueError(given, remedy=_quantity_remedy(value, unit))
+        raise ProgrammeValueError(given, remedy=_programme_quantity_remedy(value, unit))
     try:
         quantity = parse_quantity(text, unit)
     except UnitError as error:
         # Without the number, which stands in another unit or in none that is known.
         sentence = ErrorSentence("", {}, error)
-        raise ProgrammeValueError(sentence, remedy=_quantity_remedy(None, unit)) from error
+        raise ProgrammeValueError(
+            sentence, remedy=_programme_quantity_remedy(None, unit)
+        ) from error
     check_programme_quantity_plausible(quantity, unit)
     # Of "-0 W" nobody means another nought; its sign would stand in the report.
     return quantity + 0.0
 
 
-def _quantity_remedy(value: float | None, unit: str) -> Message:
-    example = programme_quantity_example(value, unit)
+def _programme_quantity_remedy(value: float | None, unit: str) -> Message:
+    example = programme_quantity_example_text(value, unit)
     return Message('Write for example "{example}".', {"example": example})
 
 
-def _plain_number(given: object) -> float | None:
+def _plain_programme_number_or_none(given: object) -> float | None:
     try:
         return None if isinstance(given, bool) else float(str(given))
     except ValueError:

@@ -34,28 +34,32 @@ _ENDS: Final = (0.05, 0.5, 0.95)  # levels of what the report shows of an input
 def programme_range_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
     """Return a fault for every range, size or pair of figures that cannot be."""
     return [
-        *_whole_file_faults(file),
-        *_gpu_faults(file),
-        *(fault for i, site in enumerate(file.sites) for fault in _site_faults(i, site)),
+        *_programme_wide_size_faults(file),
+        *_programme_gpu_draw_and_size_faults(file),
+        *(
+            fault
+            for i, site in enumerate(file.sites)
+            for fault in _programme_site_range_faults(i, site)
+        ),
         *(
             fault
             for i, site in enumerate(file.sites)
             for name, cell in site.cells.items()
             if name in NAMES
             for fault in (
-                _contradicting_cell_faults(f"sites.{i}.cells.{name}", name)
+                _contradicting_cost_cell_faults(f"sites.{i}.cells.{name}", name)
                 if name in STATED_ELSEWHERE
                 else (
-                    *_cell_faults(f"sites.{i}.cells.{name}", name, cell),
-                    *_library_factor_faults(f"sites.{i}.cells.{name}", name, site, cell),
+                    *_programme_cost_cell_faults(f"sites.{i}.cells.{name}", name, cell),
+                    *_library_cost_factor_faults(f"sites.{i}.cells.{name}", name, site, cell),
                 )
             )
         ),
     ]
 
 
-def _whole_file_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
-    yield from _blank_text_faults(file)
+def _programme_wide_size_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+    yield from _programme_blank_text_faults(file)
     gpus = sum(site.gpus for site in file.sites)
     if not gpus:
         yield ProgrammeFault(
@@ -83,7 +87,7 @@ def _whole_file_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
         )
 
 
-def _blank_text_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _programme_blank_text_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     """Yield a fault for each title, label and source that says nothing.
 
     Asked here: the length of a text in two languages is nothing that a field can bound.
@@ -114,7 +118,7 @@ def _blank_text_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
             )
 
 
-def _gpu_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _programme_gpu_draw_and_size_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     for i, gpu in enumerate(file.gpus):
         if gpu.idle > gpu.busy:
             yield ProgrammeFault(
@@ -129,15 +133,23 @@ def _gpu_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
                     {"busy": f"{gpu.busy:g}"},
                 ),
             )
-        yield from _size_faults(f"gpus.{i}.memory_gib", gpu.memory_gib, _MOST_GPU_GIB)
+        yield from _programme_size_above_most_faults(
+            f"gpus.{i}.memory_gib", gpu.memory_gib, _MOST_GPU_GIB
+        )
     for i, site in enumerate(file.sites):
         for j, pool in enumerate(site.pools):
             where = f"sites.{i}.pools.{j}"
-            yield from _size_faults(f"{where}.cpu_cores", pool.cpu_cores, _MOST_CORES)
-            yield from _size_faults(f"{where}.memory_gib", pool.memory_gib, _MOST_NODE_GIB)
+            yield from _programme_size_above_most_faults(
+                f"{where}.cpu_cores", pool.cpu_cores, _MOST_CORES
+            )
+            yield from _programme_size_above_most_faults(
+                f"{where}.memory_gib", pool.memory_gib, _MOST_NODE_GIB
+            )
 
 
-def _size_faults(where: str, size: float, most: int) -> Iterator[ProgrammeFault]:
+def _programme_size_above_most_faults(
+    where: str, size: float, most: int
+) -> Iterator[ProgrammeFault]:
     if size > most:
         over = 1000 if where.endswith("cores") else 1024
         yield ProgrammeFault(
@@ -151,7 +163,7 @@ def _size_faults(where: str, size: float, most: int) -> Iterator[ProgrammeFault]
         )
 
 
-def _site_faults(i: int, site: SitePart) -> Iterator[ProgrammeFault]:
+def _programme_site_range_faults(i: int, site: SitePart) -> Iterator[ProgrammeFault]:
     where = f"sites.{i}"
     # Its use and its cost would be nought over nought.
     if not site.gpus and any(pool.nodes for pool in site.pools):
@@ -162,25 +174,29 @@ def _site_faults(i: int, site: SitePart) -> Iterator[ProgrammeFault]:
             remedy=Message("Write gpus_per_node of at least 1 in a pool, or nodes = 0 in all."),
         )
     if site.pue_range is not None:
-        yield from _stated_range_faults(f"{where}.pue_range", site.pue_range, site.pue, "PUE", 1)
+        yield from _programme_stated_range_faults(
+            f"{where}.pue_range", site.pue_range, site.pue, "PUE", 1
+        )
         outside = [bound for bound in site.pue_range if not _PUE[0] <= bound <= _PUE[1]]
         if outside:
             yield ProgrammeFault(
                 where=f"{where}.pue_range",
                 found=f"{outside[0]:g}",
-                wanted=Message("bounds from {low} to {high}", _bounds_values(*_PUE)),
+                wanted=Message("bounds from {low} to {high}", _low_and_high_message_values(*_PUE)),
                 remedy=Message(
                     "Write for example [{low}, {high}].",
-                    _bounds_values(*(min(max(b, _PUE[0]), _PUE[1]) for b in site.pue_range)),
+                    _low_and_high_message_values(
+                        *(min(max(b, _PUE[0]), _PUE[1]) for b in site.pue_range)
+                    ),
                 ),
             )
     # Where the price is a series its hours are asked for with the file.
     if site.price_range is not None and isinstance(site.power_price, float):
-        yield from _stated_range_faults(
+        yield from _programme_stated_range_faults(
             f"{where}.price_range", site.price_range, site.power_price, "USD/kWh", 1000
         )
     if site.rent is not None:
-        yield from _rent_faults(where, site)
+        yield from _programme_rent_price_faults(where, site)
     elif site.cells and site.cost_cells is None:
         yield ProgrammeFault(
             where=f"{where}.cells",
@@ -194,10 +210,10 @@ def _site_faults(i: int, site: SitePart) -> Iterator[ProgrammeFault]:
                 },
             ),
         )
-    yield from _draw_share_faults(where, site)
+    yield from _idle_above_busy_draw_share_faults(where, site)
 
 
-def _stated_range_faults(
+def _programme_stated_range_faults(
     where: str, bounds: Sequence[float], value: float, unit: str, over: float
 ) -> Iterator[ProgrammeFault]:
     """Yield the fault of a range that is reversed, or that does not hold its value.
@@ -229,11 +245,11 @@ def _stated_range_faults(
     )
 
 
-def _bounds_values(low: float, high: float) -> dict[str, str]:
+def _low_and_high_message_values(low: float, high: float) -> dict[str, str]:
     return {"low": f"{low:g}", "high": f"{high:g}"}
 
 
-def _rent_faults(where: str, site: SitePart) -> Iterator[ProgrammeFault]:
+def _programme_rent_price_faults(where: str, site: SitePart) -> Iterator[ProgrammeFault]:
     assert site.rent is not None
     # Two prices for one GPU-hour: which of them held would be a guess.
     if site.cost_cells is not None:
@@ -251,7 +267,7 @@ def _rent_faults(where: str, site: SitePart) -> Iterator[ProgrammeFault]:
             remedy=Message("Take the cells out; the rent holds every cost."),
         )
     yield from _power_beside_rent_faults(where, site)
-    low, high = site.rent.low_and_high_price()
+    low, high = site.rent.low_and_high_usd_per_gpu_hour()
     for key, bound in (("low", low), ("high", high)):
         if (bound > site.rent.price) if key == "low" else (bound < site.rent.price):
             yield ProgrammeFault(
@@ -296,7 +312,7 @@ def _power_beside_rent_faults(where: str, site: SitePart) -> Iterator[ProgrammeF
         )
 
 
-def _contradicting_cell_faults(where: str, name: str) -> Iterator[ProgrammeFault]:
+def _contradicting_cost_cell_faults(where: str, name: str) -> Iterator[ProgrammeFault]:
     """Yield the fault of a cell that says what the site or its run says already."""
     key, keys = STATED_ELSEWHERE[name]
     if not key:
@@ -315,9 +331,9 @@ def _contradicting_cell_faults(where: str, name: str) -> Iterator[ProgrammeFault
     )
 
 
-def _cell_faults(where: str, name: str, cell: CellPart) -> Iterator[ProgrammeFault]:
+def _programme_cost_cell_faults(where: str, name: str, cell: CellPart) -> Iterator[ProgrammeFault]:
     """Yield what is wrong with an input of the cost model that a site states."""
-    low, value, high = cell.low_value_high()
+    low, value, high = cell.scaled_low_value_and_high()
     known = cost_input_spec(name)
     if cell.value is None:
         # A range around nothing would be read as one around nought.
@@ -347,11 +363,11 @@ def _cell_faults(where: str, name: str, cell: CellPart) -> Iterator[ProgrammeFau
                 "{low} to {high} {unit}",
                 {"low": f"{known.low:g}", "high": f"{known.high:g}", "unit": known.unit},
             ),
-            remedy=_cell_unit_remedy(value, name),
+            remedy=_cost_cell_unit_remedy(value, name),
         )
 
 
-def _library_factor_faults(
+def _library_cost_factor_faults(
     where: str, name: str, site: SitePart, cell: CellPart
 ) -> Iterator[ProgrammeFault]:
     """Yield the fault of a factor that takes the library's own figure out of its bounds."""
@@ -365,7 +381,7 @@ def _library_factor_faults(
         return
     # Both ends and not the median alone: a range that is cut at a bound no longer has the spread
     # that the factor kept.
-    ends = _library_cost_input_ends(str(site.cost_cells), name)
+    ends = _library_cost_input_end_quantiles(str(site.cost_cells), name)
     known = cost_input_spec(name)
     beyond = [end for end in ends if not known.low <= end * cell.times <= known.high]
     # What the library has beyond a bound of its own is not the programme's fault.
@@ -377,17 +393,19 @@ def _library_factor_faults(
                 {"value": f"{beyond[-1] * cell.times:,.4g}", "unit": known.unit,
                  "times": f"{cell.times:g}"},
             ),
-            wanted=Message("{low} to {high} {unit}", _input_bounds(name)),
+            wanted=Message("{low} to {high} {unit}", _cost_input_bounds_message_values(name)),
             remedy=Message("Write for example times = {example}.", {"example": "1.0"}),
         )  # fmt: skip
 
 
-def _input_bounds(name: str) -> dict[str, str]:
+def _cost_input_bounds_message_values(name: str) -> dict[str, str]:
     known = cost_input_spec(name)
     return {"low": f"{known.low:g}", "high": f"{known.high:g}", "unit": known.unit}
 
 
-def measured_draw_faults(i: int, site: SitePart, cells: SiteCells) -> Iterator[ProgrammeFault]:
+def measured_gpu_draw_factor_faults(
+    i: int, site: SitePart, cells: SiteCells
+) -> Iterator[ProgrammeFault]:
     """Yield the fault of a factor that takes a draw that the run measured out of its bounds.
 
     Args:
@@ -408,12 +426,12 @@ def measured_draw_faults(i: int, site: SitePart, cells: SiteCells) -> Iterator[P
                     "idle {idle} and busy {busy} of the rating, with what the run measured",
                     {"idle": f"{idle:.4g}", "busy": f"{busy:.4g}"},
                 ),
-                wanted=Message("{low} to {high} {unit}", _input_bounds(name)),
+                wanted=Message("{low} to {high} {unit}", _cost_input_bounds_message_values(name)),
                 remedy=Message("Write for example times = {example}.", {"example": "1.0"}),
             )
 
 
-def _library_cost_input_ends(site: str, name: str) -> tuple[float, ...]:
+def _library_cost_input_end_quantiles(site: str, name: str) -> tuple[float, ...]:
     # Here and not above: it takes the whole cost model, which a file without factors needs not.
     from commonwatt.siting.io.cells import load_cost_cells
     from commonwatt.siting.usecases.cost import site_cost_cells_under_case
@@ -422,7 +440,7 @@ def _library_cost_input_ends(site: str, name: str) -> tuple[float, ...]:
     return tuple(cells[name].value.cost_input_quantile(level) for level in _ENDS)
 
 
-def _cell_unit_remedy(value: float, name: str) -> Message:
+def _cost_cell_unit_remedy(value: float, name: str) -> Message:
     known = cost_input_spec(name)
     # Percent for shares, kilo for the rest: the two slips that are seen.
     for over in (100, 1000):
@@ -434,7 +452,7 @@ def _cell_unit_remedy(value: float, name: str) -> Message:
     return Message("Check the unit; write for example {example}.", {"example": f"{nearest:g}"})
 
 
-def _draw_share_faults(where: str, site: SitePart) -> Iterator[ProgrammeFault]:
+def _idle_above_busy_draw_share_faults(where: str, site: SitePart) -> Iterator[ProgrammeFault]:
     idle, busy = site.cells.get("idle_draw_share"), site.cells.get("busy_draw_share")
     if idle is None or busy is None or idle.value is None or busy.value is None:
         return

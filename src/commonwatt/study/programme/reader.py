@@ -20,7 +20,7 @@ from commonwatt.core.errors import (
     ProgrammeError,
     TableError,
     TraceError,
-    table_cell_location,
+    table_cell_location_text,
 )
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
@@ -30,12 +30,12 @@ from commonwatt.fleet.domain.workload import ANY, I64, Bools, Workload
 from commonwatt.fleet.io.traces import job_location_in_trace
 from commonwatt.fleet.io.traces.rows import shown_trace_cell
 from commonwatt.runs import InputFile
-from commonwatt.study.programme.alternatives import shared_key_faults
+from commonwatt.study.programme.alternatives import alternative_shared_key_change_faults
 from commonwatt.study.programme.changes import Document, apply_programme_changes
 from commonwatt.study.programme.faults import (
     ErrorSentence,
     ProgrammeFault,
-    closest_name_remedy,
+    closest_name_remedy_or_empty,
     programme_faults_error,
     programme_validation_faults,
 )
@@ -52,8 +52,11 @@ from commonwatt.study.programme.schema import (
     TenantPart,
     parse_programme,
 )
-from commonwatt.study.programme.series import hourly_price_range_faults, hourly_series_faults
-from commonwatt.study.programme.shipped import PROGRAMMES, shipped_programmes
+from commonwatt.study.programme.series import (
+    programme_hourly_price_range_faults,
+    programme_hourly_series_mean_faults,
+)
+from commonwatt.study.programme.shipped import PROGRAMMES, shipped_programme_names
 from commonwatt.study.programme.spelling import programme_toml_fault
 from commonwatt.treasury.io.country.folder import COUNTRIES, country_files, load_country
 
@@ -102,8 +105,8 @@ class Programme:
             ProgrammeError: The alternative's changes leave faults; all are listed.
         """
         # Read anew with the changes, so that an alternative is checked as the edited file would be.
-        with self.naming_alternative(name):
-            return _load_checked_programme(
+        with self.naming_alternative_in_errors(name):
+            return _load_programme_with_changes_checked(
                 self.path,
                 [*self.changes, *self.file.alternatives[name].change],
                 # Of one alternative: the others are made of the programme, and not of this one.
@@ -111,7 +114,7 @@ class Programme:
             )
 
     @contextmanager
-    def naming_alternative(self, name: str) -> Generator[None]:
+    def naming_alternative_in_errors(self, name: str) -> Generator[None]:
         """Let an error inside name the alternative: the file as written has no such fault."""
         try:
             yield
@@ -135,7 +138,7 @@ class Programme:
         pools = [pool for _, pool in rows]
         gpu_index = {gpu.name: i for i, gpu in enumerate(self.gpu_types)}
         return Fleet(
-            node_id=tuple(_programme_node_names(self.built)),
+            node_id=tuple(_programme_node_names_site_by_site(self.built)),
             site=node_column([s for s, _ in rows], np.int32),
             gpu_type=node_column([gpu_index[pool.gpu] for pool in pools], np.int32),
             gpus=node_column([pool.gpus_per_node for pool in pools], np.int32),
@@ -145,27 +148,31 @@ class Programme:
             tenant=np.full(int(counts.sum()), SHARED, np.int32),
             sites=self.sites,
             gpu_types=self.gpu_types,
-            rtt_ms=self.round_trips_ms()[self._programme_site_indices(self.built)],
+            rtt_ms=self.places_to_built_sites_round_trips_ms()[
+                self._programme_site_indices(self.built)
+            ],
         )
 
-    def round_trips_ms(self) -> F64:
+    def places_to_built_sites_round_trips_ms(self) -> F64:
         """Return the round trip from every place of the file to each built site [ms].
 
         NaN where the file names none, shape (places, built sites).
         """
-        return _round_trips_between_sites_ms(self.file)[:, self._programme_site_indices(self.built)]
+        return _programme_site_round_trips_matrix_ms(self.file)[
+            :, self._programme_site_indices(self.built)
+        ]
 
-    def tenant_origin_places(self, tenant_names: Sequence[str]) -> list[int]:
+    def tenant_origin_place_indices(self, tenant_names: Sequence[str]) -> list[int]:
         """Return the place that each tenant works from; the first of the file by default."""
         place = {site.name: i for i, site in enumerate(self.file.sites)}
-        parts = self.tenant_parts(tenant_names)
+        parts = self.programme_tenant_parts(tenant_names)
         return [place[part.origin] if part.origin else 0 for part in parts]
 
     def _programme_site_indices(self, parts: Sequence[SitePart]) -> list[int]:
         place = {site.name: i for i, site in enumerate(self.file.sites)}
         return [place[part.name] for part in parts]
 
-    def tenant_quotas_gpus(self, tenant_names: Sequence[str]) -> dict[str, float] | None:
+    def quota_gpus_by_tenant_or_none(self, tenant_names: Sequence[str]) -> dict[str, float] | None:
         """Return the quota of each tenant that has one [GPUs]; None where nobody has."""
         quota = {
             tenant.name: float(tenant.quota_gpus)
@@ -181,11 +188,11 @@ class Programme:
             TraceError: A job names a site that is not declared, or only sites without nodes or
                 beyond its tenant's limits.
         """
-        masks = np.array(self.tenant_site_masks(workload.tenant_names), dtype=np.int64)
+        masks = np.array(self.tenant_allowed_site_bit_masks(workload.tenant_names), dtype=np.int64)
         by_tenant, names = masks[workload.tenant], tuple(site.name for site in self.sites)
         # The trace may say of one job where its data may go; a programme that says nothing of its
         # tenant takes nothing of that back.
-        own = self._site_masks_of_jobs(workload)
+        own = self._job_named_site_bit_masks(workload)
         both = np.where(own == ANY, by_tenant, np.where(by_tenant == ANY, own, own & by_tenant))
         # No bit left would read as no limit at all.
         shut_out = (workload.sites != ANY) & ((own == ANY) | (both == ANY))
@@ -195,15 +202,15 @@ class Programme:
             raise self._job_sites_error(
                 workload,
                 at,
-                _site_names_of_mask(int(workload.sites[at]), workload.site_names),
+                _site_names_of_bit_mask(int(workload.sites[at]), workload.site_names),
                 Message(
                     "one of the built sites open to its tenant: {names}",
-                    {"names": ", ".join(_site_names_of_mask(open_to_it, names))},
+                    {"names": ", ".join(_site_names_of_bit_mask(open_to_it, names))},
                 ),
             )
         return replace(workload, sites=both, site_names=names)
 
-    def _site_masks_of_jobs(self, workload: Workload) -> I64:
+    def _job_named_site_bit_masks(self, workload: Workload) -> I64:
         """Return the built sites that each job itself names, as bits; 0: it names none."""
         place = {site.name: i for i, site in enumerate(self.sites)}
         declared = [site.name for site in self.file.sites]
@@ -231,52 +238,54 @@ class Programme:
             remedy=Message("Change the sites of the job, the limits of its tenant, or the nodes."),
         )
 
-    def tenant_residency_permissions(self, tenant_names: Sequence[str]) -> Bools:
+    def is_site_permitted_by_tenant_residency(self, tenant_names: Sequence[str]) -> Bools:
         """Return where each tenant's data may go, shape (tenants, built sites)."""
         sites = [site.name for site in self.sites]
-        parts = self.tenant_parts(tenant_names)
+        parts = self.programme_tenant_parts(tenant_names)
         rows = [[not part.sites or name in part.sites for name in sites] for part in parts]
         return np.array(rows, np.bool_).reshape(len(parts), len(sites))
 
-    def sites_within_latency(self, tenant_names: Sequence[str]) -> Bools:
+    def is_site_within_tenant_latency(self, tenant_names: Sequence[str]) -> Bools:
         """Return where each tenant's limit on the round trip holds, shape (tenants, built sites).
 
         A round trip that the file does not give is no proof that a limit holds.
         """
-        rtt_ms = self.round_trips_ms()[self.tenant_origin_places(tenant_names)]
-        parts = self.tenant_parts(tenant_names)
+        rtt_ms = self.places_to_built_sites_round_trips_ms()[
+            self.tenant_origin_place_indices(tenant_names)
+        ]
+        parts = self.programme_tenant_parts(tenant_names)
         limits = [np.inf if part.latency is None else part.latency for part in parts]
         free = [[part.latency is None] for part in parts]
         # NaN is not below any limit, so an unknown round trip counts as too long; who has no limit
         # is let through apart.
         return (rtt_ms <= np.array(limits)[:, None]) | np.array(free, np.bool_)
 
-    def tenant_site_masks(self, tenant_names: Sequence[str]) -> list[int]:
+    def tenant_allowed_site_bit_masks(self, tenant_names: Sequence[str]) -> list[int]:
         """Return the sites that each tenant's jobs may run at, as bits; 0: no limit is named.
 
         Residency and latency are one mask, which the schedule, the alternatives and the
         placement all read: a limit that only one of them kept would be no limit.
         """
-        allowed = self.tenant_residency_permissions(tenant_names) & self.sites_within_latency(
+        allowed = self.is_site_permitted_by_tenant_residency(
             tenant_names
-        )
+        ) & self.is_site_within_tenant_latency(tenant_names)
         return [
             sum(1 << i for i in np.flatnonzero(row).tolist())
             if part.sites or part.latency is not None
             else 0
-            for part, row in zip(self.tenant_parts(tenant_names), allowed, strict=True)
+            for part, row in zip(self.programme_tenant_parts(tenant_names), allowed, strict=True)
         ]
 
-    def tenant_labels(self, tenant_names: Sequence[str]) -> list[str]:
+    def programme_tenant_labels(self, tenant_names: Sequence[str]) -> list[str]:
         """Return what tables call each tenant of the trace."""
         label = {tenant.name: tenant.label for tenant in self.file.tenants}
         return [str(label.get(name) or name) for name in tenant_names]
 
-    def tenants_without_jobs(self, tenant_names: Sequence[str]) -> list[str]:
+    def names_of_tenants_without_jobs(self, tenant_names: Sequence[str]) -> list[str]:
         """Return the tenants of the file that no job of the trace belongs to."""
         return [part.name for part in self.file.tenants if part.name not in tenant_names]
 
-    def tenant_parts(self, tenant_names: Sequence[str]) -> list[TenantPart]:
+    def programme_tenant_parts(self, tenant_names: Sequence[str]) -> list[TenantPart]:
         """Return what the file says of each tenant of the trace; nothing said, no limits."""
         declared = {tenant.name: tenant for tenant in self.file.tenants}
         # Not validated: a trace may spell a tenant as no name of a programme file could be spelled.
@@ -284,11 +293,11 @@ class Programme:
             declared.get(name) or TenantPart.model_construct(name=name) for name in tenant_names
         ]
 
-    def site_labels(self) -> list[str]:
+    def built_site_labels(self) -> list[str]:
         """Return what tables call each built site."""
         return [str(site.title) for site in self.built]
 
-    def label_translations(self, language: str) -> dict[str, str]:
+    def programme_label_translation_by_english(self, language: str) -> dict[str, str]:
         """Return how the report says each label of the tables."""
         named: list[LocalisedText] = [site.title for site in self.file.sites]
         named += [tenant.label for tenant in self.file.tenants if tenant.label]
@@ -312,15 +321,17 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
             are listed.
         TableError: An hourly series of a site cannot be.
     """
-    return _load_checked_programme(find_programme(name), changes, with_alternatives=True)
+    return _load_programme_with_changes_checked(
+        find_programme_path(name), changes, with_alternatives=True
+    )
 
 
-def _load_checked_programme(
+def _load_programme_with_changes_checked(
     path: Path, changes: Sequence[str], *, with_alternatives: bool
 ) -> Programme:
-    text = _programme_text(path)
+    text = _programme_file_text(path)
     file = _checked_programme_file(path, text, tuple(changes))
-    named, country = _files_named_in_programme(path, file)
+    named, country = _programme_file_paths_by_key_and_country(path, file)
     # Before anything is simulated: a slip in the last alternative would else be met minutes later.
     for alternative in file.alternatives if with_alternatives else ():
         _check_programme_alternative(path, text, changes, file, alternative)
@@ -331,7 +342,9 @@ def _load_checked_programme(
         for each in programme_funding_country_files(country)
     )
     if file.funding is not None:
-        _raise_programme_faults(path, programme_funding_faults(file.funding, country_files))
+        _raise_error_if_any_programme_faults(
+            path, programme_funding_faults(file.funding, country_files)
+        )
     return Programme(
         file=file,
         path=path,
@@ -360,7 +373,9 @@ def _load_checked_programme(
     )
 
 
-def _files_named_in_programme(path: Path, file: ProgrammeFile) -> tuple[dict[str, Path], str]:
+def _programme_file_paths_by_key_and_country(
+    path: Path, file: ProgrammeFile
+) -> tuple[dict[str, Path], str]:
     """Return where each file that a programme names lies, by its key, and its country.
 
     Raises:
@@ -376,8 +391,14 @@ def _files_named_in_programme(path: Path, file: ProgrammeFile) -> tuple[dict[str
         for key in _SERIES_UNITS
         if isinstance(part := getattr(site, key), SeriesPart)
     }
-    places = {where: _file_beside_programme(path, name, where) for where, name in names.items()}
-    country = _programme_country_name_or_folder(path, file.funding.country) if file.funding else ""
+    places = {
+        where: _path_of_file_beside_programme(path, name, where) for where, name in names.items()
+    }
+    country = (
+        _programme_country_shipped_name_or_folder(path, file.funding.country)
+        if file.funding
+        else ""
+    )
     return places, country
 
 
@@ -387,7 +408,7 @@ def read_programme_file(path: Path, changes: Sequence[str] = ()) -> ProgrammeFil
     Raises:
         ProgrammeError: The file cannot be read, or holds faults; all are listed.
     """
-    return _checked_programme_file(path, _programme_text(path), tuple(changes))
+    return _checked_programme_file(path, _programme_file_text(path), tuple(changes))
 
 
 def programme_funding_country_files(country: str) -> tuple[Path, ...]:
@@ -395,7 +416,7 @@ def programme_funding_country_files(country: str) -> tuple[Path, ...]:
     return country_files(country) if country else ()
 
 
-def _programme_country_name_or_folder(path: Path, name: str) -> str:
+def _programme_country_shipped_name_or_folder(path: Path, name: str) -> str:
     """Return what `load_country` calls a programme's country: a shipped name, or a folder.
 
     A folder is sought beside the programme, as every file that a programme names is, so
@@ -406,16 +427,21 @@ def _programme_country_name_or_folder(path: Path, name: str) -> str:
         return name
     place = path.parent / name
     # A file of the folder stands for the folder, as people name either.
-    folder = place if _is_folder(place) else place.parent
-    if not _is_file(folder / _COUNTRY_FILE) or not (_is_folder(place) or _is_file(place)):
+    folder = place if _is_programme_path_a_folder(place) else place.parent
+    if not _is_programme_path_a_file(folder / _COUNTRY_FILE) or not (
+        _is_programme_path_a_folder(place) or _is_programme_path_a_file(place)
+    ):
         raise ProgrammeError(
             f"{path.name}, funding.country",
-            found=Message("no such country or folder: {name}", {"name": _shown_path(name)}),
+            found=Message(
+                "no such country or folder: {name}",
+                {"name": _file_name_shortened_for_message(name)},
+            ),
             wanted=Message(
                 "one of {names}, or a country folder beside the programme",
                 {"names": ", ".join(COUNTRIES.names())},
             ),
-            remedy=closest_name_remedy(name, COUNTRIES.names())
+            remedy=closest_name_remedy_or_empty(name, COUNTRIES.names())
             or Message(
                 'Write for example country = "{name}", or name a folder with a file {file}.',
                 {"name": COUNTRIES.names()[-1], "file": _COUNTRY_FILE},
@@ -427,7 +453,7 @@ def _programme_country_name_or_folder(path: Path, name: str) -> str:
     return country
 
 
-def find_programme(name: str | Path) -> Path:
+def find_programme_path(name: str | Path) -> Path:
     """Return the path of a shipped programme or of a programme file.
 
     Raises:
@@ -440,13 +466,13 @@ def find_programme(name: str | Path) -> Path:
             found=Message("no such file"),
             wanted=Message(
                 "a programme file (TOML) or one of: {names}",
-                {"names": ", ".join(shipped_programmes())},
+                {"names": ", ".join(shipped_programme_names())},
             ),
         )
     return path
 
 
-def _programme_text(path: Path) -> str:
+def _programme_file_text(path: Path) -> str:
     try:
         # With or without a byte order mark: editors on Windows write one.
         return path.read_text(encoding="utf-8-sig")
@@ -464,9 +490,9 @@ def _programme_text(path: Path) -> str:
 @lru_cache(maxsize=2)
 def _programme_document(path: Path, text: str) -> Document:
     try:
-        document = _toml_document(text)
+        document = _parsed_programme_toml_document(text)
     except tomllib.TOMLDecodeError as error:
-        raise programme_toml_fault(text, error).error_in(path.name) from None
+        raise programme_toml_fault(text, error).programme_error_in_file(path.name) from None
     except RecursionError:
         raise ProgrammeError(
             path.name,
@@ -498,15 +524,15 @@ def _checked_programme_file(path: Path, text: str, changes: tuple[str, ...]) -> 
     except ValidationError as error:
         faults = programme_validation_faults(error.errors(), ProgrammeFile)
         raise programme_faults_error(path.name, faults) from None
-    _raise_programme_faults(
+    _raise_error_if_any_programme_faults(
         path, [*programme_range_faults(file), *programme_reference_faults(file)]
     )
     # Asked of names and limits that are known to be right.
-    _raise_programme_faults(path, programme_quota_faults(file))
+    _raise_error_if_any_programme_faults(path, programme_quota_faults(file))
     return file
 
 
-def _raise_programme_faults(path: Path, faults: Iterable[ProgrammeFault]) -> None:
+def _raise_error_if_any_programme_faults(path: Path, faults: Iterable[ProgrammeFault]) -> None:
     if every := list(faults):
         raise programme_faults_error(path.name, every)
 
@@ -517,9 +543,9 @@ def _check_programme_alternative(
     """Raise where an alternative could not be read, as the fault of its own lines."""
     lines = file.alternatives[name].change
     try:
-        _raise_programme_faults(path, shared_key_faults(lines))
+        _raise_error_if_any_programme_faults(path, alternative_shared_key_change_faults(lines))
         changed = _checked_programme_file(path, text, (*changes, *lines))
-        _files_named_in_programme(path, changed)
+        _programme_file_paths_by_key_and_country(path, changed)
     except ProgrammeError as error:
         raise ProgrammeError(
             f"{path.name}, alternatives.{name}.change",
@@ -528,7 +554,7 @@ def _check_programme_alternative(
         ) from None
 
 
-def _toml_document(text: str) -> Document:
+def _parsed_programme_toml_document(text: str) -> Document:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -549,49 +575,51 @@ def _changed_programme_document(path: Path, document: Document, changes: Sequenc
         ) from None
 
 
-def _file_beside_programme(path: Path, name: str, where: str) -> Path:
+def _path_of_file_beside_programme(path: Path, name: str, where: str) -> Path:
     is_shipped = name.startswith(SHIPPED)
     place = DATA / name.removeprefix(SHIPPED) if is_shipped else path.parent / name
     # What is shipped lies within the package; a way out of it names no shipped file.
-    if not _is_file(place) or (is_shipped and ".." in place.parts):
-        shown = {"name": _shown_path(name)}
+    if not _is_programme_path_a_file(place) or (is_shipped and ".." in place.parts):
+        shown = {"name": _file_name_shortened_for_message(name)}
         raise ProgrammeError(
             f"{path.name}, {where}",
             found=Message("a folder and no file: {name}", shown)
-            if _is_folder(place)
+            if _is_programme_path_a_folder(place)
             else Message("no such file: {name}", shown),
             wanted=Message('a file beside the programme, or "shipped:NAME"'),
-            remedy=_shipped_file_remedy(name) if is_shipped else _nearest_file_remedy(path, name),
+            remedy=_missing_shipped_file_remedy(name)
+            if is_shipped
+            else _nearest_programme_file_remedy(path, name),
         )
     return place
 
 
-def _shipped_file_remedy(name: str) -> Message | str:
+def _missing_shipped_file_remedy(name: str) -> Message | str:
     shipped = [f"{SHIPPED}{each.relative_to(DATA).as_posix()}" for each in DATA.rglob("*.*")]
     # Nearer than other names: all begin alike, and a table of another wing is no trace.
     near = get_close_matches(name[:LONGEST_SHOWN], sorted(shipped), n=1, cutoff=0.8)
     return Message('Did you mean "{name}"?', {"name": near[0]}) if near else _NAME_A_FILE
 
 
-def _nearest_file_remedy(path: Path, name: str) -> Message | str:
+def _nearest_programme_file_remedy(path: Path, name: str) -> Message | str:
     """Return which file near the programme was probably meant by one that is not there."""
     inner = PurePosixPath(name)
     folder = path.parent / inner.parent
     # Beside the programme or below it alone: of other folders an error must tell nothing.
     is_below = not inner.is_absolute() and ".." not in inner.parts
-    there = sorted(folder.iterdir()) if is_below and _is_folder(folder) else []
-    if _is_folder(path.parent / inner):
+    there = sorted(folder.iterdir()) if is_below and _is_programme_path_a_folder(folder) else []
+    if _is_programme_path_a_folder(path.parent / inner):
         return _NAME_A_FILE
     files = [(inner.parent / each.name).as_posix() for each in there if each.is_file()]
-    return closest_name_remedy(name[:LONGEST_SHOWN], files) or _NAME_A_FILE
+    return closest_name_remedy_or_empty(name[:LONGEST_SHOWN], files) or _NAME_A_FILE
 
 
-def _shown_path(name: str) -> str:
+def _file_name_shortened_for_message(name: str) -> str:
     short = name[:LONGEST_SHOWN]
     return short if short and short.isprintable() else repr(short)
 
 
-def _is_file(place: Path) -> bool:
+def _is_programme_path_a_file(place: Path) -> bool:
     try:
         return place.is_file()
     # A name that no file can have, as one of thousands of letters.
@@ -599,7 +627,7 @@ def _is_file(place: Path) -> bool:
         return False
 
 
-def _is_folder(place: Path) -> bool:
+def _is_programme_path_a_folder(place: Path) -> bool:
     try:
         return place.is_dir()
     except (OSError, ValueError):
@@ -610,8 +638,9 @@ def _fleet_site_of_part(path: Path, index: int, part: SitePart) -> Site:
     where = f"sites.{index}"
     price = _programme_hourly_site_series(path, where, "power_price", part.power_price)
     if isinstance(part.power_price, SeriesPart) and part.price_range is not None:
-        _raise_programme_faults(
-            path, hourly_price_range_faults(f"{where}.price_range", part.price_range, price)
+        _raise_error_if_any_programme_faults(
+            path,
+            programme_hourly_price_range_faults(f"{where}.price_range", part.price_range, price),
         )
     return Site(
         name=part.name,
@@ -627,8 +656,8 @@ def _programme_hourly_site_series(
 ) -> F64:
     if not isinstance(part, SeriesPart):
         return np.array([part])
-    series_file = _file_beside_programme(path, part.file, f"{where}.{key}.file")
-    _check_hourly_series_headings(series_file, part.column)
+    series_file = _path_of_file_beside_programme(path, part.file, f"{where}.{key}.file")
+    _check_hourly_series_encoding_and_unique_column(series_file, part.column)
     frame = _load_programme_hourly_series_table(series_file)
     if part.column not in frame.columns:
         raise ProgrammeError(
@@ -642,7 +671,7 @@ def _programme_hourly_site_series(
                 },
             ),
             wanted=Message("an hourly column of that name"),
-            remedy=_series_column_remedy(part.column, frame.columns),
+            remedy=_hourly_series_column_remedy(part.column, frame.columns),
         )
     # Not strict: a word becomes a gap here and is refused below with its row, which Polars would
     # not name.
@@ -651,7 +680,7 @@ def _programme_hourly_site_series(
     if len(bad):
         cell = frame[part.column][int(bad[0])]
         raise TableError(
-            table_cell_location(series_file.name, int(bad[0]) + 1, part.column),
+            table_cell_location_text(series_file.name, int(bad[0]) + 1, part.column),
             found=Message("nothing") if cell is None else repr(str(cell))[:40],
             wanted=Message("a value for every hour"),
             remedy=Message(
@@ -659,16 +688,16 @@ def _programme_hourly_site_series(
             ),
         )
     hourly = values.astype(np.float64) * part.times
-    _raise_programme_faults(
-        path, hourly_series_faults(f"{where}.{key}", hourly, _SERIES_UNITS[key])
+    _raise_error_if_any_programme_faults(
+        path, programme_hourly_series_mean_faults(f"{where}.{key}", hourly, _SERIES_UNITS[key])
     )
     return hourly
 
 
-def _series_column_remedy(column: str, columns: Sequence[str]) -> Message | str:
+def _hourly_series_column_remedy(column: str, columns: Sequence[str]) -> Message | str:
     """Return which column was probably meant; people forget capitals and blanks."""
     alike = [each for each in columns if each.strip().casefold() == column.strip().casefold()]
-    near = closest_name_remedy(column, columns)
+    near = closest_name_remedy_or_empty(column, columns)
     if alike:
         return Message('Did you mean "{name}"?', {"name": alike[0]})
     return near or Message("Write the heading of one of these columns.")
@@ -685,7 +714,7 @@ def _load_programme_hourly_series_table(file: Path) -> pl.DataFrame:
         ) from None
 
 
-def _check_hourly_series_headings(file: Path, column: str) -> None:
+def _check_hourly_series_encoding_and_unique_column(file: Path, column: str) -> None:
     """Raise where a CSV is in another encoding, or has two columns of the name that is read.
 
     The reader of tables would take the one for a heading of odd letters, and of two columns
@@ -704,18 +733,18 @@ def _check_hourly_series_headings(file: Path, column: str) -> None:
     heads = next(csv.reader([first.decode("utf-8-sig", errors="replace")]), list[str]())
     if heads.count(column) > 1:
         raise TableError(
-            table_cell_location(file.name, column=column),
+            table_cell_location_text(file.name, column=column),
             found=Message("the same column twice"),
             wanted=Message("it once"),
             remedy=Message("Give each column its own heading."),
         )
 
 
-def _site_names_of_mask(mask: int, names: Sequence[str]) -> list[str]:
+def _site_names_of_bit_mask(mask: int, names: Sequence[str]) -> list[str]:
     return [name for bit, name in enumerate(names) if mask >> bit & 1]
 
 
-def _programme_node_names(sites: Sequence[SitePart]) -> list[str]:
+def _programme_node_names_site_by_site(sites: Sequence[SitePart]) -> list[str]:
     names: list[str] = []
     for site in sites:
         width = len(str(sum(pool.nodes for pool in site.pools)))
@@ -725,7 +754,7 @@ def _programme_node_names(sites: Sequence[SitePart]) -> list[str]:
     return names
 
 
-def _round_trips_between_sites_ms(file: ProgrammeFile) -> F64:
+def _programme_site_round_trips_matrix_ms(file: ProgrammeFile) -> F64:
     index = {site.name: i for i, site in enumerate(file.sites)}
     # Unknown until the file gives it: nought would put every site next door.
     rtt = np.full((len(index), len(index)), np.nan)

@@ -11,13 +11,13 @@ from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.fleet.domain.policies import BACKFILLS, ORDERS, PLACES, PREEMPTS
 from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.io.cells import cost_library_site_names
-from commonwatt.study.programme.faults import ProgrammeFault, closest_name_remedy
+from commonwatt.study.programme.faults import ProgrammeFault, closest_name_remedy_or_empty
 from commonwatt.study.programme.localised import LocalisedText
 from commonwatt.study.programme.ranges import STATED_ELSEWHERE
 from commonwatt.study.programme.regions import (
     COUNTRY_CODES,
-    country_of_region,
-    region_remedy,
+    country_code_of_programme_region,
+    programme_region_remedy_message,
 )
 from commonwatt.study.programme.schema import ProgrammeFile, SitePart
 from commonwatt.study.tables import PROGRAMME
@@ -43,21 +43,21 @@ class _NameUse:
 def programme_reference_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
     """Return a fault for every name that is declared twice, not declared or not known."""
     faults = [
-        *_name_declared_twice_faults(file),
-        *_undeclared_name_faults(file),
-        *_unknown_name_faults(file),
-        *_region_faults(file.sites),
+        *_programme_name_declared_twice_faults(file),
+        *_undeclared_programme_name_faults(file),
+        *_unknown_library_name_faults(file),
+        *_unknown_site_region_faults(file.sites),
     ]
     # A limit is asked of names that are known, and of links that are given once.
     if not faults:
-        links = list(_link_faults(file))
+        links = list(_programme_latency_link_faults(file))
         faults += [
-            *_title_given_twice_faults(file),
-            *_label_translation_faults(file),
-            *_taken_alternative_name_faults(file),
+            *_programme_title_given_twice_faults(file),
+            *_label_with_two_translations_faults(file),
+            *_alternative_name_not_allowed_faults(file),
             *links,
-            *_unbuilt_residency_faults(file),
-            *([] if links else _latency_limit_faults(file)),
+            *_tenant_without_built_site_faults(file),
+            *([] if links else _tenant_latency_limit_faults(file)),
         ]
     if len(file.sites) > _MOST_SITES:
         faults.append(
@@ -70,18 +70,18 @@ def programme_reference_faults(file: ProgrammeFile) -> list[ProgrammeFault]:
     return faults
 
 
-def unknown_name_fault(where: str, name: str, known: Iterable[str]) -> ProgrammeFault:
+def unknown_programme_name_fault(where: str, name: str, known: Iterable[str]) -> ProgrammeFault:
     """Return the fault of a name that is none of those known."""
     names = list(known)
     return ProgrammeFault(
         where=where,
         found=name or repr(name),
         wanted=Message("one of {names}", {"names": ", ".join(names)}),
-        remedy=closest_name_remedy(name, names),
+        remedy=closest_name_remedy_or_empty(name, names),
     )
 
 
-def _name_declared_twice_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _programme_name_declared_twice_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     for table in ("gpus", "sites", "tenants"):
         names = [part.name for part in getattr(file, table)]
         for i, name in enumerate(names):
@@ -93,7 +93,7 @@ def _name_declared_twice_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]
                 )
 
 
-def _title_given_twice_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _programme_title_given_twice_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     """Yield a fault for each part that is called like another: a reader could not tell them.
 
     Tables and the headline call a part by its title, and a part without a label has its name
@@ -118,7 +118,7 @@ def _title_given_twice_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
             # Two tenants without labels are apart as the trace has them, by case or a blank, too.
             is_free = table != "tenants" or where.endswith("label")
             texts = {
-                (each, _text_folded_for_comparison(t := title.translate(each))): t
+                (each, _programme_title_folded_for_comparison(t := title.translate(each))): t
                 for each in LANGUAGES
             }
             alike = [
@@ -127,16 +127,16 @@ def _title_given_twice_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
                 if key in seen and (is_free or seen[key][1])
             ]
             if alike:
-                yield _title_fault(where, *alike[0])
+                yield _duplicate_title_fault(where, *alike[0])
             seen |= {key: (text, is_free) for key, text in texts.items()}
 
 
-def _text_folded_for_comparison(text: str) -> str:
+def _programme_title_folded_for_comparison(text: str) -> str:
     """Return a text as two that look alike have it: one form, one case, one blank."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _title_fault(where: str, text: str, other: str) -> ProgrammeFault:
+def _duplicate_title_fault(where: str, text: str, other: str) -> ProgrammeFault:
     return ProgrammeFault(
         where=where,
         found=Message("{name} is named twice", {"name": repr(text)})
@@ -148,14 +148,14 @@ def _title_fault(where: str, text: str, other: str) -> ProgrammeFault:
     )
 
 
-def _label_translation_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _label_with_two_translations_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     """Yield a fault for each label that a table of another kind has with another translation.
 
     A report in Chinese finds the words of a table by their English: of two translations one
     would stand for both. Two of one kind that are alike are a fault already.
     """
     chinese: dict[str, tuple[str, str]] = {}
-    for table, where, label in _labels_of_programme(file):
+    for table, where, label in _table_place_and_text_of_labels(file):
         text, own = str(label), (table, label.translate("zh-Hant"))
         other = chinese.setdefault(text, own)
         if other[0] != own[0] and other[1] != own[1]:
@@ -170,7 +170,9 @@ def _label_translation_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
             )
 
 
-def _labels_of_programme(file: ProgrammeFile) -> Iterator[tuple[str, str, LocalisedText]]:
+def _table_place_and_text_of_labels(
+    file: ProgrammeFile,
+) -> Iterator[tuple[str, str, LocalisedText]]:
     """Yield table, place and text of each label; a part without one has its name for it."""
     for table, parts in (("sites", file.sites), ("tenants", file.tenants)):
         for i, part in enumerate(parts):
@@ -180,7 +182,7 @@ def _labels_of_programme(file: ProgrammeFile) -> Iterator[tuple[str, str, Locali
         yield "alternatives", f"alternatives.{name}.label", part.label
 
 
-def _taken_alternative_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _alternative_name_not_allowed_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     if PROGRAMME in file.alternatives:
         yield ProgrammeFault(
             where=f"alternatives.{PROGRAMME}",
@@ -190,7 +192,7 @@ def _taken_alternative_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFau
         )
 
 
-def _undeclared_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _undeclared_programme_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     for use in _programme_name_uses(file):
         if use.name not in use.known:
             known = ", ".join(use.known) or "none"
@@ -200,7 +202,7 @@ def _undeclared_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
                     "{name} is not declared; known: {known}",
                     {"name": repr(use.name), "known": known},
                 ),
-                remedy=closest_name_remedy(use.name, use.known)
+                remedy=closest_name_remedy_or_empty(use.name, use.known)
                 or Message("Write a name that the file declares."),
             )
 
@@ -219,7 +221,7 @@ def _programme_name_uses(file: ProgrammeFile) -> Iterator[_NameUse]:
             yield _NameUse(f"sites.{i}.pools.{j}.gpu", pool.gpu, gpus)
 
 
-def _unbuilt_residency_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _tenant_without_built_site_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     """Yield a fault for each tenant all of whose sites have no node.
 
     An alternative may build them, but in the programme as it is written such jobs could run
@@ -236,14 +238,14 @@ def _unbuilt_residency_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
             )
 
 
-def _unknown_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _unknown_library_name_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     """Yield a fault for each name that the program itself would have to know."""
     for use in _library_name_uses(file):
         if use.name not in use.known:
             # What the site states by a key of its own is known and no cell: to offer it would be
             # to offer the next refusal.
             offered = [name for name in use.known if name not in STATED_ELSEWHERE]
-            yield unknown_name_fault(use.where, use.name, offered)
+            yield unknown_programme_name_fault(use.where, use.name, offered)
 
 
 def _library_name_uses(file: ProgrammeFile) -> Iterator[_NameUse]:
@@ -258,18 +260,18 @@ def _library_name_uses(file: ProgrammeFile) -> Iterator[_NameUse]:
             yield _NameUse(f"sites.{i}.cells.{name}", name, NAMES)
 
 
-def _region_faults(sites: Sequence[SitePart]) -> Iterator[ProgrammeFault]:
+def _unknown_site_region_faults(sites: Sequence[SitePart]) -> Iterator[ProgrammeFault]:
     for i, site in enumerate(sites):
-        if country_of_region(site.region) not in COUNTRY_CODES:
+        if country_code_of_programme_region(site.region) not in COUNTRY_CODES:
             yield ProgrammeFault(
                 where=f"sites.{i}.region",
                 found=repr(site.region),
                 wanted=Message("a region that begins with a country's code (ISO 3166)"),
-                remedy=region_remedy(site.region),
+                remedy=programme_region_remedy_message(site.region),
             )
 
 
-def _link_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _programme_latency_link_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     """Yield a fault for each link that goes nowhere or is given twice."""
     pairs = [frozenset(link.between) for link in file.latency]
     for i, pair in enumerate(pairs):
@@ -290,7 +292,7 @@ def _link_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
             )
 
 
-def _latency_limit_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
+def _tenant_latency_limit_faults(file: ProgrammeFile) -> Iterator[ProgrammeFault]:
     """Yield a fault for each latency limit that cannot be asked, or that no site keeps."""
     # A link has no direction.
     rtt_ms = {frozenset(link.between): link.rtt for link in file.latency}

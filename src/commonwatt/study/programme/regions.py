@@ -23,16 +23,16 @@ COUNTRY_CODES: Final = frozenset(_CODES.split())
 _ALIASES: Final = {"UK": "GB", "EL": "GR", "JA": "JP"}
 
 
-def country_of_region(region: str) -> str:
+def country_code_of_programme_region(region: str) -> str:
     """Return the code that a region begins with, known or not.
 
-    >>> country_of_region("US-MIDA-PJM"), country_of_region("HK")
+    >>> country_code_of_programme_region("US-MIDA-PJM"), country_code_of_programme_region("HK")
     ('US', 'HK')
     """
     return region.split("-", maxsplit=1)[0]
 
 
-def region_remedy(region: str) -> Message:
+def programme_region_remedy_message(region: str) -> Message:
     """Return what to write for a region whose country is not known."""
     country, _, zone = region.partition("-")
     near = _ALIASES.get(country.upper(), country.upper())

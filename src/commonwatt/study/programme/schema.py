@@ -30,7 +30,7 @@ from commonwatt.core.identifiers import (
     LONGEST_IDENTIFIER,
     SPELLING_WITH_BLANKS,
     IdentifierKind,
-    valid_identifier,
+    identifier_checked_valid,
 )
 from commonwatt.core.messages import Message
 from commonwatt.runs.inputs import StatesInputs
@@ -50,19 +50,19 @@ _NAME_REMEDY: Final = Message(
 )
 
 
-def _programme_identifier(kind: IdentifierKind) -> AfterValidator:
-    def checked_identifier(name: str) -> str:
+def _programme_identifier_validator(kind: IdentifierKind) -> AfterValidator:
+    def checked_programme_identifier(name: str) -> str:
         # As a ValueError and without a place: pydantic names the place, beside those of all others.
         try:
-            return valid_identifier(kind, name, "")
+            return identifier_checked_valid(kind, name, "")
         except IdentifierError as error:
             raise ProgrammeValueError(error.found, error.wanted, _NAME_REMEDY) from error
 
-    return AfterValidator(checked_identifier)
+    return AfterValidator(checked_programme_identifier)
 
 
-TenantName = Annotated[str, _programme_identifier(IdentifierKind.TENANT)]
-SiteName = Annotated[str, _programme_identifier(IdentifierKind.SITE)]
+TenantName = Annotated[str, _programme_identifier_validator(IdentifierKind.TENANT)]
+SiteName = Annotated[str, _programme_identifier_validator(IdentifierKind.SITE)]
 # Of what has no name outside of a programme: GPU models and alternatives.
 Name = Annotated[
     str, Field(pattern=SPELLING_WITH_BLANKS.anchored_pattern, max_length=LONGEST_IDENTIFIER)
@@ -94,7 +94,7 @@ class StatedInput:
     source: str = ""
 
     @property
-    def value_with_unit(self) -> str:
+    def stated_value_with_unit_text(self) -> str:
         """The value with its unit."""
         many = isinstance(self.value, list)
         values = cast("list[object]", self.value) if many else [self.value]
@@ -121,18 +121,18 @@ class ProgrammeSection(BaseModel):
         field = cls.model_fields[key]
         parts = cast("list[object]", given) if isinstance(given, list) else [given]
         for part in parts:
-            if fault := _kind_of_value_fault(key, field, part):
+            if fault := _programme_kind_of_value_fault_or_none(key, field, part):
                 raise fault
         # A nought below nought is one that a report would show with its sign.
         return given + 0.0 if isinstance(given, float) else cast("object", given)
 
-    def with_withheld_keys(self, **neutral: Any) -> Self:
+    def section_with_keys_neutral_and_unstated(self, **neutral: Any) -> Self:
         """Return a copy in which these keys stand at a neutral value and state nothing."""
         copy = self.model_copy(update=neutral)
         copy._withheld = self._withheld | neutral.keys()
         return copy
 
-    def stated_values(self, path: str, source: str = "") -> Iterator[StatedInput]:
+    def stated_programme_inputs(self, path: str, source: str = "") -> Iterator[StatedInput]:
         """Yield every value that it states, and not what a view withholds.
 
         Args:
@@ -148,10 +148,10 @@ class ProgrammeSection(BaseModel):
                 continue
             # By the name that a change uses for them, so that a reader of the lineage knows what to
             # write after --what-if.
-            if parts := list(_named_programme_parts(value)):
+            if parts := list(_programme_sections_with_change_names(value)):
                 for name, part in parts:
                     below = f"{path}.{key}.{name}" if name else f"{path}.{key}"
-                    yield from part.stated_values(below, own_source)
+                    yield from part.stated_programme_inputs(below, own_source)
             elif not isinstance(value, list | dict) or value:
                 yield StatedInput(
                     name=f"{path}.{key}",
@@ -161,7 +161,9 @@ class ProgrammeSection(BaseModel):
                 )
 
 
-def _kind_of_value_fault(key: str, field: FieldInfo, part: object) -> ProgrammeValueError | None:
+def _programme_kind_of_value_fault_or_none(
+    key: str, field: FieldInfo, part: object
+) -> ProgrammeValueError | None:
     """Return the fault of a value that is of another kind than its key; None where it is right."""
     meaning = {"key": key, "meaning": (field.description or "").removesuffix(".")}
     as_meant = Message("Write {key} as it is meant: {meaning}.", meaning)
@@ -183,14 +185,14 @@ def _kind_of_value_fault(key: str, field: FieldInfo, part: object) -> ProgrammeV
             wanted=Message("a day"),
             remedy=Message("Write for example {example}.", {"example": '"2026-03-02"'}),
         )
-    numbers, tables = _numbers_and_sections_in_type(field.annotation)
+    numbers, tables = _number_types_and_sections_with_is_many(field.annotation)
     is_quantity = programme_schema_field_unit(field.annotation, field.metadata)
     if numbers and not tables and not is_quantity and isinstance(part, str):
-        return _number_in_quotes_fault(key, part)
+        return _programme_number_in_quotes_fault_or_none(key, part)
     return None
 
 
-def _number_in_quotes_fault(key: str, text: str) -> ProgrammeValueError | None:
+def _programme_number_in_quotes_fault_or_none(key: str, text: str) -> ProgrammeValueError | None:
     """Return the fault of a number that is written as a text; None where it is no number."""
     try:
         number = float(text)
@@ -206,7 +208,7 @@ def _number_in_quotes_fault(key: str, text: str) -> ProgrammeValueError | None:
     )  # fmt: skip
 
 
-def _named_programme_parts(value: object) -> Iterator[tuple[str, ProgrammeSection]]:
+def _programme_sections_with_change_names(value: object) -> Iterator[tuple[str, ProgrammeSection]]:
     """Yield the tables in a value with the name that a change gives to each."""
     if isinstance(value, ProgrammeSection):
         yield "", value
@@ -305,7 +307,7 @@ class CellPart(ProgrammeSection):
 
     @model_validator(mode="before")
     @classmethod
-    def _value_alone(cls, given: Any) -> Any:
+    def _cell_table_of_bare_number(cls, given: Any) -> Any:
         """Take a bare number for a value without spread, as a change writes it."""
         if isinstance(given, str):
             raise ProgrammeValueError(
@@ -318,7 +320,7 @@ class CellPart(ProgrammeSection):
         is_number = isinstance(given, int | float) and not isinstance(given, bool)
         return {"value": given} if is_number else given
 
-    def low_value_high(self) -> tuple[float, float, float]:
+    def scaled_low_value_and_high(self) -> tuple[float, float, float]:
         """Return low, value and high, times the factor; zeros where no value is given."""
         value = self.value or 0.0
         low = value if self.low is None else self.low
@@ -337,7 +339,7 @@ class RentPart(ProgrammeSection):
     )
     source: str = Field(description="Where the price comes from, with its date.")
 
-    def low_and_high_price(self) -> tuple[float, float]:
+    def low_and_high_usd_per_gpu_hour(self) -> tuple[float, float]:
         """Return the least and the most of the price."""
         low = self.price if self.low is None else self.low
         return low, self.price if self.high is None else self.high
@@ -372,8 +374,8 @@ class SitePart(ProgrammeSection, StatesInputs):
 
     def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
-        stated = self.stated_values(f"{ROOT}.sites.{self.name}")
-        yield from ((each.name, each.value_with_unit) for each in stated)
+        stated = self.stated_programme_inputs(f"{ROOT}.sites.{self.name}")
+        yield from ((each.name, each.stated_value_with_unit_text) for each in stated)
 
     @property
     def title(self) -> LocalisedText:
@@ -428,8 +430,8 @@ class FundingPart(ProgrammeSection, StatesInputs):
 
     def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
-        stated = self.stated_values(f"{ROOT}.funding")
-        yield from ((each.name, each.value_with_unit) for each in stated)
+        stated = self.stated_programme_inputs(f"{ROOT}.funding")
+        yield from ((each.name, each.stated_value_with_unit_text) for each in stated)
 
 
 class ProjectsPart(ProgrammeSection):
@@ -505,7 +507,10 @@ class ProgrammeFile(ProgrammeSection, StatesInputs):
 
     def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and written value of what it states, for the lineage of a stage."""
-        yield from ((each.name, each.value_with_unit) for each in self.stated_values(ROOT))
+        yield from (
+            (each.name, each.stated_value_with_unit_text)
+            for each in self.stated_programme_inputs(ROOT)
+        )
 
     def built_sites(self) -> list[SitePart]:
         """Return the sites that have nodes; the others wait for an alternative."""
@@ -525,23 +530,25 @@ class NumericKey:
     is_whole: bool
 
 
-def numeric_programme_keys(
+def programme_schema_numeric_keys(
     section: type[ProgrammeSection] = ProgrammeFile, path: tuple[str, ...] = ()
 ) -> Iterator[NumericKey]:
     """Yield every key of the schema that holds a number, in the order of the file.
 
-    >>> [".".join(key.path) for key in numeric_programme_keys(LatencyPart)]
+    >>> [".".join(key.path) for key in programme_schema_numeric_keys(LatencyPart)]
     ['rtt']
     """
     for name, about in section.model_fields.items():
-        numbers, below = _numbers_and_sections_in_type(about.annotation)
+        numbers, below = _number_types_and_sections_with_is_many(about.annotation)
         if numbers:
             yield NumericKey((*path, name), is_whole=numbers == {int})
         for part, is_many in below:
-            yield from numeric_programme_keys(part, (*path, name, *(["*"] if is_many else [])))
+            yield from programme_schema_numeric_keys(
+                part, (*path, name, *(["*"] if is_many else []))
+            )
 
 
-def _numbers_and_sections_in_type(
+def _number_types_and_sections_with_is_many(
     annotation: object, *, is_many: bool = False
 ) -> tuple[set[type], list[tuple[type[ProgrammeSection], bool]]]:
     """Return the kinds of number in a type, and its sections with whether there may be many."""
@@ -555,15 +562,15 @@ def _numbers_and_sections_in_type(
     inner = inner[:1] if get_origin(annotation) is Annotated else inner
     many = is_many or get_origin(annotation) in {list, dict}
     for each in inner if get_origin(annotation) is not Literal else ():
-        more_numbers, more_sections = _numbers_and_sections_in_type(each, is_many=many)
+        more_numbers, more_sections = _number_types_and_sections_with_is_many(each, is_many=many)
         numbers |= more_numbers
         sections += more_sections
     return numbers, sections
 
 
-def whole_number_programme_keys() -> frozenset[str]:
+def whole_number_programme_key_names() -> frozenset[str]:
     """Return the names of the keys at which only whole numbers stand."""
-    return frozenset(key.path[-1] for key in numeric_programme_keys() if key.is_whole)
+    return frozenset(key.path[-1] for key in programme_schema_numeric_keys() if key.is_whole)
 
 
 def parse_programme(document: dict[str, Any]) -> ProgrammeFile:

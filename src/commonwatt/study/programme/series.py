@@ -9,10 +9,12 @@ import numpy as np
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import F64
 from commonwatt.study.programme.faults import ProgrammeFault
-from commonwatt.study.programme.plausible import RANGES, plausible_range_message
+from commonwatt.study.programme.plausible import RANGES, programme_quantity_plausible_range_message
 
 
-def hourly_series_faults(where: str, hourly: F64, unit: str) -> Iterator[ProgrammeFault]:
+def programme_hourly_series_mean_faults(
+    where: str, hourly: F64, unit: str
+) -> Iterator[ProgrammeFault]:
     """Yield the fault of a series whose mean cannot be, or that is below its least.
 
     A single hour may be far from the mean: prices rise a hundredfold in an hour of need.
@@ -35,12 +37,12 @@ def hourly_series_faults(where: str, hourly: F64, unit: str) -> Iterator[Program
     mean, least = float(np.abs(hourly).mean()), float(hourly.min())
     if bounds.holds(mean) and (bounds.low < 0 or least >= bounds.low):
         return
-    factor = next((f for f in (1000.0, 0.001) if bounds.is_usual(mean * f)), None)
+    factor = next((f for f in (1000.0, 0.001) if bounds.is_usual_plausible_size(mean * f)), None)
     shown = mean if not bounds.holds(mean) else least
     yield ProgrammeFault(
         where=where,
         found=Message("hours of {value} {unit}", {"value": f"{shown:.4g}", "unit": unit}),
-        wanted=plausible_range_message(unit),
+        wanted=programme_quantity_plausible_range_message(unit),
         remedy=Message("The hours of a file are read in {unit}; write them in it.", {"unit": unit})
         if factor is None
         else Message(
@@ -51,7 +53,7 @@ def hourly_series_faults(where: str, hourly: F64, unit: str) -> Iterator[Program
     )
 
 
-def hourly_price_range_faults(
+def programme_hourly_price_range_faults(
     where: str, price_range: Sequence[float], hourly: F64
 ) -> Iterator[ProgrammeFault]:
     """Yield the fault of a range that is reversed, or that holds no hour of its series."""

@@ -9,6 +9,6 @@ from commonwatt.core.shipped import DATA, ShippedCollection
 PROGRAMMES: Final = ShippedCollection(DATA / "programmes", "*.toml")
 
 
-def shipped_programmes() -> list[str]:
+def shipped_programme_names() -> list[str]:
     """Return the names of the programmes that come with the package."""
     return list(PROGRAMMES.names())

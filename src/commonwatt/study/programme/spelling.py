@@ -72,11 +72,11 @@ def programme_toml_fault(text: str, error: tomllib.TOMLDecodeError) -> Programme
         where=f"line {number}",
         found=Message("{line}: {reason}", {"line": line[:_SHOWN] or "''", "reason": reason}),
         wanted=Message("TOML in UTF-8"),
-        remedy=_slip_remedy(line, reason),
+        remedy=_programme_toml_slip_remedy(line, reason),
     )
 
 
-def _slip_remedy(line: str, reason: str) -> Message:
+def _programme_toml_slip_remedy(line: str, reason: str) -> Message:
     if "twice" in reason or "overwrite" in reason:
         return Message("Take one of the two out.")
     return next((remedy for slip, remedy in _SLIPS if slip.search(line)), _ELSE)

@@ -30,7 +30,7 @@ from commonwatt.study.programme.reader import (
     read_programme_file,
 )
 from commonwatt.study.programme.schema import ProgrammeFile, SeriesPart
-from commonwatt.study.programme.shipped import shipped_programmes
+from commonwatt.study.programme.shipped import shipped_programme_names
 from commonwatt.treasury.io.country.folder import COUNTRIES
 
 LARGEST_BYTES: Final = 200_000
@@ -66,7 +66,7 @@ class SubmittedProgramme:
         return sorted(self.path.parent.iterdir())
 
 
-def submit_programme(
+def check_and_keep_submitted_programme(
     folder: Path,
     name: str,
     text: bytes,
@@ -88,12 +88,12 @@ def submit_programme(
             shipped nor attached; nothing is kept.
     """
     files = dict(attached or {})
-    _check_submission(name, text, files)
+    _check_submitted_names_and_total_bytes(name, text, files)
     files[f"{name}.toml"] = text
-    key = f"{name}@{_files_digest(files)}"
+    key = f"{name}@{_submitted_files_digest_hex(files)}"
     target = folder / key
     if not target.is_dir():
-        if len(submitted_programmes(folder)) >= MOST_PROGRAMMES:
+        if len(submitted_programmes_newest_first(folder)) >= MOST_PROGRAMMES:
             raise ProgrammeError(
                 name,
                 found=Message("{count} programmes already", {"count": f"{MOST_PROGRAMMES:,}"}),
@@ -103,11 +103,11 @@ def submit_programme(
         with suppress(FileExistsError), folder_draft(target) as draft:
             for file_name, data in files.items():
                 (draft / file_name).write_bytes(data)
-            check(_checked_whole_programme(draft / f"{name}.toml", frozenset(files)))
-    return find_submitted_programme(folder, key)
+            check(_load_submitted_programme_checked(draft / f"{name}.toml", frozenset(files)))
+    return submitted_programme_with_digest_checked(folder, key)
 
 
-def submitted_programmes(folder: Path) -> list[SubmittedProgramme]:
+def submitted_programmes_newest_first(folder: Path) -> list[SubmittedProgramme]:
     """Return the programmes that were handed in, the newest first."""
     if not folder.is_dir():
         return []
@@ -116,7 +116,7 @@ def submitted_programmes(folder: Path) -> list[SubmittedProgramme]:
     return [_submitted_programme_in_folder(path) for path in folders]
 
 
-def find_submitted_programme(folder: Path, key: str) -> SubmittedProgramme:
+def submitted_programme_with_digest_checked(folder: Path, key: str) -> SubmittedProgramme:
     """Return a programme that was handed in, its bytes compared with its digest.
 
     Raises:
@@ -124,7 +124,7 @@ def find_submitted_programme(folder: Path, key: str) -> SubmittedProgramme:
     """
     path = _submitted_programme_folder(folder, key)
     files = {each.name: each.read_bytes() for each in path.iterdir()}
-    if _files_digest(files) != key.partition("@")[2]:
+    if _submitted_files_digest_hex(files) != key.partition("@")[2]:
         raise ProgrammeError(
             key,
             found=Message("files that were changed since they were checked"),
@@ -178,12 +178,12 @@ def _no_such_programme_error(key: str) -> ProgrammeError:
     )
 
 
-def submitted_programme_of_inputs(
+def submitted_programme_of_run_inputs_or_none(
     folder: Path, inputs: list[dict[str, Any]]
 ) -> SubmittedProgramme | None:
     """Return the programme that a run's inputs show to have been run, if it was handed in."""
     known = {(each["name"], each["sha256"]) for each in inputs}
-    for programme in submitted_programmes(folder):
+    for programme in submitted_programmes_newest_first(folder):
         own = {(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
                for path in programme.files}  # fmt: skip
         if own <= known:
@@ -191,7 +191,7 @@ def submitted_programme_of_inputs(
     return None
 
 
-def programme_reach_faults(
+def submitted_programme_forbidden_file_faults(
     file: ProgrammeFile, attached: frozenset[str]
 ) -> Iterator[ProgrammeFault]:
     """Yield a fault for every file that a programme names and may not.
@@ -200,9 +200,9 @@ def programme_reach_faults(
         file: The programme.
         attached: Names of the files that came with it.
     """
-    for where, name in _named_files(file):
+    for where, name in _programme_keys_with_named_files(file):
         if name.startswith(SHIPPED):
-            if name.removeprefix(SHIPPED) not in _shipped_data_files():
+            if name.removeprefix(SHIPPED) not in _shipped_programme_data_file_names():
                 yield ProgrammeFault(
                     where=where,
                     found=Message("{name} is no shipped file", {"name": repr(name)}),
@@ -225,7 +225,7 @@ def programme_reach_faults(
 
 
 @lru_cache(maxsize=1)
-def _shipped_data_files() -> frozenset[str]:
+def _shipped_programme_data_file_names() -> frozenset[str]:
     """Return the names of all files that the program carries, by their way from its data."""
     # Compared with names and never opened by them: `shipped:../x` is no name of the list.
     return frozenset(
@@ -233,7 +233,7 @@ def _shipped_data_files() -> frozenset[str]:
     )
 
 
-def _named_files(file: ProgrammeFile) -> Iterator[tuple[str, str]]:
+def _programme_keys_with_named_files(file: ProgrammeFile) -> Iterator[tuple[str, str]]:
     yield "demand.trace", file.demand.trace
     if file.demand.mapping:
         yield "demand.mapping", file.demand.mapping
@@ -243,9 +243,11 @@ def _named_files(file: ProgrammeFile) -> Iterator[tuple[str, str]]:
                 yield f"sites.{i}.{key}.file", part.file
 
 
-def _check_submission(name: str, text: bytes, attached: Mapping[str, bytes]) -> None:
-    if not _NAME.fullmatch(name) or name in shipped_programmes():
-        taken = ", ".join(shipped_programmes())
+def _check_submitted_names_and_total_bytes(
+    name: str, text: bytes, attached: Mapping[str, bytes]
+) -> None:
+    if not _NAME.fullmatch(name) or name in shipped_programme_names():
+        taken = ", ".join(shipped_programme_names())
         raise ProgrammeError(
             "name",
             found=repr(name[:60]),
@@ -276,20 +278,22 @@ def _check_submission(name: str, text: bytes, attached: Mapping[str, bytes]) -> 
             )
 
 
-def _checked_whole_programme(path: Path, attached: frozenset[str]) -> Programme:
+def _load_submitted_programme_checked(path: Path, attached: frozenset[str]) -> Programme:
     """Return a programme; its faults, and those of each alternative, come before other files."""
     file = read_programme_file(path)
     changed = [read_programme_file(path, part.change) for part in file.alternatives.values()]
     faults: list[ProgrammeFault] = []
     for each in (file, *changed):
         # What the programme names, its alternatives name, too; once is enough.
-        faults += [f for f in programme_reach_faults(each, attached) if f not in faults]
+        faults += [
+            f for f in submitted_programme_forbidden_file_faults(each, attached) if f not in faults
+        ]
     if faults:
         raise programme_faults_error(path.name, faults)
     return load_programme(path)
 
 
-def _files_digest(files: Mapping[str, bytes]) -> str:
+def _submitted_files_digest_hex(files: Mapping[str, bytes]) -> str:
     """Return a digest of names and bytes, in which no two sets of files meet."""
     digest = hashlib.sha256()
     for name in sorted(files):

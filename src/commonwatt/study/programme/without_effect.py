@@ -43,7 +43,7 @@ def run_keys_without_effect(
         workload: The jobs.
         is_placed: Whether the trace is long enough to plan where its load runs.
     """
-    tenants = programme.tenant_parts(workload.tenant_names)
+    tenants = programme.programme_tenant_parts(workload.tenant_names)
     policy = programme.file.policy
     quotas = _names_of([part for part in tenants if part.quota_gpus is not None])
     if quotas and policy.order != "fair-share" and policy.preemption != "reclaim":

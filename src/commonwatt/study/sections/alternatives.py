@@ -23,13 +23,13 @@ from commonwatt.report import (
 )
 from commonwatt.study.alternatives import DEBT_FIGURES
 from commonwatt.study.charts import (
-    cheapest_alternative_message,
-    cost_alternatives_the_same,
+    cheapest_alternative_message_or_none,
+    do_alternatives_cost_the_same,
     study_alternatives_panel_charts,
 )
 from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN, EFFECT_FIGURES
 from commonwatt.study.sections.summaries import AlternativesSummary
-from commonwatt.study.stages.sites import study_cost_input_text, study_input_four_digit_text
+from commonwatt.study.stages.sites import study_cost_input_label_text, study_input_four_digit_text
 
 MOST_ROWS_SHOWN = 12
 Row = dict[str, Any]
@@ -41,11 +41,11 @@ def study_alternatives_section(summary: AlternativesSummary, language: str) -> R
     return ReportSection(
         name="alternatives",
         title=translate("Choose: the alternatives side by side", language),
-        lede=_study_alternatives_lede(summary, language),
-        facts=[_study_alternative_cost_fact(row, language) for row in rows],
+        lede=_study_alternatives_section_lede(summary, language),
+        facts=[_study_alternative_gpu_hour_cost_fact(row, language) for row in rows],
         figures=[_study_alternatives_figure(rows, currency, language)],
         tables=[
-            _alternatives_report_table(summary, language),
+            _alternatives_criteria_report_table(summary, language),
             _study_alternatives_break_even_table(summary.break_even_rows, language),
         ],
         notes=[_study_alternatives_method_note(language)],
@@ -64,7 +64,7 @@ def _study_alternatives_figure(rows: list[Row], currency: str, language: str) ->
         frame,
         language,
         title=Message("Trade-offs"),
-        finding=cheapest_alternative_message(frame, language),
+        finding=cheapest_alternative_message_or_none(frame, language),
         caption=Message(
             "Each panel is one criterion on its own scale; shorter is better in all "
             "but utilisation."
@@ -84,20 +84,20 @@ def _study_alternatives_method_note(language: str) -> str:
     ).translate(language)
 
 
-def _study_alternative_label(alternative_rows: list[Row], name: str) -> str:
+def _study_alternative_label_of_name(alternative_rows: list[Row], name: str) -> str:
     return next(row["alternative"] for row in alternative_rows if row["name"] == name)
 
 
-def _study_alternatives_lede(summary: AlternativesSummary, language: str) -> str:
+def _study_alternatives_section_lede(summary: AlternativesSummary, language: str) -> str:
     by_name = {row["name"]: row for row in summary.rows}
     cost = {name: f"{row['cost_usd_per_gpu_hour']:.2f}" for name, row in by_name.items()}
-    if cost_alternatives_the_same(by_name[summary.best], by_name[summary.second]):
+    if do_alternatives_cost_the_same(by_name[summary.best], by_name[summary.second]):
         return Message(
             "“{best}” and “{second}” cost the same per useful GPU-hour, USD {low}, and no other "
             "costs less.",
             {
-                "best": _study_alternative_label(summary.rows, summary.best),
-                "second": _study_alternative_label(summary.rows, summary.second),
+                "best": _study_alternative_label_of_name(summary.rows, summary.best),
+                "second": _study_alternative_label_of_name(summary.rows, summary.second),
                 "low": cost[summary.best],
             },
         ).translate(language)
@@ -105,9 +105,9 @@ def _study_alternatives_lede(summary: AlternativesSummary, language: str) -> str
         "Cheapest per useful GPU-hour is “{best}” at USD {low}, before “{second}” at USD {high}; "
         "it stays ahead in {share} of draws.",
         {
-            "best": _study_alternative_label(summary.rows, summary.best),
+            "best": _study_alternative_label_of_name(summary.rows, summary.best),
             "low": cost[summary.best],
-            "second": _study_alternative_label(summary.rows, summary.second),
+            "second": _study_alternative_label_of_name(summary.rows, summary.second),
             "high": cost[summary.second],
             "share": f"{summary.best_cheaper_share:.0%}",
         },
@@ -123,7 +123,7 @@ def study_alternatives_break_even_sentence(break_even_rows: list[Row], language:
     if nearest is None or nearest["flips_at"] is None:
         return translate("No single input changes this answer, however far it moves.", language)
     values = {
-        "input": study_cost_input_text(nearest["input"], language),
+        "input": study_cost_input_label_text(nearest["input"], language),
         "site": translate(nearest["site"], language),
         "from": study_input_four_digit_text(nearest["median"]),
         "to": study_input_four_digit_text(nearest["flips_at"]),
@@ -147,7 +147,7 @@ def study_alternatives_break_even_sentence(break_even_rows: list[Row], language:
     ).translate(language)
 
 
-def _study_alternative_cost_fact(alternative_row: Row, language: str) -> ReportFact:
+def _study_alternative_gpu_hour_cost_fact(alternative_row: Row, language: str) -> ReportFact:
     bounds = [
         measure_cell_text(alternative_row[name], ALTERNATIVES.column(name), language)
         for name in ("cost_p5_usd_per_gpu_hour", "cost_p95_usd_per_gpu_hour")
@@ -174,7 +174,7 @@ _SLICE_CRITERIA = (
 _PROGRAMME_CRITERIA = ("capital_usd_mn", "running_usd_mn_a_year")
 
 
-def _alternatives_report_table(summary: AlternativesSummary, language: str) -> ReportTable:
+def _alternatives_criteria_report_table(summary: AlternativesSummary, language: str) -> ReportTable:
     groups: list[tuple[Message, Sequence[str]]] = [
         (summary.slice_extent, _SLICE_CRITERIA),
         (summary.programme_extent, _PROGRAMME_CRITERIA),
@@ -204,7 +204,7 @@ def _study_alternatives_break_even_table(break_even_rows: list[Row], language: s
     nearest = [
         row
         | {
-            "input": study_cost_input_text(row["input"], language),
+            "input": study_cost_input_label_text(row["input"], language),
             "site": translate(row["site"], language),
         }
         for row in break_even_rows[:MOST_ROWS_SHOWN]

@@ -10,7 +10,7 @@ from commonwatt.report import ReportSection
 from commonwatt.siting.domain.cells import PRICE_YEAR
 from commonwatt.siting.usecases.report import siting_cost_section_body
 from commonwatt.study.formulas.extents import EXTENT_TEXT, FigureExtent
-from commonwatt.study.stages.sites import study_cost_input_text
+from commonwatt.study.stages.sites import study_cost_input_label_text
 
 Answer = dict[str, Any]
 
@@ -25,7 +25,7 @@ def study_cost_section(answer: Answer, language: str) -> ReportSection:
             EXTENT_TEXT[FigureExtent.GPU_HOUR].text, {"prices": str(PRICE_YEAR)}
         ).translate(language),
         notes=[
-            *_borrowed_cells_notes(answer, language),
+            *_study_borrowed_cost_cells_notes(answer, language),
             Message(
                 "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, in "
                 "real money, at the use and the energy that the fleet run measured, and at the "
@@ -40,7 +40,7 @@ def study_cost_section(answer: Answer, language: str) -> ReportSection:
     )
 
 
-def _borrowed_cells_notes(answer: Answer, language: str) -> list[str]:
+def _study_borrowed_cost_cells_notes(answer: Answer, language: str) -> list[str]:
     """Return a note for each site whose cells are another country's: its wages and taxes too."""
     return [
         Message(
@@ -52,7 +52,7 @@ def _borrowed_cells_notes(answer: Answer, language: str) -> list[str]:
                 "all": str(row["cells"]),
                 "owner": row["borrowed_from"],
                 "names": "; ".join(
-                    study_cost_input_text(cell["input"], language)
+                    study_cost_input_label_text(cell["input"], language)
                     for cell in answer["cells"]
                     if cell["name"] == row["name"] and cell["borrowed_from"]
                 ),
@@ -72,7 +72,7 @@ def _programme_gpu_hour_cost_lede(answer: Answer, language: str) -> str:
         "high": f"{rows[-1]['p50_usd_per_gpu_hour']:.2f}",
         "dear": rows[-1]["site"],
         # The bars of a site come with the widest first.
-        "driver": study_cost_input_text(bars[0]["input"], language) if bars else "–",
+        "driver": study_cost_input_label_text(bars[0]["input"], language) if bars else "–",
     }
     return Message(
         "At the measured use a GPU-hour costs USD {low} at {cheap} and USD {high} at {dear} "

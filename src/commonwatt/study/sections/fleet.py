@@ -22,9 +22,9 @@ from commonwatt.fleet.domain.measures import (
 from commonwatt.fleet.domain.tables import SITES
 from commonwatt.fleet.engines.metrics import FleetMetrics
 from commonwatt.fleet.usecases.charts import (
-    gpu_energy_by_site_chart,
-    gpu_use_chart,
-    queue_chart,
+    fleet_gpu_energy_by_site_chart,
+    fleet_gpu_use_by_site_chart,
+    fleet_queue_over_time_chart,
     queue_delay_by_policy_chart,
     queue_delay_by_tenant_chart,
 )
@@ -47,7 +47,7 @@ def study_fleet_section(
     """Return the report's section on the fleet, in the reader's language."""
     figures = [
         report_figure(f"fleet-{chart.name}", chart, TABLES[name], tables[name], language)
-        for name, chart in _study_fleet_section_charts(tables).items()
+        for name, chart in _study_fleet_section_chart_by_table_name(tables).items()
     ]
     return ReportSection(
         name="fleet",
@@ -61,14 +61,16 @@ def study_fleet_section(
     )
 
 
-def _study_fleet_section_charts(tables: Mapping[str, pl.DataFrame]) -> dict[str, Chart]:
+def _study_fleet_section_chart_by_table_name(
+    tables: Mapping[str, pl.DataFrame],
+) -> dict[str, Chart]:
     """Return the charts of the section by the name of their table."""
     sites = tables["fleet_use"]["site"].unique(maintain_order=True).to_list()
     charts = {
-        "fleet_use": gpu_use_chart(sites),
-        "fleet_queue": queue_chart(),
+        "fleet_use": fleet_gpu_use_by_site_chart(sites),
+        "fleet_queue": fleet_queue_over_time_chart(),
         "fleet_tenants": queue_delay_by_tenant_chart(),
-        "fleet_sites": gpu_energy_by_site_chart(),
+        "fleet_sites": fleet_gpu_energy_by_site_chart(),
     }
     # A policy alone is compared with nothing.
     if tables["fleet_policies"].height > 1:

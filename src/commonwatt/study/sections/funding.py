@@ -74,14 +74,14 @@ def study_funding_section(answer: Answer, language: str) -> ReportSection:
     )
 
 
-def _study_last_debt_path_year(answer: Answer) -> dict[str, Any]:
+def _study_last_debt_path_year_row(answer: Answer) -> dict[str, Any]:
     return answer["years"][-1]
 
 
 def _programme_capital_and_debt_lede(answer: Answer, language: str) -> str:
-    last = _study_last_debt_path_year(answer)
+    last = _study_last_debt_path_year_row(answer)
     values = {
-        "need": study_funding_amount_text(answer["total_bn"], answer["currency"], language),
+        "need": study_funding_bn_amount_text(answer["total_bn"], answer["currency"], language),
         "year": last["fiscal_year"],
         "with": f"{100 * last['debt_with_gdp_share']:.2f}",
         "without": f"{100 * last['debt_without_gdp_share']:.2f}",
@@ -129,7 +129,7 @@ def debt_level_and_effect_message(
 
 
 def _study_funding_facts(answer: Answer, language: str) -> list[ReportFact]:
-    last_year = _study_last_debt_path_year(answer)["fiscal_year"]
+    last_year = _study_last_debt_path_year_row(answer)["fiscal_year"]
     with_it, without_it = answer["fan_with"][-1], answer["fan_without"][-1]
     bounds = [
         measure_cell_text(with_it[name], DEBT_GDP_WITH_MEDIAN, language)
@@ -166,7 +166,7 @@ def _study_funding_facts(answer: Answer, language: str) -> list[ReportFact]:
 def _study_debt_effect_facts(answer: Answer, language: str) -> list[ReportFact]:
     """Return what the programme does to gross debt, to reserves, and to both together."""
     last = answer["effect"]["last"]
-    year = _study_last_debt_path_year(answer)["fiscal_year"]
+    year = _study_last_debt_path_year_row(answer)["fiscal_year"]
     facts: list[ReportFact] = []
     for column in PLANNED_EFFECTS[3:]:
         side = column.name.removesuffix("_gdp_share")
@@ -206,12 +206,12 @@ def _study_debt_ceiling_chance_facts(answer: Answer, language: str) -> list[Repo
     ]
 
 
-def study_funding_amount_text(bn: float, currency: str, language: str = "en") -> str:
+def study_funding_bn_amount_text(bn: float, currency: str, language: str = "en") -> str:
     """Return an amount as people say it, small ones in millions; in Chinese in 億 and 萬.
 
-    >>> study_funding_amount_text(8.014, "HKD"), study_funding_amount_text(0.0452, "HKD")
+    >>> study_funding_bn_amount_text(8.014, "HKD"), study_funding_bn_amount_text(0.0452, "HKD")
     ('HKD 8.01 bn', 'HKD 45.2 mn')
-    >>> study_funding_amount_text(8.014, "HKD", "zh-Hant")
+    >>> study_funding_bn_amount_text(8.014, "HKD", "zh-Hant")
     '80.1 億港元'
     """
     if language == "zh-Hant":

@@ -56,7 +56,7 @@ _TERMS: Final = (
 )
 
 
-def study_glossary(language: str) -> list[ReportStatement]:
+def study_glossary_statements(language: str) -> list[ReportStatement]:
     """Return the terms with their meaning, in the reader's language."""
     return [
         ReportStatement(label=term.translate(language), text=meaning.translate(language))

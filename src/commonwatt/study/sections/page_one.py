@@ -22,15 +22,15 @@ from commonwatt.report import (
     report_figure,
 )
 from commonwatt.siting.domain.cells import PRICE_YEAR
-from commonwatt.study.charts import cost_alternatives_the_same
+from commonwatt.study.charts import do_alternatives_cost_the_same
 from commonwatt.study.doubt import USE
 from commonwatt.study.effect_chart import study_debt_effect_chart
-from commonwatt.study.formulas.extents import day_count_text, gpu_count_text
+from commonwatt.study.formulas.extents import study_day_count_text, study_gpu_count_or_range_text
 from commonwatt.study.measures import ALTERNATIVES, FUNDING_EFFECT, NET_EFFECT_GDP
 from commonwatt.study.sections.summaries import PageOneSummary
 from commonwatt.study.stages.sites import (
     StudyInputKey,
-    study_cost_input_text,
+    study_cost_input_label_text,
     study_input_four_digit_text,
 )
 
@@ -67,22 +67,22 @@ _OF_ORIGIN: Final = {
 }
 
 
-def study_page_one(summary: PageOneSummary, language: str) -> ReportPageOne:
+def study_report_page_one(summary: PageOneSummary, language: str) -> ReportPageOne:
     """Return the page that answers, in the reader's language."""
     rows = summary.rows[:MOST_CHOICES_SHOWN]
     return ReportPageOne(
-        question=_question_text(summary, language),
-        answer=_answer_text(summary, language),
-        statements=_statements(summary, language),
+        question=_page_one_question_text(summary, language),
+        answer=_page_one_cheapest_alternative_answer_text(summary, language),
+        statements=_page_one_statements(summary, language),
         choices=[row["alternative"] for row in rows],
-        groups=_criteria_groups(summary, rows, language),
-        note=_table_note(summary, len(rows), language),
-        figure=_debt_effect_figure(summary, language) if summary.effect_rows else None,
+        groups=_page_one_criteria_groups(summary, rows, language),
+        note=_page_one_table_note(summary, len(rows), language),
+        figure=_page_one_debt_effect_figure(summary, language) if summary.effect_rows else None,
         absent=[ReportStatement(label=names, text=why) for names, why in summary.absent],
     )
 
 
-def _question_text(summary: PageOneSummary, language: str) -> str:
+def _page_one_question_text(summary: PageOneSummary, language: str) -> str:
     if len(summary.rows) > 1:
         return Message(
             "Which of {count} ways to build {title}?",
@@ -93,7 +93,7 @@ def _question_text(summary: PageOneSummary, language: str) -> str:
     )
 
 
-def _answer_text(summary: PageOneSummary, language: str) -> str:
+def _page_one_cheapest_alternative_answer_text(summary: PageOneSummary, language: str) -> str:
     first = summary.rows[0]
     if first.get(COST) is None:
         return Message("No answer yet: the cost of a GPU-hour is not known.").translate(language)
@@ -109,7 +109,7 @@ def _answer_text(summary: PageOneSummary, language: str) -> str:
             "“{best}”: USD {cost} per useful GPU-hour (90 %: {low} to {high}).", values
         ).translate(language)
     second = summary.rows[1]
-    if cost_alternatives_the_same(first, second):
+    if do_alternatives_cost_the_same(first, second):
         return Message(
             "“{best}” and “{second}” cost the same: USD {cost} per useful GPU-hour (90 %: {low} to "
             "{high}).",
@@ -127,15 +127,17 @@ def _answer_text(summary: PageOneSummary, language: str) -> str:
     ).translate(language)
 
 
-def _statements(summary: PageOneSummary, language: str) -> list[ReportStatement]:
+def _page_one_statements(summary: PageOneSummary, language: str) -> list[ReportStatement]:
     texts: list[tuple[str, Message]] = []
     first = summary.rows[0]
     if summary.effect_rows:
-        texts.append(("Price and debt", _price_and_debt(summary, language)))
+        texts.append(("Price and debt", _page_one_price_and_debt_message(summary, language)))
     if len(summary.rows) > 1:
         texts.append(("What would change it", _change(summary, language)))
     if summary.doubt is not None and first.get(COST) is not None:
-        texts.append(("Largest doubt", _cost_doubt_message(summary, summary.doubt, language)))
+        texts.append(
+            ("Largest doubt", _page_one_cost_doubt_message(summary, summary.doubt, language))
+        )
     # The first thing to be said of a what-if: its page looks like that of the programme.
     changed = [
         ReportStatement(label=translate("Asked for", language), text="; ".join(summary.changes))
@@ -146,7 +148,7 @@ def _statements(summary: PageOneSummary, language: str) -> list[ReportStatement]
     ]
 
 
-def _price_and_debt(summary: PageOneSummary, language: str) -> Message:
+def _page_one_price_and_debt_message(summary: PageOneSummary, language: str) -> Message:
     first, year = summary.rows[0], summary.effect_rows[-1]["fiscal_year"]
 
     def amount(key: str) -> str:
@@ -160,7 +162,7 @@ def _price_and_debt(summary: PageOneSummary, language: str) -> Message:
             "known. Running cost, rent and user charges left out.",
             values | {"gross": amount("gross_debt_effect_bn")},
         )
-    gross, reserves, net = _amounts_with_last_unit(
+    gross, reserves, net = _amount_texts_sharing_last_unit(
         [amount(f"{side}_bn") for side in ("gross_debt_effect", "reserves_effect", NET)]
     )
     return Message(
@@ -171,15 +173,15 @@ def _price_and_debt(summary: PageOneSummary, language: str) -> Message:
     )
 
 
-def _amounts_with_last_unit(amounts: Sequence[str]) -> list[str]:
+def _amount_texts_sharing_last_unit(amounts: Sequence[str]) -> list[str]:
     """Return amounts that share a unit with it behind the last alone, and others as they are.
 
     Chinese counts small amounts in 萬 and large ones in 億: without its own unit an amount
     beside one of the other scale would be read ten thousand times too large.
 
-    >>> _amounts_with_last_unit(["+0.2 HKD bn", "-0.1 HKD bn"])
+    >>> _amount_texts_sharing_last_unit(["+0.2 HKD bn", "-0.1 HKD bn"])
     ['+0.2', '-0.1 HKD bn']
-    >>> _amounts_with_last_unit(["+6,776 萬港元", "+1.3 億港元"])
+    >>> _amount_texts_sharing_last_unit(["+6,776 萬港元", "+1.3 億港元"])
     ['+6,776 萬港元', '+1.3 億港元']
     """
     if len({amount.partition(" ")[2] for amount in amounts}) > 1:
@@ -188,14 +190,14 @@ def _amounts_with_last_unit(amounts: Sequence[str]) -> list[str]:
 
 
 def _change(summary: PageOneSummary, language: str) -> Message:
-    if cost_alternatives_the_same(*summary.rows[:2]):
+    if do_alternatives_cost_the_same(*summary.rows[:2]):
         return Message("The two cheapest cost the same; any difference between them decides.")
     break_even_rows = summary.break_even_rows
     nearest = break_even_rows[0] if break_even_rows else None
     if nearest is None or nearest["flips_at"] is None:
         return Message("No single input of the cost, however far it moves.")
     values = {
-        "input": study_cost_input_text(nearest["input"], language),
+        "input": study_cost_input_label_text(nearest["input"], language),
         "site": translate(nearest["site"], language),
         "from": study_input_four_digit_text(nearest["median"]),
         "to": study_input_four_digit_text(nearest["flips_at"]),
@@ -212,7 +214,7 @@ def _change(summary: PageOneSummary, language: str) -> Message:
     )
 
 
-def _cost_doubt_message(summary: PageOneSummary, doubt: Row, language: str) -> Message:
+def _page_one_cost_doubt_message(summary: PageOneSummary, doubt: Row, language: str) -> Message:
     usd = {
         name: f"{doubt[key]:.2f}" for name, key in (("at", "at_low_usd"), ("top", "at_high_usd"))
     }
@@ -224,7 +226,9 @@ def _cost_doubt_message(summary: PageOneSummary, doubt: Row, language: str) -> M
     return Message(
         "{input} ({site}): from {low} to {high} the cost moves from USD {at} to {top}.",
         {
-            "input": study_cost_input_text(StudyInputKey.from_text(doubt["key"]).input, language),
+            "input": study_cost_input_label_text(
+                StudyInputKey.from_text(doubt["key"]).input, language
+            ),
             "site": translate(summary.doubt_site, language),
             "low": study_input_four_digit_text(doubt["low"]),
             "high": study_input_four_digit_text(doubt["high"]),
@@ -233,37 +237,39 @@ def _cost_doubt_message(summary: PageOneSummary, doubt: Row, language: str) -> M
     )
 
 
-def _criteria_groups(
+def _page_one_criteria_groups(
     summary: PageOneSummary, rows: Sequence[Row], language: str
 ) -> list[ReportCriteriaGroup]:
-    slice_gpus = gpu_count_text([row["gpus"] for row in rows])
+    slice_gpus = study_gpu_count_or_range_text([row["gpus"] for row in rows])
     groups = [
         ReportCriteriaGroup(
             extent=Message(
                 "Slice simulated: {gpus} GPUs, {days} days",
-                {"gpus": slice_gpus, "days": day_count_text(summary.days)},
+                {"gpus": slice_gpus, "days": study_day_count_text(summary.days)},
             ).translate(language),
-            criteria=_criteria(summary, rows, _OF_SLICE, language),
+            criteria=_page_one_criteria(summary, rows, _OF_SLICE, language),
         )
     ]
     if summary.effect_rows:
         whole = Message(
             "Whole programme: {gpus} GPUs, planned change by {year} [% of GDP]",
             {
-                "gpus": gpu_count_text([row["gpus"] * summary.scale for row in rows]),
+                "gpus": study_gpu_count_or_range_text(
+                    [row["gpus"] * summary.scale for row in rows]
+                ),
                 "year": summary.effect_rows[-1]["fiscal_year"],
             },
         )
         groups.append(
             ReportCriteriaGroup(
                 extent=whole.translate(language),
-                criteria=_criteria(summary, rows, _OF_PROGRAMME, language),
+                criteria=_page_one_criteria(summary, rows, _OF_PROGRAMME, language),
             )
         )
     return groups
 
 
-def _criteria(
+def _page_one_criteria(
     summary: PageOneSummary,
     rows: Sequence[Row],
     criteria: Sequence[tuple[Message, tuple[str, ...]]],
@@ -272,7 +278,9 @@ def _criteria(
     return [
         ReportCriterion(
             label=label.translate(language),
-            cells=[[_cell_figure(summary, row, key, language) for key in keys] for row in rows],
+            cells=[
+                [_page_one_cell_figure(summary, row, key, language) for key in keys] for row in rows
+            ],
         )
         for label, keys in criteria
         # A programme without costs has no such row, rather than a row of dashes.
@@ -280,21 +288,23 @@ def _criteria(
     ]
 
 
-def _cell_figure(summary: PageOneSummary, row: Row, key: str, language: str) -> ReportCellFigure:
+def _page_one_cell_figure(
+    summary: PageOneSummary, row: Row, key: str, language: str
+) -> ReportCellFigure:
     low, high = _BANDS.get(key, ("", ""))
     # A band of which one end is unknown is none.
     banded = bool(low) and row.get(low) is not None and row.get(high) is not None
     return ReportCellFigure(
         text=_cell(row, key, language),
-        of=_figure_name_of_cell(summary, row, key),
+        of=_page_one_figure_name_of_cell(summary, row, key),
         low=_cell(row, low, language) if banded else "",
-        low_of=_figure_name_of_cell(summary, row, low) if banded else "",
+        low_of=_page_one_figure_name_of_cell(summary, row, low) if banded else "",
         high=_cell(row, high, language) if banded else "",
-        high_of=_figure_name_of_cell(summary, row, high) if banded else "",
+        high_of=_page_one_figure_name_of_cell(summary, row, high) if banded else "",
     )
 
 
-def _figure_name_of_cell(summary: PageOneSummary, row: Row, key: str) -> str:
+def _page_one_figure_name_of_cell(summary: PageOneSummary, row: Row, key: str) -> str:
     if summary.above:
         return f"{summary.above}.{row['name']}.{key}"
     return _OF_ORIGIN.get(key, f"funding.{key}")
@@ -304,7 +314,7 @@ def _cell(row: Row, key: str, language: str) -> str:
     return measure_cell_text(row.get(key), ALTERNATIVES.column(key), language)
 
 
-def _table_note(summary: PageOneSummary, shown: int, language: str) -> str:
+def _page_one_table_note(summary: PageOneSummary, shown: int, language: str) -> str:
     parts = [
         Message(
             "Rounded. Brackets: 90 % interval; of debt, over paired draws of the economy, capital "
@@ -320,7 +330,7 @@ def _table_note(summary: PageOneSummary, shown: int, language: str) -> str:
     return " ".join(part.translate(language) for part in parts)
 
 
-def _debt_effect_figure(summary: PageOneSummary, language: str) -> ReportFigure:
+def _page_one_debt_effect_figure(summary: PageOneSummary, language: str) -> ReportFigure:
     last = summary.effect_rows[-1]
     effect = measure_value_text(last["net_debt_effect_gdp_share"], NET_EFFECT_GDP, language)
     title = Message(

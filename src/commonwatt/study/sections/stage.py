@@ -40,21 +40,23 @@ class SectionStageInputs(Generic[Shown]):
     translations: str
 
 
-def study_section(
+def cached_study_section(
     stages: StageStore, stage: Stage[SectionStageInputs[Shown]], shown: Shown, language: str
 ) -> ReportSection:
     """Return a section of the report, drawn only where it has not been drawn of these figures."""
-    return ReportSection.from_data(_drawn_part_data(stages, stage, shown, language))
+    return ReportSection.from_data(_cached_study_report_part_data(stages, stage, shown, language))
 
 
-def study_page_one_of_stage(
+def cached_study_page_one(
     stages: StageStore, summary: PageOneSummary, language: str
 ) -> ReportPageOne:
     """Return page one, drawn only where it has not been drawn of these figures."""
-    return ReportPageOne.from_data(_drawn_part_data(stages, PAGE_ONE_STAGE, summary, language))
+    return ReportPageOne.from_data(
+        _cached_study_report_part_data(stages, PAGE_ONE_STAGE, summary, language)
+    )
 
 
-def _drawn_part_data(
+def _cached_study_report_part_data(
     stages: StageStore, stage: Stage[SectionStageInputs[Shown]], shown: Shown, language: str
 ) -> Mapping[str, Any]:
     inputs = SectionStageInputs(
@@ -63,7 +65,7 @@ def _drawn_part_data(
     return stages.get_or_compute(stage, inputs).data
 
 
-def _section_stage(
+def _study_report_section_stage(
     name: str, draw: Callable[[Shown, str], ReportSection | ReportPageOne]
 ) -> Stage[SectionStageInputs[Shown]]:
     def compute(inputs: SectionStageInputs[Shown]) -> StageResult:
@@ -75,7 +77,7 @@ def _section_stage(
 # The imports stand inside: charts take half a second to load, and most sections are read.
 
 
-def _draw_fleet_section(
+def _study_fleet_section_of_shown(
     shown: tuple[FleetSummary, Mapping[str, pl.DataFrame]], language: str
 ) -> ReportSection:
     from commonwatt.study.sections.fleet import study_fleet_section
@@ -83,39 +85,47 @@ def _draw_fleet_section(
     return study_fleet_section(*shown, language)
 
 
-def _draw_cost_section(answer: Answer, language: str) -> ReportSection:
+def _study_cost_section_of_answer(answer: Answer, language: str) -> ReportSection:
     from commonwatt.study.sections.cost import study_cost_section
 
     return study_cost_section(answer, language)
 
 
-def _draw_placement_section(answer: Answer, language: str) -> ReportSection:
+def _study_placement_section_of_answer(answer: Answer, language: str) -> ReportSection:
     from commonwatt.study.sections.placement import study_placement_section
 
     return study_placement_section(answer, language)
 
 
-def _draw_alternatives_section(summary: AlternativesSummary, language: str) -> ReportSection:
+def _study_alternatives_section_of_summary(
+    summary: AlternativesSummary, language: str
+) -> ReportSection:
     from commonwatt.study.sections.alternatives import study_alternatives_section
 
     return study_alternatives_section(summary, language)
 
 
-def _draw_funding_section(answer: Answer, language: str) -> ReportSection:
+def _study_funding_section_of_answer(answer: Answer, language: str) -> ReportSection:
     from commonwatt.study.sections.funding import study_funding_section
 
     return study_funding_section(answer, language)
 
 
-def _draw_page_one(summary: PageOneSummary, language: str) -> ReportPageOne:
-    from commonwatt.study.sections.page_one import study_page_one
+def _study_page_one_of_summary(summary: PageOneSummary, language: str) -> ReportPageOne:
+    from commonwatt.study.sections.page_one import study_report_page_one
 
-    return study_page_one(summary, language)
+    return study_report_page_one(summary, language)
 
 
-PAGE_ONE_STAGE = _section_stage("page-one-section", _draw_page_one)
-FLEET_SECTION_STAGE = _section_stage("fleet-section", _draw_fleet_section)
-COST_SECTION_STAGE = _section_stage("cost-section", _draw_cost_section)
-PLACEMENT_SECTION_STAGE = _section_stage("placement-section", _draw_placement_section)
-ALTERNATIVES_SECTION_STAGE = _section_stage("alternatives-section", _draw_alternatives_section)
-FUNDING_SECTION_STAGE = _section_stage("funding-section", _draw_funding_section)
+PAGE_ONE_STAGE = _study_report_section_stage("page-one-section", _study_page_one_of_summary)
+FLEET_SECTION_STAGE = _study_report_section_stage("fleet-section", _study_fleet_section_of_shown)
+COST_SECTION_STAGE = _study_report_section_stage("cost-section", _study_cost_section_of_answer)
+PLACEMENT_SECTION_STAGE = _study_report_section_stage(
+    "placement-section", _study_placement_section_of_answer
+)
+ALTERNATIVES_SECTION_STAGE = _study_report_section_stage(
+    "alternatives-section", _study_alternatives_section_of_summary
+)
+FUNDING_SECTION_STAGE = _study_report_section_stage(
+    "funding-section", _study_funding_section_of_answer
+)

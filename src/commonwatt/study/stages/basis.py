@@ -16,7 +16,7 @@ from commonwatt.fleet.usecases.simulate import FleetRun
 from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.domain.placement import PlacementPlan, PlacementProblem
 from commonwatt.siting.engines.cost.arrays import BLOCK
-from commonwatt.siting.engines.cost.chance import CostSampler, cost_inputs_of_scores
+from commonwatt.siting.engines.cost.chance import CostSampler, cost_inputs_of_normal_scores
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.sites import RENT, StudyCostedSite
@@ -61,7 +61,7 @@ def study_fleet_run_basis_tables(programme: Programme, run: FleetRun) -> Tables:
         BASIS_SITES.name: BASIS_SITES.build_frame(
             run=[""] * len(names),
             site=names,
-            title=programme.site_labels(),
+            title=programme.built_site_labels(),
             pue=[site.pue for site in fleet.sites],
         ),
         BASIS_NODES.name: BASIS_NODES.build_frame(
@@ -171,7 +171,9 @@ def _study_basis_round_trips_frame(
     programme: Programme, run: FleetRun, sites: Sequence[str]
 ) -> pl.DataFrame:
     tenants = run.inputs.workload.tenant_names
-    trips = programme.round_trips_ms()[np.array(programme.tenant_origin_places(tenants))]
+    trips = programme.places_to_built_sites_round_trips_ms()[
+        np.array(programme.tenant_origin_place_indices(tenants))
+    ]
     return BASIS_TRIPS.build_frame(
         run=[""] * trips.size,
         tenant=[tenant for tenant in tenants for _ in sites],
@@ -185,7 +187,7 @@ def study_basis_with_run_column(tables: Mapping[str, pl.DataFrame], run: str) ->
     return {name: frame.with_columns(run=pl.lit(run)) for name, frame in tables.items()}
 
 
-def cost_basis_tables(variant: str, sites: Sequence[StudyCostedSite], scale: float) -> Tables:
+def study_cost_basis_tables(variant: str, sites: Sequence[StudyCostedSite], scale: float) -> Tables:
     """Return GPUs, use and the median of every input of the cost of each site."""
     return {
         BASIS_COSTS.name: BASIS_COSTS.build_frame(
@@ -203,16 +205,16 @@ def cost_basis_tables(variant: str, sites: Sequence[StudyCostedSite], scale: flo
         BASIS_INPUTS.name: BASIS_INPUTS.frame_from_rows(
             {"variant": variant, "site": site.site.name, "input": name, "value": value}
             for site in sites
-            for name, value in _study_cost_input_medians(site)
+            for name, value in _study_cost_input_names_with_medians(site)
         ),
     }
 
 
-def _study_cost_input_medians(site: StudyCostedSite) -> Iterator[tuple[str, float]]:
+def _study_cost_input_names_with_medians(site: StudyCostedSite) -> Iterator[tuple[str, float]]:
     if site.cells is not None:
         yield from zip(NAMES, map(float, site.cells.median_cost_inputs()), strict=True)
     else:
-        rent = next(site.sourced_cost_inputs())
+        rent = next(site.sourced_inputs_of_site_cost())
         yield rent.name, rent.value.cost_input_quantile(0.5)
 
 
@@ -238,7 +240,7 @@ def study_basis_cost_draw_tables(
     }
 
 
-def study_drawn_site_costs(
+def study_site_name_costs_and_draw_inputs(
     name: str, sampler: CostSampler, stream: str, costs: np.ndarray[Any, Any], seed: int
 ) -> tuple[str, np.ndarray[Any, Any], pl.DataFrame]:
     """Return the cost of every draw of a site's cells, and the inputs of the first draws.
@@ -256,11 +258,11 @@ def study_drawn_site_costs(
     # fills the same array.
     scores = np.empty((min(draws, BLOCK), len(NAMES)), np.float32)
     named_random_stream(seed, f"siting.cost.{stream}").standard_normal(out=scores, dtype=np.float32)
-    values = cost_inputs_of_scores(sampler, scores[:count])
-    return name, costs, study_draw_inputs_frame(name, NAMES, values)
+    values = cost_inputs_of_normal_scores(sampler, scores[:count])
+    return name, costs, study_site_draw_inputs_frame(name, NAMES, values)
 
 
-def study_draw_inputs_frame(
+def study_site_draw_inputs_frame(
     name: str, inputs: Sequence[str], values: np.ndarray[Any, Any]
 ) -> pl.DataFrame:
     """Return the inputs of draws as a table, from values of shape (draws, inputs)."""
@@ -273,11 +275,15 @@ def study_draw_inputs_frame(
     )
 
 
-def study_rent_cost_draws_and_prices(
+def study_rent_site_name_costs_and_prices(
     name: str, prices: np.ndarray[Any, Any], costs: np.ndarray[Any, Any]
 ) -> tuple[str, np.ndarray[Any, Any], pl.DataFrame]:
     """Return the cost of every draw of a rented site, and the prices of the first draws."""
-    return name, costs, study_draw_inputs_frame(name, (RENT,), prices[:DRAWS_WITH_INPUTS, None])
+    return (
+        name,
+        costs,
+        study_site_draw_inputs_frame(name, (RENT,), prices[:DRAWS_WITH_INPUTS, None]),
+    )
 
 
 def study_placement_basis_tables(
@@ -341,7 +347,9 @@ def study_debt_path_basis_frame(
     )
 
 
-def funding_terms_basis_frame(variant: str, part: FundingPart, ceiling_bn: float) -> pl.DataFrame:
+def study_funding_terms_basis_frame(
+    variant: str, part: FundingPart, ceiling_bn: float
+) -> pl.DataFrame:
     """Return the terms of a funding; the ceiling is infinite where the country has none."""
     terms = {
         "scale": part.scale,
@@ -357,12 +365,14 @@ def funding_terms_basis_frame(variant: str, part: FundingPart, ceiling_bn: float
     )
 
 
-def funding_basis_tables(variant: str, funding_paths: FundingPaths, part: FundingPart) -> Tables:
+def study_funding_basis_tables(
+    variant: str, funding_paths: FundingPaths, part: FundingPart
+) -> Tables:
     """Return the terms of the funding, both planned paths, and the last year of both fans."""
     with_need, without = funding_paths.with_need, funding_paths.without_need
     money = with_need.projection.country.currency
     return {
-        BASIS_TERMS.name: funding_terms_basis_frame(
+        BASIS_TERMS.name: study_funding_terms_basis_frame(
             variant, part, float(with_need.inputs.ceiling[-1])
         ),
         BASIS_ACCOUNTS.name: pl.concat(

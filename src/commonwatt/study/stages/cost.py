@@ -10,23 +10,27 @@ import polars as pl
 
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.runs import Stage, StageOutput, StageResult, StageStore
-from commonwatt.siting.domain.cells import SiteCells, borrowed_cell_site
+from commonwatt.siting.domain.cells import SiteCells, borrowed_cost_cell_site_or_empty
 from commonwatt.siting.domain.placement import F64
 from commonwatt.siting.engines.cost.chance import draw_gpu_hour_costs, gpu_hour_cost_summary
-from commonwatt.siting.engines.cost.model import cost_per_effective_pflop_hour
-from commonwatt.siting.usecases.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_site_cost_rows
-from commonwatt.study.programme.regions import country_of_region
+from commonwatt.siting.engines.cost.model import cost_usd_per_effective_pflop_hour
+from commonwatt.siting.usecases.cost import (
+    ACHIEVED_SHARE,
+    PEAK_PFLOPS,
+    measured_site_cost_rows_by_table,
+)
+from commonwatt.study.programme.regions import country_code_of_programme_region
 from commonwatt.study.programme.schema import RentPart
 from commonwatt.study.stages.basis import (
     study_basis_cost_draw_tables,
-    study_drawn_site_costs,
-    study_rent_cost_draws_and_prices,
+    study_rent_site_name_costs_and_prices,
+    study_site_name_costs_and_draw_inputs,
 )
-from commonwatt.study.stages.samplers import site_cost_sampler_of_parts
+from commonwatt.study.stages.samplers import site_cost_sampler_with_cached_grid
 from commonwatt.study.stages.sites import (
     RENT,
     StudyCostedSite,
-    programme_rent_cost_input,
+    programme_rent_price_cost_input,
     study_rented_gpu_hour_usd,
 )
 from commonwatt.study.stages.views import programme_site_view_of_cost_stage
@@ -96,7 +100,7 @@ class SiteCostStageInputs:
     parts: StageStore = field(metadata={"decides": False}, repr=False)
 
 
-def compute_cost(inputs: CostStageInputs) -> StageResult:
+def compute_site_costs_of_study(inputs: CostStageInputs) -> StageResult:
     """Return the cost at each site: summary, parts, drivers and inputs, a table of each."""
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
     drawn: list[DrawnCosts] = []
@@ -116,24 +120,24 @@ def compute_cost(inputs: CostStageInputs) -> StageResult:
             drawn.append((site.site.name, costs, stage.tables["draw_inputs"]))
         else:
             site_rows = _rented_site_cost_rows_by_table(site, inputs.seed)
-            drawn.append(_study_rented_site_drawn_costs(site, inputs.seed))
+            drawn.append(_study_rented_site_name_costs_and_prices(site, inputs.seed))
         for name, more in site_rows.items():
             rows[name] += [row | {"name": site.site.name} for row in more]
     return StageResult(data=rows, tables=study_basis_cost_draw_tables(drawn))
 
 
-def compute_site_cost(inputs: SiteCostStageInputs) -> StageResult:
+def compute_site_cost_rows_and_draws(inputs: SiteCostStageInputs) -> StageResult:
     """Return the rows of one site by table, the cost of every draw and the inputs of the first."""
     site, cells, seed = inputs.site.site, inputs.cells, inputs.seed
     # Once for the summary and for the table of draws: they are what takes the time.
-    sampler = site_cost_sampler_of_parts(cells, inputs.parts)
+    sampler = site_cost_sampler_with_cached_grid(cells, inputs.parts)
     spread = draw_gpu_hour_costs(cells, draws=inputs.draws, seed=seed, sampler=sampler)
-    rows = measured_site_cost_rows(cells, label=str(site.title), spread=spread)
-    _, costs, draw_inputs = study_drawn_site_costs(
+    rows = measured_site_cost_rows_by_table(cells, label=str(site.title), spread=spread)
+    _, costs, draw_inputs = study_site_name_costs_and_draw_inputs(
         site.name, sampler, cells.site, spread.cost, seed
     )
     return StageResult(
-        data=_rows_with_borrowed_cells(rows, site.region, cells),
+        data=_site_cost_rows_with_borrowed_cells_marked(rows, site.region, cells),
         tables={
             "draws": pl.DataFrame({"cost_usd_per_gpu_hour": costs}),
             "draw_inputs": draw_inputs,
@@ -141,16 +145,16 @@ def compute_site_cost(inputs: SiteCostStageInputs) -> StageResult:
     )
 
 
-SITE_COST_STAGE = Stage(name="site-cost", compute=compute_site_cost)
-COST_STAGE = Stage(name="cost", compute=compute_cost)
+SITE_COST_STAGE = Stage(name="site-cost", compute=compute_site_cost_rows_and_draws)
+COST_STAGE = Stage(name="cost", compute=compute_site_costs_of_study)
 
 
-def _rows_with_borrowed_cells(
+def _site_cost_rows_with_borrowed_cells_marked(
     rows: dict[str, list[Row]], region: str, cells: SiteCells
 ) -> dict[str, list[Row]]:
     """Return the rows of a site with the cells marked that are another country's."""
-    country = country_of_region(region)
-    owners = [borrowed_cell_site(cell, country) for cell in cells.cells]
+    country = country_code_of_programme_region(region)
+    owners = [borrowed_cost_cell_site_or_empty(cell, country) for cell in cells.cells]
     # One site of the library stands for one of a programme, so that there is one owner or none.
     summary = {
         "cells_borrowed": sum(map(bool, owners)),
@@ -164,23 +168,23 @@ def _rows_with_borrowed_cells(
     }
 
 
-def _study_rented_site_drawn_costs(site: StudyCostedSite, seed: int) -> DrawnCosts:
-    prices = _study_rent_price_draws_usd(site, seed)
-    return study_rent_cost_draws_and_prices(
+def _study_rented_site_name_costs_and_prices(site: StudyCostedSite, seed: int) -> DrawnCosts:
+    prices = _study_rent_usd_per_gpu_hour_draws(site, seed)
+    return study_rent_site_name_costs_and_prices(
         site.site.name, prices, prices * study_rented_gpu_hour_usd(1.0, site.site, site.use)
     )
 
 
-def _study_rent_price_draws_usd(site: StudyCostedSite, seed: int) -> F64:
+def _study_rent_usd_per_gpu_hour_draws(site: StudyCostedSite, seed: int) -> F64:
     rent = site.site.rent
     assert rent is not None  # a costed site has cells or a rent
     # A stream for each site, so that one more site moves no draw of another.
     shares = named_random_stream(seed, f"study.rent.{site.site.name}").random(DRAWS)
-    return programme_rent_cost_input(site.site.name, rent).value.cost_input_quantiles(shares)
+    return programme_rent_price_cost_input(site.site.name, rent).value.cost_input_quantiles(shares)
 
 
 def _rented_site_cost_rows_by_table(site: StudyCostedSite, seed: int) -> dict[str, list[Row]]:
-    """Return what `measured_site_cost_rows` does, for a site whose GPUs are rented."""
+    """Return what `measured_site_cost_rows_by_table` does, for a site whose GPUs are rented."""
     rent = site.site.rent
     assert rent is not None  # a costed site has cells or a rent
     label = str(site.site.title)
@@ -194,7 +198,7 @@ def _rented_site_cost_rows_by_table(site: StudyCostedSite, seed: int) -> dict[st
 
 def _study_rented_site_summary_row(site: StudyCostedSite, seed: int) -> Row:
     rent_summary = gpu_hour_cost_summary(
-        _study_rent_price_draws_usd(site, seed)
+        _study_rent_usd_per_gpu_hour_draws(site, seed)
         * study_rented_gpu_hour_usd(1.0, site.site, site.use)
     )
     row: Row = {"site": "", "case": "rented", "at_medians_usd_per_gpu_hour": site.gpu_hour_usd()}
@@ -202,7 +206,7 @@ def _study_rented_site_summary_row(site: StudyCostedSite, seed: int) -> Row:
     row |= {f"{name}_usd_per_gpu_hour": cost for name, cost in costs.items()}
     row |= {"mean_usd_per_gpu_hour": rent_summary.mean}
     row |= {
-        f"{name}_usd_per_effective_pflop_hour": cost_per_effective_pflop_hour(
+        f"{name}_usd_per_effective_pflop_hour": cost_usd_per_effective_pflop_hour(
             cost, PEAK_PFLOPS, ACHIEVED_SHARE
         )
         for name, cost in costs.items()
@@ -216,7 +220,7 @@ def _study_rented_site_summary_row(site: StudyCostedSite, seed: int) -> Row:
 
 def _study_rent_price_swing_row(site: StudyCostedSite, rent: RentPart) -> Row:
     low, high = (
-        programme_rent_cost_input(site.site.name, rent).value.cost_input_quantile(q)
+        programme_rent_price_cost_input(site.site.name, rent).value.cost_input_quantile(q)
         for q in (0.05, 0.95)
     )
     costs = [study_rented_gpu_hour_usd(price, site.site, site.use) for price in (low, high)]
@@ -232,7 +236,7 @@ def _study_rent_price_swing_row(site: StudyCostedSite, rent: RentPart) -> Row:
 
 
 def _study_rent_price_cell_row(site: StudyCostedSite, rent: RentPart) -> Row:
-    rent_price = programme_rent_cost_input(site.site.name, rent)
+    rent_price = programme_rent_price_cost_input(site.site.name, rent)
     return {
         "site": "",
         "input": RENT,
@@ -249,7 +253,7 @@ def _study_rent_price_cell_row(site: StudyCostedSite, rent: RentPart) -> Row:
     }
 
 
-def cost_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
+def study_cost_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     """Return the tables of the cost joint."""
     # All rows are read for the types: a rented site leaves columns empty that others fill.
     return {f"cost_{name}": pl.DataFrame(answer[name], infer_schema_length=None) for name in TABLES}

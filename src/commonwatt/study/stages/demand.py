@@ -19,14 +19,14 @@ from commonwatt.fleet.usecases.inputs import FleetInputs
 from commonwatt.runs import InputFile
 from commonwatt.study.programme.faults import (
     ProgrammeFault,
-    closest_name_remedy,
+    closest_name_remedy_or_empty,
     programme_faults_error,
 )
 from commonwatt.study.programme.reader import Programme
-from commonwatt.study.programme.references import unknown_name_fault
+from commonwatt.study.programme.references import unknown_programme_name_fault
 
 
-def programme_fleet_inputs(programme: Programme) -> FleetInputs:
+def fleet_inputs_of_programme(programme: Programme) -> FleetInputs:
     """Return the jobs and the machines of a programme.
 
     Raises:
@@ -43,7 +43,7 @@ def programme_fleet_inputs(programme: Programme) -> FleetInputs:
             remedy=Message('Write format = "table", or take mapping out.'),
         )
     try:
-        read = _traces_read(programme.trace, demand.format, mapping)
+        read = _cached_programme_traces_read(programme.trace, demand.format, mapping)
     except UsageError as error:
         # The fleet's reader speaks of options of the command line; here the same word is a key of
         # the file.
@@ -54,8 +54,8 @@ def programme_fleet_inputs(programme: Programme) -> FleetInputs:
             remedy=error.remedy,
         ) from None
     fleet = programme.fleet()
-    jobs = _jobs_of_named_tenants(programme, read)
-    _check_demand_holds_some_gpu(programme, jobs)
+    jobs = _workload_of_programme_demand_tenants(programme, read)
+    _check_demand_has_gpus_and_time_span(programme, jobs)
     workload = workload_in_gpu_slices(programme.workload_with_tenant_site_limits(jobs), fleet)
     check_jobs_fit_fleet(workload, fleet, where=programme.trace.name)
     return FleetInputs(workload=workload, fleet=fleet, reads=read.reads, files=(), pool="all")
@@ -64,20 +64,22 @@ def programme_fleet_inputs(programme: Programme) -> FleetInputs:
 # Every policy and alternative of a study runs the same trace. By its digest, so that a file that
 # was edited is read anew; the last one alone, because a trace may be large.
 @lru_cache(maxsize=1)
-def _traces_read(trace: InputFile, form: str | None, mapping: InputFile | None) -> TracesRead:
+def _cached_programme_traces_read(
+    trace: InputFile, form: str | None, mapping: InputFile | None
+) -> TracesRead:
     return read_traces([trace.path], format=form, mapping=mapping and mapping.path)
 
 
-def _jobs_of_named_tenants(programme: Programme, trace: TracesRead) -> Workload:
+def _workload_of_programme_demand_tenants(programme: Programme, trace: TracesRead) -> Workload:
     """Return the jobs of the tenants that the demand names; of all where it names none."""
     wanted, jobs = programme.file.demand.tenants, trace.workload
     unknown = [name for name in wanted if name not in jobs.tenant_names]
     if unknown:
-        raise unknown_name_fault("demand.tenants", unknown[0], jobs.tenant_names).error_in(
-            programme.path.name
-        )
-    _check_rules_name_somebody(programme, jobs.tenant_names)
-    _check_labels_name_no_other_tenant(programme, wanted or jobs.tenant_names)
+        raise unknown_programme_name_fault(
+            "demand.tenants", unknown[0], jobs.tenant_names
+        ).programme_error_in_file(programme.path.name)
+    _check_ruled_tenants_are_in_trace(programme, jobs.tenant_names)
+    _check_tenant_labels_name_no_other_tenant(programme, wanted or jobs.tenant_names)
     if not wanted:
         return jobs
     names = tuple(name for name in jobs.tenant_names if name in wanted)
@@ -87,7 +89,7 @@ def _jobs_of_named_tenants(programme: Programme, trace: TracesRead) -> Workload:
     return replace(wanted_jobs, tenant=place[wanted_jobs.tenant], tenant_names=names)
 
 
-def _check_demand_holds_some_gpu(programme: Programme, jobs: Workload) -> None:
+def _check_demand_has_gpus_and_time_span(programme: Programme, jobs: Workload) -> None:
     """Raise where no job asks for a GPU, or the whole demand takes no time.
 
     Neither use nor energy nor cost could be measured on it, in no span of time.
@@ -105,7 +107,7 @@ def _check_demand_holds_some_gpu(programme: Programme, jobs: Workload) -> None:
     )
 
 
-def _check_rules_name_somebody(programme: Programme, tenant_names: Sequence[str]) -> None:
+def _check_ruled_tenants_are_in_trace(programme: Programme, tenant_names: Sequence[str]) -> None:
     """Raise where a rule is of a tenant whom the trace never names.
 
     Nobody would keep it: a slip of one letter would let a hospital's jobs run anywhere. Asked
@@ -122,7 +124,7 @@ def _check_rules_name_somebody(programme: Programme, tenant_names: Sequence[str]
                 {"name": repr(part.name), "rules": ", ".join(rules)},
             ),
             wanted=Message("one of {names}", {"names": ", ".join(tenant_names)}),
-            remedy=closest_name_remedy(part.name, free)
+            remedy=closest_name_remedy_or_empty(part.name, free)
             or Message("Write the name as the trace spells it, or take the table out."),
         )
         for i, part in enumerate(programme.file.tenants)
@@ -132,7 +134,9 @@ def _check_rules_name_somebody(programme: Programme, tenant_names: Sequence[str]
         raise programme_faults_error(programme.path.name, faults)
 
 
-def _check_labels_name_no_other_tenant(programme: Programme, tenant_names: Sequence[str]) -> None:
+def _check_tenant_labels_name_no_other_tenant(
+    programme: Programme, tenant_names: Sequence[str]
+) -> None:
     """Raise where a label is the name of another tenant: tables would hold two of one name."""
     # Those that have a table are compared with each other when the file is read.
     declared = {part.name for part in programme.file.tenants}

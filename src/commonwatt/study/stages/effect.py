@@ -25,15 +25,15 @@ SIDES: Final = ("gross_debt_effect", "reserves_effect", "net_debt_effect")
 QUANTILES: Final = (("p5", 0.05), ("p50", 0.5), ("p95", 0.95))
 
 
-def compute_debt_effect(inputs: DebtPathStageInputs) -> StageResult:
+def compute_programme_debt_effect(inputs: DebtPathStageInputs) -> StageResult:
     """Return the effect by year, its figures in the last year, and that year of every path.
 
     No name of an alternative decides it, so that two that borrow the same are drawn once.
     """
     paths = inputs.debt_paths()
-    years = debt_effect_rows(paths)
+    years = programme_debt_effect_rows_by_year(paths)
     last = {key: value for key, value in years[-1].items() if key != "fiscal_year"}
-    gross, reserves = _drawn_effects_gdp_share(paths, len(years) - 1)
+    gross, reserves = _drawn_debt_and_reserve_effects_gdp_share(paths, len(years) - 1)
     count = len(gross)
     return StageResult(
         data={
@@ -54,10 +54,10 @@ def compute_debt_effect(inputs: DebtPathStageInputs) -> StageResult:
     )
 
 
-DEBT_EFFECT_STAGE: Final = Stage(name="debt-effect", compute=compute_debt_effect)
+DEBT_EFFECT_STAGE: Final = Stage(name="debt-effect", compute=compute_programme_debt_effect)
 
 
-def debt_effect_rows(paths: FundingPaths) -> list[Row]:
+def programme_debt_effect_rows_by_year(paths: FundingPaths) -> list[Row]:
     """Return, year by year, what a need does to gross debt, to reserves and to both together.
 
         net = (debt with − debt without) − (reserves with − reserves without)
@@ -69,13 +69,13 @@ def debt_effect_rows(paths: FundingPaths) -> list[Row]:
     with_need, without = paths.with_need.projection, paths.without_need.projection
     return [
         {"fiscal_year": with_need.years[year].name}
-        | _planned_effects(with_need, without, year)
-        | _drawn_effect_quantiles(paths, year)
+        | _planned_debt_effects_row(with_need, without, year)
+        | _drawn_debt_effect_quantiles_row(paths, year)
         for year in range(len(with_need.years))
     ]
 
 
-def _planned_effects(with_need: Projection, without: Projection, year: int) -> Row:
+def _planned_debt_effects_row(with_need: Projection, without: Projection, year: int) -> Row:
     after, before = with_need.years[year], without.years[year]
     gross = after.debt - before.debt
     reserves = (
@@ -91,8 +91,8 @@ def _planned_effects(with_need: Projection, without: Projection, year: int) -> R
     }
 
 
-def _drawn_effect_quantiles(paths: FundingPaths, year: int) -> Row:
-    gross, reserves = _drawn_effects_gdp_share(paths, year)
+def _drawn_debt_effect_quantiles_row(paths: FundingPaths, year: int) -> Row:
+    gross, reserves = _drawn_debt_and_reserve_effects_gdp_share(paths, year)
     net = gross if reserves is None else gross - reserves
     return {
         f"{side}_{name}_gdp_share": None if drawn is None else float(np.quantile(drawn, level))
@@ -101,7 +101,9 @@ def _drawn_effect_quantiles(paths: FundingPaths, year: int) -> Row:
     }
 
 
-def _drawn_effects_gdp_share(paths: FundingPaths, year: int) -> tuple[F64, F64 | None]:
+def _drawn_debt_and_reserve_effects_gdp_share(
+    paths: FundingPaths, year: int
+) -> tuple[F64, F64 | None]:
     """Return what the need does to debt and to reserves in each draw of a year [share of GDP]."""
     with_need, without = paths.with_need.paths, paths.without_need.paths
     gross = with_need.debt[year].astype(np.float64) - without.debt[year]

@@ -24,7 +24,7 @@ from commonwatt.fleet.usecases.series import (
     fleet_gpu_hours_and_delay_by_tenant,
     mean_allocated_gpus_by_bin_and_site,
     queue_over_time_table,
-    site_energy_table,
+    simulated_site_use_and_energy_table,
 )
 from commonwatt.fleet.usecases.simulate import FleetRun, simulated_jobs_table
 from commonwatt.runs import Stage, StageResult, StageStore
@@ -32,11 +32,11 @@ from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import PolicyPart
 from commonwatt.study.programme.without_effect import run_keys_without_effect
 from commonwatt.study.stages.basis import study_fleet_run_basis_tables
-from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
+from commonwatt.study.stages.demand import fleet_inputs_of_programme, programme_scheduling_policies
 from commonwatt.study.stages.schedule import (
     SCHEDULE_STAGE,
     ScheduleStageInputs,
-    study_schedule_from_tables,
+    study_schedule_of_stage_tables,
 )
 from commonwatt.study.stages.views import (
     programme_view_of_fleet_stage,
@@ -62,14 +62,14 @@ class FleetStageInputs:
     schedule: StageResult
 
 
-def compute_fleet(inputs: FleetStageInputs) -> StageResult:
+def compute_fleet_run_of_programme(inputs: FleetStageInputs) -> StageResult:
     """Return what one policy makes of the demand.
 
     Raises:
         IdentityError: The schedule breaks a conservation law: a bug.
     """
-    demand = programme_fleet_inputs(inputs.programme)
-    schedule = study_schedule_from_tables(inputs.schedule.tables)
+    demand = fleet_inputs_of_programme(inputs.programme)
+    schedule = study_schedule_of_stage_tables(inputs.schedule.tables)
     # A schedule may come from the cache: its laws are asked of what is used, each time.
     check_simulation_identities(schedule, demand.workload, demand.fleet)
     run = FleetRun(
@@ -80,13 +80,13 @@ def compute_fleet(inputs: FleetStageInputs) -> StageResult:
         # A time would make another result of the same schedule.
         simulation_cpu_s=0.0,
     )
-    return fleet_stage_result(inputs.programme, run)
+    return programme_fleet_stage_result(inputs.programme, run)
 
 
-FLEET_STAGE = Stage(name="fleet", compute=compute_fleet)
+FLEET_STAGE = Stage(name="fleet", compute=compute_fleet_run_of_programme)
 
 
-def fleet_stage(
+def cached_programme_fleet_stage_result(
     programme: Programme, policy: PolicyPart, stages: StageStore, report_progress: ReportProgress
 ) -> StageResult:
     """Return what one policy makes of the demand, from cached stages where they are there."""
@@ -101,19 +101,19 @@ def fleet_stage(
     return stages.get_or_compute(FLEET_STAGE, FleetStageInputs(programme=view, schedule=schedule))
 
 
-def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
+def programme_fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
     """Return what later stages, tables and the report need of a run."""
     names = run.inputs.workload.tenant_names
     beyond = gpu_hours_beyond_programme_limits(programme, run)
     # Asked of each run: limits once held in the placement and not in the schedule, and an
     # alternative could win by it.
     check_simulation_law("GPU-hours beyond a tenant's limits", beyond == 0)
-    tables = fleet_stage_tables(programme, [run], names)
+    tables = study_fleet_tables_of_runs(programme, [run], names)
     return StageResult(
         data={
             "policy": run.policy,
             "metrics": asdict(run.metrics),
-            "measured": study_measured_site_rows(run),
+            "measured": study_measured_site_use_and_energy_rows(run),
             "tenants": list(names),
             "warnings": [
                 {"text": warning.text, "values": warning.values}
@@ -121,7 +121,8 @@ def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
             ],
             # In every language: the stage is kept, and the next report may be in the other.
             "notes": {
-                language: _study_fleet_notes(programme, run, language) for language in LANGUAGES
+                language: _study_fleet_notes_and_warnings(programme, run, language)
+                for language in LANGUAGES
             },
             "mean_rtt_ms": programme_tenants_mean_rtt_ms(programme, run),
             "gpu_hours_beyond_rules": beyond,
@@ -132,7 +133,9 @@ def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
     )
 
 
-def _study_fleet_notes(programme: Programme, run: FleetRun, language: str) -> list[str]:
+def _study_fleet_notes_and_warnings(
+    programme: Programme, run: FleetRun, language: str
+) -> list[str]:
     sentences = [
         sentence for read in run.inputs.reads for sentence in read.reading_sentences(language)
     ]
@@ -151,7 +154,7 @@ def programme_fleet_warnings(programme: Programme, run: FleetRun) -> list[Messag
         )
     ]
     own = at_once if submit_ms[0] == submit_ms[-1] else []
-    is_placed = study_tenant_gpus_by_hour(run).shape[1] > 0
+    is_placed = study_mean_gpus_by_tenant_and_hour(run).shape[1] > 0
     return [
         *own,
         *programme_tenant_without_jobs_warnings(programme, run),
@@ -161,7 +164,7 @@ def programme_fleet_warnings(programme: Programme, run: FleetRun) -> list[Messag
 
 def programme_tenant_without_jobs_warnings(programme: Programme, run: FleetRun) -> list[Message]:
     """Return a warning for each tenant of the programme that no job belongs to."""
-    unnamed = programme.tenants_without_jobs(run.inputs.workload.tenant_names)
+    unnamed = programme.names_of_tenants_without_jobs(run.inputs.workload.tenant_names)
     return [
         Message("The programme declares tenant {name}, and no job of the trace is theirs.",
                 {"name": repr(name)})
@@ -169,7 +172,7 @@ def programme_tenant_without_jobs_warnings(programme: Programme, run: FleetRun) 
     ]  # fmt: skip
 
 
-def fleet_metrics_of_stage(stage: StageResult) -> FleetMetrics:
+def fleet_metrics_of_stage_result(stage: StageResult) -> FleetMetrics:
     """Return the figures of a fleet stage."""
     figures: dict[str, Any] = stage.data["metrics"]
     nested: dict[str, Any] = {
@@ -180,7 +183,7 @@ def fleet_metrics_of_stage(stage: StageResult) -> FleetMetrics:
     return FleetMetrics(**{**figures, **nested})
 
 
-def study_measured_site_rows(run: FleetRun) -> list[dict[str, Any]]:
+def study_measured_site_use_and_energy_rows(run: FleetRun) -> list[dict[str, Any]]:
     """Return what the cost needs of each site, in the window of arrivals.
 
     Use is that of the window; the energy of a GPU-hour counts the idle draw of the
@@ -212,10 +215,10 @@ def programme_tenants_mean_rtt_ms(programme: Programme, run: FleetRun) -> float 
     """
     jobs, own, fleet = run.inputs.workload, run.result.segments, run.inputs.fleet
     segment, node, milli = own.segment_node_and_gpu_milli()
-    origin = np.array(programme.tenant_origin_places(jobs.tenant_names))[
+    origin = np.array(programme.tenant_origin_place_indices(jobs.tenant_names))[
         jobs.tenant[own.job[segment]]
     ]
-    rtt = programme.round_trips_ms()[origin, fleet.site[node]]
+    rtt = programme.places_to_built_sites_round_trips_ms()[origin, fleet.site[node]]
     weight = (milli * (own.end_ms - own.start_ms)[segment]).astype(np.float64)
     total = float(weight.sum())
     # An unknown round trip is NaN and makes the sum NaN: a mean over the known ones would be too
@@ -239,7 +242,7 @@ def gpu_hours_beyond_programme_limits(programme: Programme, run: FleetRun) -> fl
     np.add.at(hours, (tenant, site), held_h)
     rtt_ms = {frozenset(link.between): link.rtt for link in programme.file.latency}
     beyond = 0.0
-    for row, part in zip(hours, programme.tenant_parts(jobs.tenant_names), strict=True):
+    for row, part in zip(hours, programme.programme_tenant_parts(jobs.tenant_names), strict=True):
         origin = part.origin or programme.file.sites[0].name
         for gpu_hours, at in zip(row.tolist(), fleet.sites, strict=True):
             away_ms = 0.0 if at.name == origin else rtt_ms.get(frozenset({origin, at.name}))
@@ -252,15 +255,15 @@ def gpu_hours_beyond_programme_limits(programme: Programme, run: FleetRun) -> fl
 def programme_tenant_load_by_hour_frame(programme: Programme, run: FleetRun) -> pl.DataFrame:
     """Return the mean GPUs that each tenant held in each hour of the first week."""
     names = run.inputs.workload.tenant_names
-    load = study_tenant_gpus_by_hour(run)
-    labels, hours = programme.tenant_labels(names), range(load.shape[1])
+    load = study_mean_gpus_by_tenant_and_hour(run)
+    labels, hours = programme.programme_tenant_labels(names), range(load.shape[1])
     rows = [(label, hour) for label in labels for hour in hours]
     return pl.DataFrame(
         rows, schema={"tenant": pl.String, "hour": pl.Int64}, orient="row"
     ).with_columns(pl.Series("held_gpus", load.ravel(), dtype=pl.Float64))
 
 
-def study_tenant_gpus_by_hour(run: FleetRun) -> F64:
+def study_mean_gpus_by_tenant_and_hour(run: FleetRun) -> F64:
     """Return the mean GPUs that each tenant held by hour, shape (tenants, hours).
 
     No hours where the trace is shorter than a week.
@@ -285,9 +288,9 @@ def _study_mean_gpus_by_hour(
     return np.diff(line.integral_until(edges)) / HOUR_MS / 1000
 
 
-def fleet_stage_headline_figures(stage: StageResult) -> dict[str, Any]:
+def study_fleet_headline_by_figure_name(stage: StageResult) -> dict[str, Any]:
     """Return the figures that people quote of a fleet stage."""
-    figures = fleet_metrics_of_stage(stage)
+    figures = fleet_metrics_of_stage_result(stage)
     return {
         "jobs": figures.all.jobs,
         "jobs_finished": figures.all.jobs_finished,
@@ -304,7 +307,7 @@ def fleet_stage_headline_figures(stage: StageResult) -> dict[str, Any]:
     }
 
 
-def fleet_stage_tables(
+def study_fleet_tables_of_runs(
     programme: Programme, runs: Sequence[FleetRun], names: Sequence[str]
 ) -> dict[str, pl.DataFrame]:
     """Return every table of the fleet wing; the first run is the programme's own policy.
@@ -314,13 +317,13 @@ def fleet_stage_tables(
         runs: One run for each policy.
         names: Tenants of the trace.
     """
-    labels = dict(zip(names, programme.tenant_labels(names), strict=True))
+    labels = dict(zip(names, programme.programme_tenant_labels(names), strict=True))
     main = runs[0]
     return {
         "fleet_jobs": simulated_jobs_table(main.result, main.inputs.workload, main.inputs.fleet),
-        "fleet_use": mean_allocated_gpus_by_bin_and_site(main, programme.site_labels()),
+        "fleet_use": mean_allocated_gpus_by_bin_and_site(main, programme.built_site_labels()),
         "fleet_queue": queue_over_time_table(main),
         "fleet_tenants": fleet_gpu_hours_and_delay_by_tenant(main, labels),
-        "fleet_sites": site_energy_table(main, programme.site_labels()),
+        "fleet_sites": simulated_site_use_and_energy_table(main, programme.built_site_labels()),
         "fleet_policies": fleet_run_comparison_table(runs),
     }

@@ -9,12 +9,12 @@ from typing import Any, Self
 import polars as pl
 
 from commonwatt.core.errors import IdentityError
-from commonwatt.core.jit import kernels_for_small_work
+from commonwatt.core.jit import plain_python_kernels_if_small_work
 from commonwatt.core.messages import Message
 from commonwatt.runs import InputFile, Stage, StageOutput, StageResult, StageStore
 from commonwatt.siting.engines.cost.model import (
     HOURS,
-    levelised_cost_by_part,
+    levelised_usd_per_gpu_hour_by_part,
     useful_gpu_hours_per_year,
 )
 from commonwatt.siting.usecases.cost import capital_usd_per_gpu
@@ -26,17 +26,21 @@ from commonwatt.study.measures import (
 )
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
-from commonwatt.study.stages.basis import funding_basis_tables
-from commonwatt.study.stages.money import CurrencyPerUsd, currency_bn, usd_mn_total
+from commonwatt.study.stages.basis import study_funding_basis_tables
+from commonwatt.study.stages.money import (
+    CurrencyPerUsd,
+    study_currency_bn_of_usd_mn,
+    study_usd_mn_total,
+)
 from commonwatt.study.stages.sites import StudyCostedSite
-from commonwatt.study.stages.views import funding_part_with_scale_only
+from commonwatt.study.stages.views import funding_part_view_with_scale_only
 from commonwatt.study.tables import PROGRAMME
 from commonwatt.treasury.engines.finance.construction import financed_construction_s_curve_shares
 from commonwatt.treasury.usecases.countries import open_treasury_country
 from commonwatt.treasury.usecases.fan import FanOptions
 from commonwatt.treasury.usecases.finance import (
     FundingPaths,
-    country_debt_with_and_without_need,
+    country_debt_rows_with_and_without_need,
     debt_paths_with_funding_need,
 )
 
@@ -69,7 +73,7 @@ def programme_capital_and_running_cost_rows(
                 "gpus": gpus,
                 "capital_usd_per_gpu": each,
                 "capital_usd_mn": gpus * each / 1e6,
-                "running_usd_mn_a_year": gpus * study_yearly_running_usd_per_gpu(site) / 1e6,
+                "running_usd_mn_a_year": gpus * study_running_cost_usd_per_gpu_year(site) / 1e6,
             }
         )
     return rows
@@ -100,11 +104,11 @@ class CapitalStageInputs:
             sites=tuple(sites),
             measured=fleet.value("measured"),
             scale=part.scale if part else 1.0,
-            part=part and funding_part_with_scale_only(part),
+            part=part and funding_part_view_with_scale_only(part),
         )
 
 
-def compute_capital(inputs: CapitalStageInputs) -> StageResult:
+def compute_site_capital_and_running_cost(inputs: CapitalStageInputs) -> StageResult:
     """Return capital and running cost of each site, and of them what is borrowed."""
     rows = programme_capital_and_running_cost_rows(list(inputs.sites), inputs.scale)
     # Apart from the rest, because a change of running cost must not draw the debt paths anew.
@@ -114,19 +118,19 @@ def compute_capital(inputs: CapitalStageInputs) -> StageResult:
     )
 
 
-CAPITAL_STAGE = Stage(name="capital", compute=compute_capital)
+CAPITAL_STAGE = Stage(name="capital", compute=compute_site_capital_and_running_cost)
 
 
-def study_yearly_running_usd_per_gpu(site: StudyCostedSite) -> float:
+def study_running_cost_usd_per_gpu_year(site: StudyCostedSite) -> float:
     """Return what a GPU costs a year beside its capital, at the measured use [USD/year]."""
     if site.cells is None:
         return HOURS * site.use * site.gpu_hour_usd()
     inputs = site.cells.median_cost_inputs()
-    parts = levelised_cost_by_part(inputs)
+    parts = levelised_usd_per_gpu_hour_by_part(inputs)
     # The use that the fleet run measured, and not the median of the cells, which may have been
     # moved apart from it: the charges of a year are earned in the hours that were really used.
     at_its_use = inputs._replace(utilisation_share=float(site.use))
-    with kernels_for_small_work(is_small=True):
+    with plain_python_kernels_if_small_work(is_small=True):
         useful = useful_gpu_hours_per_year(at_its_use)
     return useful * sum(parts[name] for name in RUNNING_COST_PARTS)
 
@@ -144,13 +148,15 @@ class ConstructionCurveStageInputs:
         return cls(build_years=part.build_years, steepness=part.steepness)
 
 
-def compute_construction_curve(inputs: ConstructionCurveStageInputs) -> StageResult:
+def compute_construction_cost_shares_per_year(inputs: ConstructionCurveStageInputs) -> StageResult:
     """Return the share of the cost that falls in each year of building."""
     shares = financed_construction_s_curve_shares(inputs.build_years, inputs.steepness)
     return StageResult(data={"shares": list(shares)})
 
 
-CONSTRUCTION_CURVE_STAGE = Stage(name="construction-curve", compute=compute_construction_curve)
+CONSTRUCTION_CURVE_STAGE = Stage(
+    name="construction-curve", compute=compute_construction_cost_shares_per_year
+)
 
 
 def programme_capital_need_bn_by_year(
@@ -167,23 +173,23 @@ def programme_capital_need_bn_by_year(
     Raises:
         IdentityError: The years do not add up to the whole: a bug.
     """
-    total = currency_bn(
-        usd_mn_total(row["capital_usd_mn"] for row in capital),
+    total = study_currency_bn_of_usd_mn(
+        study_usd_mn_total(row["capital_usd_mn"] for row in capital),
         CurrencyPerUsd(part.currency_per_usd),
     )
     curve_inputs = ConstructionCurveStageInputs.of(part)
     stage = (
-        compute_construction_curve(curve_inputs)
+        compute_construction_cost_shares_per_year(curve_inputs)
         if parts is None
         else parts.get_or_compute(CONSTRUCTION_CURVE_STAGE, curve_inputs)
     )
     curve: list[float] = stage.data["shares"]
     need = {part.first_year + k: total * share for k, share in enumerate(curve)}
-    check_study_parts_add_up("capital by year", sum(need.values()), total)
+    check_study_parts_sum_to_whole("capital by year", sum(need.values()), total)
     return need
 
 
-def check_study_parts_add_up(what: str, parts: float, whole: float) -> None:
+def check_study_parts_sum_to_whole(what: str, parts: float, whole: float) -> None:
     """Raise where parts do not add up to their whole.
 
     Raises:
@@ -220,7 +226,7 @@ class DebtPathStageInputs:
             seed=programme.file.seed,
         )
 
-    def need_bn_by_year(self) -> dict[int, float]:
+    def capital_need_bn_by_year(self) -> dict[int, float]:
         """Return the capital need of each year, in bn of the country's currency."""
         return programme_capital_need_bn_by_year(self.capital.value, self.part)
 
@@ -229,34 +235,35 @@ class DebtPathStageInputs:
         part = self.part
         return debt_paths_with_funding_need(
             open_treasury_country(str(self.country[0].path.parent)),
-            self.need_bn_by_year(),
+            self.capital_need_bn_by_year(),
             FanOptions(paths=part.paths, years=part.years, seed=self.seed),
         )
 
 
-def compute_funding(inputs: DebtPathStageInputs) -> StageResult:
+def compute_study_capital_and_debt_paths(inputs: DebtPathStageInputs) -> StageResult:
     """Return the capital need by site and year, and the debt path with and without it."""
     part, paths = inputs.part, inputs.debt_paths()
-    answer = country_debt_with_and_without_need(paths)
+    answer = country_debt_rows_with_and_without_need(paths)
     # The chance of the last year, and not that of any year: a label that names a year must not
     # show the larger of the two.
     for name in ("chances_with", "chances_without"):
         answer[name] = [row for row in answer[name] if row["fiscal_year"] != EVER]
     return StageResult(
-        data=answer | {"total_bn": sum(inputs.need_bn_by_year().values()), "source": part.source},
-        tables=funding_basis_tables(PROGRAMME, paths, part),
+        data=answer
+        | {"total_bn": sum(inputs.capital_need_bn_by_year().values()), "source": part.source},
+        tables=study_funding_basis_tables(PROGRAMME, paths, part),
     )
 
 
-FUNDING_STAGE = Stage(name="funding", compute=compute_funding)
+FUNDING_STAGE = Stage(name="funding", compute=compute_study_capital_and_debt_paths)
 
 
-def need_with_running_cost_bn_by_year(
+def programme_need_with_running_bn_by_year(
     need: dict[int, float], capital: list[dict[str, Any]], part: FundingPart
 ) -> dict[int, float]:
     """Return the need if every year's running cost after building is borrowed, too."""
-    yearly = currency_bn(
-        usd_mn_total(row["running_usd_mn_a_year"] for row in capital),
+    yearly = study_currency_bn_of_usd_mn(
+        study_usd_mn_total(row["running_usd_mn_a_year"] for row in capital),
         CurrencyPerUsd(part.currency_per_usd),
     )
     # Nothing runs, and so nothing is paid for running, before the building is done.
@@ -267,7 +274,7 @@ def need_with_running_cost_bn_by_year(
     }
 
 
-def funding_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
+def study_funding_stage_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     """Return the tables of the funding joint."""
     years = FUNDING_YEARS.in_currency(answer["currency"])
     return {

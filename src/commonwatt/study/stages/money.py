@@ -14,15 +14,15 @@ CurrencyPerUsd = NewType("CurrencyPerUsd", float)
 CurrencyBn = NewType("CurrencyBn", float)
 
 
-def usd_mn_total(amounts_usd_mn: Iterable[float]) -> UsdMn:
+def study_usd_mn_total(amounts_usd_mn: Iterable[float]) -> UsdMn:
     """Return the sum of amounts that the siting wing counts in millions of dollars."""
     return UsdMn(sum(amounts_usd_mn))
 
 
-def currency_bn(amount: UsdMn, rate: CurrencyPerUsd) -> CurrencyBn:
+def study_currency_bn_of_usd_mn(amount: UsdMn, rate: CurrencyPerUsd) -> CurrencyBn:
     """Return an amount in billions of a country's own money.
 
-    >>> round(currency_bn(UsdMn(1188.7), CurrencyPerUsd(7.8)), 3)
+    >>> round(study_currency_bn_of_usd_mn(UsdMn(1188.7), CurrencyPerUsd(7.8)), 3)
     9.272
     """
     return CurrencyBn(amount * rate / 1000)

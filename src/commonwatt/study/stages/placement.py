@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 
 from commonwatt.core.errors import InfeasibleError
-from commonwatt.core.jit import kernels_for_small_work
+from commonwatt.core.jit import plain_python_kernels_if_small_work
 from commonwatt.runs import Stage, StageOutput, StageResult
 from commonwatt.siting.domain.placement import F64, PlacementProblem
 from commonwatt.siting.engines.place.exact import solve_placement_exactly
 from commonwatt.siting.engines.place.explain import (
     check_placement_feasible,
-    last_gpu_price_by_placement_pool,
+    last_gpu_prices_of_built_placement_pools,
     price_of_placement_limits,
 )
 from commonwatt.siting.usecases.cost import site_cost_without_energy_usd_per_gpu_hour
@@ -67,14 +67,14 @@ class PlacementStageInputs:
         )
 
 
-def compute_placement(inputs: PlacementStageInputs) -> StageResult:
+def compute_programme_placement(inputs: PlacementStageInputs) -> StageResult:
     """Return the cheapest sizes and placement of the first week's load.
 
     Raises:
         InfeasibleError: The limits cannot all hold; the message names the smallest set.
     """
-    problem = placement_problem_of_programme(inputs)
-    with kernels_for_small_work(is_small=math.prod(problem.shape) <= _SMALL_PROBLEM):
+    problem = placement_problem_of_programme_week(inputs)
+    with plain_python_kernels_if_small_work(is_small=math.prod(problem.shape) <= _SMALL_PROBLEM):
         try:
             plan = solve_placement_exactly(problem, gap=1e-4)
         except InfeasibleError:
@@ -84,7 +84,7 @@ def compute_placement(inputs: PlacementStageInputs) -> StageResult:
             raise
         prices = [
             *price_of_placement_limits(problem, plan),
-            *last_gpu_price_by_placement_pool(problem, plan),
+            *last_gpu_prices_of_built_placement_pools(problem, plan),
         ]
     # Text and values apart: a label is put in the reader's language before the sentence is made.
     limits = [{"text": price.what.text, "values": price.what.values} for price in prices]
@@ -96,7 +96,7 @@ def compute_placement(inputs: PlacementStageInputs) -> StageResult:
     )
 
 
-PLACEMENT_STAGE = Stage(name="placement", compute=compute_placement)
+PLACEMENT_STAGE = Stage(name="placement", compute=compute_programme_placement)
 
 
 def can_run_placement_stage(fleet: StageResult) -> bool:
@@ -104,12 +104,18 @@ def can_run_placement_stage(fleet: StageResult) -> bool:
     return fleet.tables["fleet_load"].height > 0
 
 
-def placement_problem_of_programme(inputs: PlacementStageInputs) -> PlacementProblem:
+def placement_problem_of_programme_week(inputs: PlacementStageInputs) -> PlacementProblem:
     """Return the placement problem of a programme's sites and a run's first week."""
     programme, sites, names = inputs.programme, inputs.sites, inputs.tenants.value
     pools = len(sites)
-    power = [_study_series_over_placement_hours(site.price_usd_per_mwh) for site in programme.sites]
-    carbon = [_study_series_over_placement_hours(site.carbon_g_per_kwh) for site in programme.sites]
+    power = [
+        _study_series_repeated_over_placement_hours(site.price_usd_per_mwh)
+        for site in programme.sites
+    ]
+    carbon = [
+        _study_series_repeated_over_placement_hours(site.carbon_g_per_kwh)
+        for site in programme.sites
+    ]
     kwh = np.array([_busy_gpu_hour_kwh_of_first_pool(programme, site.site) for site in sites])[
         :, None
     ]
@@ -117,19 +123,21 @@ def placement_problem_of_programme(inputs: PlacementStageInputs) -> PlacementPro
     paid = np.array([_standing_and_running_usd_per_gpu_hour(site) for site in sites])
     bills = np.array([site.site.rent is None for site in sites])[:, None]  # rent holds the power
     return PlacementProblem(
-        class_names=tuple(programme.tenant_labels(names)),
-        pool_names=tuple(programme.site_labels()),
-        site_names=tuple(programme.site_labels()),
+        class_names=tuple(programme.programme_tenant_labels(names)),
+        pool_names=tuple(programme.built_site_labels()),
+        site_names=tuple(programme.built_site_labels()),
         site=np.arange(pools, dtype=np.int64),
         demand=inputs.load.value["held_gpus"].to_numpy().reshape(len(names), HOURS),
         draw=np.ones(len(names)),
         run_usd=bills * kwh * np.array(power) / 1000 + paid[:, 1:2] + kg / 1000 * CARBON_USD_PER_T,
         move_usd=np.zeros((len(names), pools)),
         carbon_kg=kg,
-        latency_ok=programme.sites_within_latency(names),
-        residency_ok=programme.tenant_residency_permissions(names),
+        latency_ok=programme.is_site_within_tenant_latency(names),
+        residency_ok=programme.is_site_permitted_by_tenant_residency(names),
         type_ok=np.ones((len(names), pools), np.bool_),
-        defer_h=np.array([part.defer_h for part in programme.tenant_parts(names)], np.int64),
+        defer_h=np.array(
+            [part.defer_h for part in programme.programme_tenant_parts(names)], np.int64
+        ),
         size_usd=paid[:, 0] * HOURS,
         open_usd=np.zeros(pools),
         # Sizes need not be whole nodes: the plan says what would be best.
@@ -155,7 +163,7 @@ def _standing_and_running_usd_per_gpu_hour(site: StudyCostedSite) -> tuple[float
     return (price, 0.0) if rent is not None and rent.paid == "reserved" else (0.0, price)
 
 
-def _study_series_over_placement_hours(series: F64) -> F64:
+def _study_series_repeated_over_placement_hours(series: F64) -> F64:
     # `np.resize` repeats the series, as the simulator does; the method of an array would fill up
     # with noughts.
     return np.resize(series, HOURS)

@@ -13,7 +13,7 @@ from commonwatt.siting.engines.cost.arrays import SCORE_CUT, STEPS
 from commonwatt.siting.engines.cost.chance import (
     CostSampler,
     ScoreGrid,
-    score_grid,
+    cost_normal_score_grid,
     site_cost_sampler,
 )
 
@@ -26,15 +26,15 @@ class ScoreGridStageInputs:
     steps: int = STEPS
 
 
-def compute_score_grid(_: ScoreGridStageInputs) -> StageResult:
+def compute_cost_sampler_score_grid(_: ScoreGridStageInputs) -> StageResult:
     """Return the steps as a table."""
-    return StageResult(data={}, tables={"grid": pl.DataFrame(score_grid()._asdict())})
+    return StageResult(data={}, tables={"grid": pl.DataFrame(cost_normal_score_grid()._asdict())})
 
 
-SCORE_GRID_STAGE: Final = Stage(name="score-grid", compute=compute_score_grid)
+SCORE_GRID_STAGE: Final = Stage(name="score-grid", compute=compute_cost_sampler_score_grid)
 
 
-def site_cost_sampler_of_parts(cells: SiteCells, parts: StageStore | None) -> CostSampler:
+def site_cost_sampler_with_cached_grid(cells: SiteCells, parts: StageStore | None) -> CostSampler:
     """Return a site's sampler; the normal distribution is asked once a store, not once a study.
 
     Args:

@@ -13,7 +13,7 @@ import polars as pl
 from commonwatt.fleet.engines.simulator import Segments, SimulationResult, simulate_schedule
 from commonwatt.runs import Stage, StageResult
 from commonwatt.study.programme.reader import Programme
-from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
+from commonwatt.study.stages.demand import fleet_inputs_of_programme, programme_scheduling_policies
 
 JOBS = ("start_ms", "end_ms", "pending_ms", "state", "preemptions")
 # Of another length than the segments: only gangs over several nodes have further pieces.
@@ -32,21 +32,21 @@ class ScheduleStageInputs:
     programme: Programme
 
 
-def compute_schedule(inputs: ScheduleStageInputs) -> StageResult:
+def compute_programme_schedule(inputs: ScheduleStageInputs) -> StageResult:
     """Return when and where each job runs under the policy of the programme."""
     programme = inputs.programme
-    demand = programme_fleet_inputs(programme)
+    demand = fleet_inputs_of_programme(programme)
     schedule = simulate_schedule(
         demand.workload,
         demand.fleet,
         programme_scheduling_policies(programme)[0],
         seed=programme.file.seed,
-        quotas=programme.tenant_quotas_gpus(demand.workload.tenant_names),
+        quotas=programme.quota_gpus_by_tenant_or_none(demand.workload.tenant_names),
     )
     return StageResult(data={}, tables=study_schedule_stage_tables(schedule))
 
 
-SCHEDULE_STAGE = Stage(name="schedule", compute=compute_schedule)
+SCHEDULE_STAGE = Stage(name="schedule", compute=compute_programme_schedule)
 
 
 def study_schedule_stage_tables(result: SimulationResult) -> dict[str, pl.DataFrame]:
@@ -59,7 +59,7 @@ def study_schedule_stage_tables(result: SimulationResult) -> dict[str, pl.DataFr
     }
 
 
-def study_schedule_from_tables(tables: Mapping[str, pl.DataFrame]) -> SimulationResult:
+def study_schedule_of_stage_tables(tables: Mapping[str, pl.DataFrame]) -> SimulationResult:
     """Return the schedule that `study_schedule_stage_tables` wrote."""
     jobs, segments, more = (tables[name] for name in ("jobs", "segments", "more"))
     columns = {name: segments[name].to_numpy() for name in SEGMENT_COLUMNS}

@@ -19,7 +19,7 @@ from commonwatt.siting.domain.cost_inputs import (
     cost_input_spec,
 )
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
-from commonwatt.siting.engines.cost.model import levelised_cost_of_compute
+from commonwatt.siting.engines.cost.model import levelised_compute_cost_usd_per_gpu_hour
 from commonwatt.siting.io.cells import cost_library_site_names, load_cost_cells
 from commonwatt.siting.usecases.cost import (
     fixed_cost_distribution,
@@ -27,7 +27,7 @@ from commonwatt.siting.usecases.cost import (
     site_cost_cells_with_measured_use,
 )
 from commonwatt.study.programme.faults import programme_faults_error
-from commonwatt.study.programme.ranges import measured_draw_faults
+from commonwatt.study.programme.ranges import measured_gpu_draw_factor_faults
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import CellPart, RentPart, SitePart
 
@@ -66,7 +66,7 @@ class StudyInputKey(NamedTuple):
         'site/all.pue_ratio'
         """
         site = self.site
-        if self.owner is StudyInputOwner.PROGRAMME and _is_name_of_cost_library(site):
+        if self.owner is StudyInputOwner.PROGRAMME and _is_site_name_of_cost_library(site):
             site = qualified_identifier(IdentifierKind.SITE, site)
         return f"{site}.{self.input}"
 
@@ -80,11 +80,11 @@ class StudyInputKey(NamedTuple):
         # From the right: the name of a site may hold dots, and that of an input none.
         site, name = text.rsplit(".", maxsplit=1)
         own = site.removeprefix(qualified_identifier(IdentifierKind.SITE, ""))
-        is_library = own == site and _is_name_of_cost_library(site)
+        is_library = own == site and _is_site_name_of_cost_library(site)
         return cls(StudyInputOwner.LIBRARY if is_library else StudyInputOwner.PROGRAMME, own, name)
 
 
-def _is_name_of_cost_library(name: str) -> bool:
+def _is_site_name_of_cost_library(name: str) -> bool:
     return name == EVERY_SITE or name in cost_library_site_names()
 
 
@@ -133,17 +133,17 @@ class StudyCostedSite(StatesInputs):
     gpu_hours: float
     cells: SiteCells | None
 
-    def sourced_cost_inputs(self) -> Iterator[StudyCostInput]:
+    def sourced_inputs_of_site_cost(self) -> Iterator[StudyCostInput]:
         """Yield every input of the cost."""
         if self.cells is not None:
             for cell in self.cells.cells:
                 yield _study_cost_input_of_cell(self.site, cell)
         if self.site.rent is not None:
-            yield programme_rent_cost_input(self.site.name, self.site.rent)
+            yield programme_rent_price_cost_input(self.site.name, self.site.rent)
 
     def stated_run_inputs(self) -> Iterator[tuple[str, str]]:
         """Yield name and value of each sourced input, for the lineage of a stage."""
-        for cost_input in self.sourced_cost_inputs():
+        for cost_input in self.sourced_inputs_of_site_cost():
             if cost_input.origin is not CellOrigin.FLEET_RUN:
                 yield (
                     f"{CELL}.{cost_input.key.text}",
@@ -158,22 +158,26 @@ class StudyCostedSite(StatesInputs):
         """
         values = moved or {}
         if self.cells is None:
-            rent = next(self.sourced_cost_inputs())
+            rent = next(self.sourced_inputs_of_site_cost())
             return study_rented_gpu_hour_usd(
                 values.get(rent.key, rent.value.cost_input_quantile(0.5)), self.site, self.use
             )
         changed = {
-            item.name: values[item.key] for item in self.sourced_cost_inputs() if item.key in values
+            item.name: values[item.key]
+            for item in self.sourced_inputs_of_site_cost()
+            if item.key in values
         }
-        return levelised_cost_of_compute(self.cells.median_cost_inputs()._replace(**changed))
+        return levelised_compute_cost_usd_per_gpu_hour(
+            self.cells.median_cost_inputs()._replace(**changed)
+        )
 
 
-def programme_sites_without_costs(programme: Programme) -> list[SitePart]:
+def built_sites_without_cells_or_rent(programme: Programme) -> list[SitePart]:
     """Return the built sites that have neither cells nor rent."""
     return [site for site in programme.built if not (site.cost_cells or site.rent)]
 
 
-def programme_costed_sites(
+def programme_costed_sites_or_none(
     programme: Programme, measured: list[dict[str, Any]]
 ) -> list[StudyCostedSite] | None:
     """Return every built site with its inputs, or None where one has neither cells nor rent.
@@ -181,39 +185,43 @@ def programme_costed_sites(
     Raises:
         ProgrammeError: A factor takes a draw that the run measured out of its bounds.
     """
-    if programme_sites_without_costs(programme):
+    if built_sites_without_cells_or_rent(programme):
         return None
     return [
         StudyCostedSite(
             site=site,
             use=row["utilisation_share"],
             gpu_hours=row["held_gpu_h"],
-            cells=_checked_site_cost_cells(programme, site, row) if site.cost_cells else None,
+            cells=_site_cost_cells_with_draw_checked(programme, site, row)
+            if site.cost_cells
+            else None,
         )
         for site, row in zip(programme.built, measured, strict=True)
     ]
 
 
-def _checked_site_cost_cells(programme: Programme, site: SitePart, measured: Row) -> SiteCells:
-    cells = study_programme_site_cost_cells(site, measured)
+def _site_cost_cells_with_draw_checked(
+    programme: Programme, site: SitePart, measured: Row
+) -> SiteCells:
+    cells = programme_site_cost_cells_with_measured(site, measured)
     # The draw of a GPU is known only now; everything else was asked when the file was read.
-    faults = list(measured_draw_faults(programme.file.sites.index(site), site, cells))
+    faults = list(measured_gpu_draw_factor_faults(programme.file.sites.index(site), site, cells))
     if faults:
         raise programme_faults_error(programme.path.name, faults)
     return cells
 
 
-def study_programme_site_cost_cells(site: SitePart, measured: Row) -> SiteCells:
+def programme_site_cost_cells_with_measured(site: SitePart, measured: Row) -> SiteCells:
     """Return a site's inputs: the library's, then the programme's, then what was measured."""
     name = str(site.cost_cells)
-    known = site_cost_cells_under_case(_shipped_cost_cells(), name, "audited", name)
+    known = site_cost_cells_under_case(_cached_shipped_cost_cells(), name, "audited", name)
     known = site_cost_cells_with_measured_use(
         known,
         utilisation=measured["utilisation_share"],
         kwh_per_gpu_hour=measured["kwh_per_gpu_hour"],
     )
     known = known.with_cost_values(
-        _programme_tariff_and_pue_distributions(site, known, measured["usd_per_kwh"]),
+        _programme_tariff_pue_distribution_by_input(site, known, measured["usd_per_kwh"]),
         f"{PROGRAMME_SOURCE}: {site.source}",
         CellOrigin.CALLER,
     )
@@ -224,13 +232,13 @@ def study_programme_site_cost_cells(site: SitePart, measured: Row) -> SiteCells:
 
 
 @cache
-def _shipped_cost_cells() -> list[CostCell]:
+def _cached_shipped_cost_cells() -> list[CostCell]:
     # Shipped with the code, like which it does not change while we run; a study asks for it once
     # for each site of each alternative.
     return load_cost_cells()
 
 
-def _programme_tariff_and_pue_distributions(
+def _programme_tariff_pue_distribution_by_input(
     site: SitePart, known: SiteCells, usd_per_kwh: float
 ) -> dict[str, Distribution]:
     """Return tariff and PUE as the programme states them.
@@ -243,12 +251,12 @@ def _programme_tariff_and_pue_distributions(
         else _study_triangular_distribution(site.pue, site.pue_range)
     )
     return {
-        "tariff_usd_per_kwh": _stated_tariff_usd_per_kwh(site, known, usd_per_kwh),
+        "tariff_usd_per_kwh": _stated_tariff_usd_per_kwh_distribution(site, known, usd_per_kwh),
         "pue_ratio": pue,
     }
 
 
-def _stated_tariff_usd_per_kwh(
+def _stated_tariff_usd_per_kwh_distribution(
     site: SitePart, known: SiteCells, usd_per_kwh: float
 ) -> Distribution:
     if site.price_range is not None:
@@ -278,7 +286,7 @@ def _programme_cell_distribution(known: CostCell, part: CellPart) -> Distributio
         # none, and a lognormal would take the logarithm of nought over nought.
         spread = known.value
         return spread.scaled_cost_input(part.times) if part.times else fixed_cost_distribution(0)
-    low, value, high = part.low_value_high()
+    low, value, high = part.scaled_low_value_and_high()
     return Distribution(
         DistributionShape.TRIANGULAR if low < high else DistributionShape.FIXED, low, value, high
     )
@@ -310,9 +318,9 @@ def _study_cost_input_of_cell(site: SitePart, cell: CostCell) -> StudyCostInput:
     )
 
 
-def programme_rent_cost_input(site: str, rent: RentPart) -> StudyCostInput:
+def programme_rent_price_cost_input(site: str, rent: RentPart) -> StudyCostInput:
     """Return the price of rent as an input."""
-    low, high = rent.low_and_high_price()
+    low, high = rent.low_and_high_usd_per_gpu_hour()
     shape = DistributionShape.TRIANGULAR if low < high else DistributionShape.FIXED
     return StudyCostInput(
         key=StudyInputKey(StudyInputOwner.PROGRAMME, site, RENT),
@@ -343,12 +351,12 @@ def is_programme_cost_input_fixed(cost_input: StudyCostInput) -> bool:
     return cost_input.value.cost_input_quantile(0.05) == cost_input.value.cost_input_quantile(0.95)
 
 
-def study_input_cost_model_index(cost_input: StudyCostInput) -> int | None:
+def study_cost_model_input_index_or_none(cost_input: StudyCostInput) -> int | None:
     """Return the place of an input in the cost model, or None for rent."""
     return PLACE[cost_input.name] if cost_input.name in NAMES else None
 
 
-def study_cost_input_site_titles(key: StudyInputKey, sites: Sequence[SitePart]) -> str:
+def study_cost_input_site_titles_text(key: StudyInputKey, sites: Sequence[SitePart]) -> str:
     """Return whose an input is, for people: the sites that read it, or "all"."""
     is_own = key.owner is StudyInputOwner.PROGRAMME
     readers = [site for site in sites if key.site == (site.name if is_own else site.cost_cells)]
@@ -364,6 +372,6 @@ def study_input_four_digit_text(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def study_cost_input_text(name: str, language: str) -> str:
+def study_cost_input_label_text(name: str, language: str) -> str:
     """Return what the reader calls an input."""
     return cost_input_label(name).translate(language)

@@ -11,13 +11,13 @@ import polars as pl
 from commonwatt.runs import InputFile, Stage, StageOutput, StageResult, StageStore
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.basis import (
-    cost_basis_tables,
-    funding_terms_basis_frame,
+    study_cost_basis_tables,
     study_debt_path_basis_frame,
+    study_funding_terms_basis_frame,
 )
 from commonwatt.study.stages.funding import (
-    need_with_running_cost_bn_by_year,
     programme_capital_need_bn_by_year,
+    programme_need_with_running_bn_by_year,
 )
 from commonwatt.study.stages.sites import StudyCostedSite
 from commonwatt.study.tables import BASIS_ACCOUNTS, BASIS_TERMS
@@ -53,19 +53,19 @@ class VariantStageInputs:
     parts: StageStore = field(metadata={"decides": False}, repr=False)
 
 
-def compute_variant(inputs: VariantStageInputs) -> StageResult:
+def compute_variant_borrowing_and_debt_shares(inputs: VariantStageInputs) -> StageResult:
     """Return what an alternative does to the public debt, and its inputs, terms and accounts.
 
     Where nobody borrows, the data are empty.
     """
-    tables = cost_basis_tables(inputs.variant, inputs.sites, inputs.scale)
+    tables = study_cost_basis_tables(inputs.variant, inputs.sites, inputs.scale)
     if inputs.part is None:
         return StageResult(data={}, tables=tables)
     part, country = inputs.part, open_treasury_country(str(inputs.country[0].path.parent))
     need = programme_capital_need_bn_by_year(inputs.capital.value, part, inputs.parts)
     # Renting borrows almost nothing and pays more each year; only with the running cost borrowed,
     # too, do the two compare.
-    running = need_with_running_cost_bn_by_year(need, inputs.capital.value, part)
+    running = programme_need_with_running_bn_by_year(need, inputs.capital.value, part)
     capital_path, running_path = (
         project_country_debt(country, years=part.years, extra_need=borrowed)
         for borrowed in (need, running)
@@ -88,9 +88,9 @@ def compute_variant(inputs: VariantStageInputs) -> StageResult:
         tables=tables
         | {
             BASIS_ACCOUNTS.name: pl.concat(accounts),
-            BASIS_TERMS.name: funding_terms_basis_frame(inputs.variant, part, ceiling),
+            BASIS_TERMS.name: study_funding_terms_basis_frame(inputs.variant, part, ceiling),
         },
     )
 
 
-VARIANT_STAGE: Final = Stage(name="variant", compute=compute_variant)
+VARIANT_STAGE: Final = Stage(name="variant", compute=compute_variant_borrowing_and_debt_shares)

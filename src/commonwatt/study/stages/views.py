@@ -28,13 +28,13 @@ def programme_view_of_fleet_stage(programme: Programme, policy: PolicyPart) -> P
     built = {site.name for site in programme.built}
     # A site without nodes is a place that tenants may work from, and nothing more.
     sites = [
-        _site_without_costs(site) if site.name in built else _site_as_place_only(site)
+        _site_view_without_costs(site) if site.name in built else _site_view_as_place_only(site)
         for site in file.sites
     ]
     return replace(
         programme,
         file=file.model_copy(update={"sites": sites}),
-        built=_built_programme_sites(programme, sites),
+        built=_site_views_of_built_sites(programme, sites),
         path=Path(programme.path.name),
         inputs=(),
         changes=(),
@@ -50,15 +50,22 @@ def programme_view_of_schedule_stage(programme: Programme, policy: PolicyPart) -
     """
     view = programme_view_of_fleet_stage(programme, policy)
     file = view.file
-    sites = [_site_without_prices(site) for site in file.sites]
-    tenants = [part.with_withheld_keys(label=None, defer_h=0) for part in file.tenants]
-    gpus = [part.with_withheld_keys(idle=0.0, busy=0.0, source="") for part in file.gpus]
+    sites = [_site_view_without_prices_and_pue(site) for site in file.sites]
+    tenants = [
+        part.section_with_keys_neutral_and_unstated(label=None, defer_h=0) for part in file.tenants
+    ]
+    gpus = [
+        part.section_with_keys_neutral_and_unstated(idle=0.0, busy=0.0, source="")
+        for part in file.gpus
+    ]
     links = [
         # A link has no direction, so however it is written it is the same link.
-        part.with_withheld_keys(source="").model_copy(update={"between": sorted(part.between)})
+        part.section_with_keys_neutral_and_unstated(source="").model_copy(
+            update={"between": sorted(part.between)}
+        )
         for part in file.latency
     ]
-    demand = file.demand.with_withheld_keys(source="")
+    demand = file.demand.section_with_keys_neutral_and_unstated(source="")
     return replace(
         view,
         file=file.model_copy(
@@ -70,7 +77,7 @@ def programme_view_of_schedule_stage(programme: Programme, policy: PolicyPart) -
                 "demand": demand,
             }
         ),
-        built=_built_programme_sites(view, sites),
+        built=_site_views_of_built_sites(view, sites),
         sites=tuple(
             replace(site, region="", pue=1.0, price_usd_per_mwh=NOTHING, carbon_g_per_kwh=NOTHING)
             for site in view.sites
@@ -83,9 +90,12 @@ def programme_view_of_placement_stage(programme: Programme) -> Programme:
     """Return what decides a placement beside the costs of sites and the load measured."""
     # The order of the queue has no say: the load is what was measured under it.
     view = programme_view_of_fleet_stage(programme, PolicyPart())
-    demand = view.file.demand.with_withheld_keys(source="")
+    demand = view.file.demand.section_with_keys_neutral_and_unstated(source="")
     return replace(
-        view, file=view.file.with_withheld_keys(seed=0).model_copy(update={"demand": demand})
+        view,
+        file=view.file.section_with_keys_neutral_and_unstated(seed=0).model_copy(
+            update={"demand": demand}
+        ),
     )
 
 
@@ -94,16 +104,18 @@ def programme_site_view_of_cost_stage(site: SitePart) -> SitePart:
 
     Its region is in it, since that says whether its cells are those of its own country.
     """
-    return site.with_withheld_keys(power_price=0.0, carbon=0.0, pools=[])
+    return site.section_with_keys_neutral_and_unstated(power_price=0.0, carbon=0.0, pools=[])
 
 
-def funding_part_with_scale_only(part: FundingPart) -> FundingPart:
+def funding_part_view_with_scale_only(part: FundingPart) -> FundingPart:
     """Return what of a funding decides how much is built; nothing else of it is stated."""
-    return part.with_withheld_keys(**dict.fromkeys(FundingPart.model_fields.keys() - {"scale"}))
+    return part.section_with_keys_neutral_and_unstated(
+        **dict.fromkeys(FundingPart.model_fields.keys() - {"scale"})
+    )
 
 
 def _programme_file_of_one_policy(file: ProgrammeFile, policy: PolicyPart) -> ProgrammeFile:
-    return file.with_withheld_keys(
+    return file.section_with_keys_neutral_and_unstated(
         title=LocalisedText(""),
         summary=LocalisedText(""),
         compare=[],
@@ -114,26 +126,30 @@ def _programme_file_of_one_policy(file: ProgrammeFile, policy: PolicyPart) -> Pr
     ).model_copy(update={"policy": policy})
 
 
-def _site_without_costs(site: SitePart) -> SitePart:
-    return site.with_withheld_keys(
+def _site_view_without_costs(site: SitePart) -> SitePart:
+    return site.section_with_keys_neutral_and_unstated(
         cost_cells=None, cells={}, price_range=None, pue_range=None, rent=None
     )
 
 
-def _site_without_prices(site: SitePart) -> SitePart:
-    return site.with_withheld_keys(
+def _site_view_without_prices_and_pue(site: SitePart) -> SitePart:
+    return site.section_with_keys_neutral_and_unstated(
         label=None, region="", pue=1.0, power_price=0.0, carbon=0.0, source=""
     )
 
 
-def _site_as_place_only(site: SitePart) -> SitePart:
-    return _site_without_costs(_site_without_prices(site)).with_withheld_keys(pools=[])
+def _site_view_as_place_only(site: SitePart) -> SitePart:
+    return _site_view_without_costs(
+        _site_view_without_prices_and_pue(site)
+    ).section_with_keys_neutral_and_unstated(pools=[])
 
 
 def _programme_gpu_type_without_draw(gpu: GpuType) -> GpuType:
     return replace(gpu, idle_w=0.0, busy_w=0.0, source="")
 
 
-def _built_programme_sites(programme: Programme, sites: Sequence[SitePart]) -> tuple[SitePart, ...]:
+def _site_views_of_built_sites(
+    programme: Programme, sites: Sequence[SitePart]
+) -> tuple[SitePart, ...]:
     names = {site.name for site in programme.built}
     return tuple(site for site in sites if site.name in names)

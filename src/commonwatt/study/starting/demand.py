@@ -20,7 +20,7 @@ from commonwatt.study.starting.start import (
     ProgrammeStart,
     StartedFile,
     StartedPool,
-    path_beside_programme,
+    path_relative_to_programme_folder,
 )
 
 # The share of GPU time that a first hall is sized for; an assumption wherever it is written.
@@ -40,7 +40,7 @@ _OTHER_SHIPPED_SOURCE: Final = Message(
 )
 
 
-def workload_of_start(start: ProgrammeStart) -> Workload:
+def workload_of_programme_start(start: ProgrammeStart) -> Workload:
     """Return the jobs of the trace.
 
     Raises:
@@ -51,7 +51,7 @@ def workload_of_start(start: ProgrammeStart) -> Workload:
     return read_traces([path], format=start.format, mapping=start.mapping).workload
 
 
-def started_demand_part(
+def started_demand_toml_table(
     file: StartedFile, start: ProgrammeStart, workload: Workload
 ) -> dict[str, Any]:
     """Return the table of the demand."""
@@ -59,19 +59,23 @@ def started_demand_part(
     facts = {
         "jobs": f"{len(workload):,}",
         "tenants": f"{len(workload.tenant_names):,}",
-        "hours": f"{_gpu_hours_by_job(workload).sum():,.0f}",
+        "hours": f"{_started_trace_gpu_hours_by_job(workload).sum():,.0f}",
     }
-    file.add_remark(
+    file.add_value_remark_to_started_file(
         "demand.trace", Message("{jobs} jobs of {tenants} tenants, {hours} GPU-hours.", facts)
     )
-    trace = start.trace if is_shipped else path_beside_programme(Path(start.trace), start.path)
+    trace = (
+        start.trace
+        if is_shipped
+        else path_relative_to_programme_folder(Path(start.trace), start.path)
+    )
     part: dict[str, Any] = {"trace": trace}
     if start.format is not None:
         part["format"] = start.format
     if start.mapping is not None:
-        part["mapping"] = path_beside_programme(start.mapping, start.path)
+        part["mapping"] = path_relative_to_programme_folder(start.mapping, start.path)
     if is_shipped:
-        file.note_assumption(
+        file.note_assumed_value_of_started_file(
             "demand.trace",
             Message("a shipped slice stands for your demand; put in a trace of your own."),
         )
@@ -81,14 +85,18 @@ def started_demand_part(
     return part | {"source": file.text(source)}
 
 
-def _gpu_hours_by_job(workload: Workload) -> F64:
+def _started_trace_gpu_hours_by_job(workload: Workload) -> F64:
     return workload.gpu_demand_milli_by_job() / 1000 * (workload.runtime_ms / _HOUR_MS)
 
 
-def started_tenant_parts(file: StartedFile, workload: Workload, site: str) -> list[dict[str, Any]]:
+def started_tenant_toml_tables(
+    file: StartedFile, workload: Workload, site: str
+) -> list[dict[str, Any]]:
     """Return the tenants that ask for most; below the first, what else may be said of one."""
     hours = np.bincount(
-        workload.tenant, _gpu_hours_by_job(workload), minlength=len(workload.tenant_names)
+        workload.tenant,
+        _started_trace_gpu_hours_by_job(workload),
+        minlength=len(workload.tenant_names),
     )
     order: list[int] = np.argsort(-hours, kind="stable").tolist()
     names = [workload.tenant_names[i] for i in order]
@@ -104,43 +112,43 @@ def started_tenant_parts(file: StartedFile, workload: Workload, site: str) -> li
     return [{"name": name} for name in names[:_MOST_TENANTS]]
 
 
-def pools_for_demand(workload: Workload) -> list[StartedPool]:
+def started_pools_for_demand(workload: Workload) -> list[StartedPool]:
     """Return pools that hold every job and are busy `SIZED_FOR_USE` of the time on average."""
-    kinds = _gpu_kind_of_each_job(workload)
+    kinds = _started_trace_gpu_kind_by_job(workload)
     names = workload.gpu_type_names or (_GPU,)
     return [
-        _pool_for_jobs(name, workload, kinds == kind)
+        _started_pool_for_jobs(name, workload, kinds == kind)
         for kind, name in enumerate(names)
         if kind == 0 or (kinds == kind).any()
     ]
 
 
-def _gpu_kind_of_each_job(workload: Workload) -> I64:
+def _started_trace_gpu_kind_by_job(workload: Workload) -> I64:
     """Return the first GPU type that each job takes, 0 for those that take any."""
     masks = workload.gpu_types
     lowest_bit = masks & -masks
     return np.log2(np.maximum(lowest_bit, 1)).astype(np.int64)
 
 
-def _pool_for_jobs(name: str, workload: Workload, jobs: Bools) -> StartedPool:
+def _started_pool_for_jobs(name: str, workload: Workload, jobs: Bools) -> StartedPool:
     single = jobs & workload.single_node
     per_node = max(_GPUS_OF_A_SERVER, int(workload.gpus[single].max(initial=0)))
     span_h = float(workload.submit_ms[-1] - workload.submit_ms[0]) / _HOUR_MS
     # Jobs that all arrive at once say nothing of a mean; then the longest of them is the time.
     span_h = span_h or float(workload.runtime_ms.max()) / _HOUR_MS or 1.0
-    mean_gpus = float(_gpu_hours_by_job(workload)[jobs].sum()) / span_h
+    mean_gpus = float(_started_trace_gpu_hours_by_job(workload)[jobs].sum()) / span_h
     gpus = max(mean_gpus / SIZED_FOR_USE, int(workload.gpus[jobs].max(initial=1)), 1)
     return StartedPool(gpu=name, nodes=int(np.ceil(gpus / per_node)), gpus_per_node=per_node)
 
 
-def started_gpu_parts(
+def started_gpu_toml_tables(
     file: StartedFile, cells: SiteCells, pools: Sequence[StartedPool]
 ) -> list[dict[str, Any]]:
     """Return the models of GPU, all with the draw of the library's server."""
     rated_w = cells["it_kw_per_gpu"].value.mode * 1000
     idle, busy = cells["idle_draw_share"].value.mode, cells["busy_draw_share"].value.mode
     for pool in pools:
-        file.note_assumption(
+        file.note_assumed_value_of_started_file(
             f"gpus.{pool.gpu}",
             Message("the library's server of the H100 class stands for the model."),
         )

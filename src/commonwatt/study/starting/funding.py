@@ -15,14 +15,14 @@ from commonwatt.study.starting.start import (
     ProgrammeStart,
     StartedFile,
     StartedPool,
-    path_beside_programme,
+    path_relative_to_programme_folder,
 )
 from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.engines.fan.shipped import check_country_shocks_shipped
-from commonwatt.treasury.io.country.folder import shipped_countries
+from commonwatt.treasury.io.country.folder import shipped_country_names
 
 
-def started_funding_part(
+def started_funding_toml_table(
     file: StartedFile, start: ProgrammeStart, country: Country
 ) -> dict[str, Any]:
     """Return the table of who borrows.
@@ -33,16 +33,16 @@ def started_funding_part(
     """
     # Asked here and not when the study draws the path: what is written runs.
     check_country_shocks_shipped(country.shocks_of or country.iso3)
-    rate, source = _currency_per_usd_and_source(start, country)
+    rate, source = _started_currency_per_usd_and_source(start, country)
     if country.shocks_of:
-        file.note_borrowed("funding.country", country.shocks_of)
-    file.note_assumption(
+        file.note_value_of_other_place("funding.country", country.shocks_of)
+    file.note_assumed_value_of_started_file(
         "funding.scale",
         Message("the slice is the whole programme; larger where it stands for more."),
     )
-    file.note_assumption("funding.build_years", Message("put in your own plan."))
+    file.note_assumed_value_of_started_file("funding.build_years", Message("put in your own plan."))
     return {
-        "country": _country_as_programme_names_it(start),
+        "country": _started_country_name_or_relative_folder(start),
         "currency_per_usd": rate,
         "scale": 1.0,
         # The first year of the country's own plan, and not today's: the file means the same
@@ -55,16 +55,18 @@ def started_funding_part(
     }
 
 
-def _country_as_programme_names_it(start: ProgrammeStart) -> str:
-    if start.country in shipped_countries():
+def _started_country_name_or_relative_folder(start: ProgrammeStart) -> str:
+    if start.country in shipped_country_names():
         return start.country
     path = Path(start.country)
-    beside = path_beside_programme(path if path.is_dir() else path.parent, start.path)
+    beside = path_relative_to_programme_folder(path if path.is_dir() else path.parent, start.path)
     # A bare word is a shipped country wherever it stands.
     return beside if "/" in beside else f"./{beside}"
 
 
-def _currency_per_usd_and_source(start: ProgrammeStart, country: Country) -> tuple[float, Message]:
+def _started_currency_per_usd_and_source(
+    start: ProgrammeStart, country: Country
+) -> tuple[float, Message]:
     """Return units of the currency for a US dollar, and where that comes from."""
     if start.currency_per_usd is not None:
         # An option of the command line takes inf and nan for numbers.
@@ -93,7 +95,9 @@ def _currency_per_usd_and_source(start: ProgrammeStart, country: Country) -> tup
     return round(known[country.currency, year], 4), source
 
 
-def started_alternative_parts(site: str, pools: Sequence[StartedPool]) -> dict[str, Any]:
+def started_alternative_toml_table_by_name(
+    site: str, pools: Sequence[StartedPool]
+) -> dict[str, Any]:
     """Return the two ways: to build the hall, or to rent as many GPUs."""
     changes: list[str] = []
     for number, pool in enumerate(pools):

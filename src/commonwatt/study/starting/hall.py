@@ -10,7 +10,7 @@ from commonwatt.core.messages import Message
 from commonwatt.siting.domain.cells import PRICE_YEAR, CellConfidence, CostCell, SiteCells
 from commonwatt.siting.domain.cost_inputs import cost_input_label, cost_input_spec
 from commonwatt.siting.domain.library_region import LibraryRegion
-from commonwatt.siting.io.library_regions import load_library_regions
+from commonwatt.siting.io.library_regions import load_siting_library_regions
 from commonwatt.study.starting.demand import SIZED_FOR_USE
 from commonwatt.study.starting.start import RENTED, ProgrammeStart, StartedFile, StartedPool
 
@@ -20,7 +20,7 @@ _NOT_CELLS: Final = frozenset({"utilisation_share", "tariff_usd_per_kwh", "pue_r
 _ASSUMED: Final = (CellConfidence.ESTIMATE, CellConfidence.REMEMBERED)
 
 
-def started_site_name(start: ProgrammeStart, region: LibraryRegion) -> str:
+def started_hall_site_name(start: ProgrammeStart, region: LibraryRegion) -> str:
     """Return what the hall is called in the file: the place in plain letters, or the region."""
     plain = re.sub(r"[^a-z0-9]+", "-", start.place.casefold())[:40].strip("-")
     name = plain if start.place else region.name
@@ -28,7 +28,7 @@ def started_site_name(start: ProgrammeStart, region: LibraryRegion) -> str:
     return "hall" if name in ("", RENTED) else name
 
 
-def started_hall_part(
+def started_hall_toml_table(
     file: StartedFile,
     start: ProgrammeStart,
     region: LibraryRegion,
@@ -36,15 +36,15 @@ def started_hall_part(
     pools: Sequence[StartedPool],
 ) -> dict[str, Any]:
     """Return the table of the hall; what is another place's says so."""
-    name = started_site_name(start, region)
+    name = started_hall_site_name(start, region)
     path = f"sites.{name}"
     owner = region.name if start.place else region.cost_site if region.borrowed else ""
     tariff, pue = cells["tariff_usd_per_kwh"], cells["pue_ratio"]
-    _note_library_value(file, f"{path}.pue", pue, owner)
-    _note_library_value(file, f"{path}.power_price", tariff, owner)
+    _note_borrowed_or_assumed_library_value(file, f"{path}.pue", pue, owner)
+    _note_borrowed_or_assumed_library_value(file, f"{path}.power_price", tariff, owner)
     if start.place:
-        file.note_borrowed(f"{path}.carbon", owner)
-    _remark_library_cells(file, f"{path}.cost_cells", cells, owner)
+        file.note_value_of_other_place(f"{path}.carbon", owner)
+    _add_library_cells_remark(file, f"{path}.cost_cells", cells, owner)
     english, chinese = start.place or region.english, start.place or region.chinese
     return {
         "name": name,
@@ -55,17 +55,19 @@ def started_hall_part(
         "power_price": f"{tariff.value.mode:.4g} USD/kWh",
         "price_range": [f"{bound:.4g} USD/kWh" for bound in (tariff.value.low, tariff.value.high)],
         "carbon": f"{region.carbon_g_per_kwh:g} g/kWh",
-        "source": _hall_source(file, start, region, cells, owner),
+        "source": _started_hall_source_text(file, start, region, cells, owner),
         "cost_cells": region.cost_site,
-        "pools": _pool_parts(file, path, pools),
+        "pools": _started_pool_toml_tables(file, path, pools),
     }
 
 
-def _note_library_value(file: StartedFile, path: str, cell: CostCell, owner: str) -> None:
+def _note_borrowed_or_assumed_library_value(
+    file: StartedFile, path: str, cell: CostCell, owner: str
+) -> None:
     if owner:
-        file.note_borrowed(path, owner)
+        file.note_value_of_other_place(path, owner)
     elif cell.confidence in _ASSUMED:
-        file.note_assumption(
+        file.note_assumed_value_of_started_file(
             path,
             Message(
                 "the library's value, {confidence}: {source}",
@@ -74,7 +76,7 @@ def _note_library_value(file: StartedFile, path: str, cell: CostCell, owner: str
         )
 
 
-def _hall_source(
+def _started_hall_source_text(
     file: StartedFile,
     start: ProgrammeStart,
     region: LibraryRegion,
@@ -100,12 +102,12 @@ def _cell_source(cell: CostCell) -> str:
     return f"{cell.source} ({cell.dated}, {cell.confidence})"
 
 
-def _remark_library_cells(file: StartedFile, path: str, cells: SiteCells, owner: str) -> None:
+def _add_library_cells_remark(file: StartedFile, path: str, cells: SiteCells, owner: str) -> None:
     """List the library's cells that hold for the hall; those of another place say whose."""
     own = [cell for cell in cells.cells if cell.site != "all" and cell.input not in _NOT_CELLS]
     if owner:
-        file.note_borrowed(path, owner)
-    file.add_remark(
+        file.note_value_of_other_place(path, owner)
+    file.add_value_remark_to_started_file(
         path,
         Message(
             "These cells of the library hold, in USD of {year}; a value of your own goes before"
@@ -113,10 +115,10 @@ def _remark_library_cells(file: StartedFile, path: str, cells: SiteCells, owner:
             {"year": str(PRICE_YEAR)},
         ),
     )
-    file.before[path] += [_library_cell_line(file, cell) for cell in own]
+    file.before[path] += [_library_cost_cell_remark_line(file, cell) for cell in own]
 
 
-def _library_cell_line(file: StartedFile, cell: CostCell) -> str:
+def _library_cost_cell_remark_line(file: StartedFile, cell: CostCell) -> str:
     known, value = cost_input_spec(cell.input), cell.value
     bounds = f" ({value.low:,.4g} – {value.high:,.4g})" if value.low < value.high else ""
     label = cost_input_label(cell.input).translate(file.language)
@@ -126,9 +128,11 @@ def _library_cell_line(file: StartedFile, cell: CostCell) -> str:
     return f"- {cell.input}: {mode}{bounds} {known.unit}. {label}. {_cell_source(cell)}"
 
 
-def _pool_parts(file: StartedFile, path: str, pools: Sequence[StartedPool]) -> list[dict[str, Any]]:
+def _started_pool_toml_tables(
+    file: StartedFile, path: str, pools: Sequence[StartedPool]
+) -> list[dict[str, Any]]:
     for number in range(len(pools)):
-        file.note_assumption(
+        file.note_assumed_value_of_started_file(
             f"{path}.pools.{number}.nodes",
             Message(
                 "so many that the trace keeps {share} % of the GPU time busy, and that its largest"
@@ -142,7 +146,7 @@ def _pool_parts(file: StartedFile, path: str, pools: Sequence[StartedPool]) -> l
     ]
 
 
-def started_rented_part(
+def started_rented_site_toml_table(
     file: StartedFile, pools: Sequence[StartedPool], *, place: str
 ) -> dict[str, Any]:
     """Return the site that stands for renting: nothing is built there, an alternative uses it.
@@ -152,10 +156,12 @@ def started_rented_part(
         pools: What is built at home.
         place: What the place at home is called, so that the two do not read alike.
     """
-    abroad = load_library_regions()[_RENTED_REGION]
+    abroad = load_siting_library_regions()[_RENTED_REGION]
     path = f"sites.{RENTED}"
-    file.note_assumption(f"{path}.pue", Message("a large hall of a cloud company."))
-    file.note_assumption(
+    file.note_assumed_value_of_started_file(
+        f"{path}.pue", Message("a large hall of a cloud company.")
+    )
+    file.note_assumed_value_of_started_file(
         f"{path}.rent", Message("an asking price from the press; put in an offer that you have.")
     )
     source = Message(

@@ -105,21 +105,25 @@ class StartedFile:
         """Return a sentence in the language of the file."""
         return message.translate(self.language)
 
-    def add_remark(self, path: str, message: Message) -> None:
+    def add_value_remark_to_started_file(self, path: str, message: Message) -> None:
         """Say something of a value, above it."""
         self.before.setdefault(path, []).append(self.text(message))
 
-    def note_assumption(self, path: str, message: Message) -> None:
+    def note_assumed_value_of_started_file(self, path: str, message: Message) -> None:
         """Say that a value is assumed."""
         self.assumptions.append(path)
-        self.add_remark(path, Message("ASSUMPTION: {what}", {"what": self.text(message)}))
+        self.add_value_remark_to_started_file(
+            path, Message("ASSUMPTION: {what}", {"what": self.text(message)})
+        )
 
-    def note_borrowed(self, path: str, owner: str) -> None:
+    def note_value_of_other_place(self, path: str, owner: str) -> None:
         """Say that a value is another place's."""
         self.borrowed.append(path)
-        self.add_remark(path, Message("BORROWED from {place}: put in your own.", {"place": owner}))
+        self.add_value_remark_to_started_file(
+            path, Message("BORROWED from {place}: put in your own.", {"place": owner})
+        )
 
 
-def path_beside_programme(path: Path, programme: Path) -> str:
+def path_relative_to_programme_folder(path: Path, programme: Path) -> str:
     """Return a file's path as a programme names it, from the folder that it stands in."""
     return os.path.relpath(path.resolve(), programme.parent.resolve())

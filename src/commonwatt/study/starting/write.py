@@ -13,26 +13,29 @@ from commonwatt.core.messages import Message
 from commonwatt.siting.domain.cells import site_cells
 from commonwatt.siting.domain.library_region import LibraryRegion
 from commonwatt.siting.io.cells import load_cost_cells
-from commonwatt.study.programme.annotated import ProgrammeRemarks, annotated_programme_text
+from commonwatt.study.programme.annotated import ProgrammeRemarks, annotated_programme_toml_text
 from commonwatt.study.programme.reader import load_programme
-from commonwatt.study.stages.demand import programme_fleet_inputs
+from commonwatt.study.stages.demand import fleet_inputs_of_programme
 from commonwatt.study.starting.demand import (
-    pools_for_demand,
-    started_demand_part,
-    started_gpu_parts,
-    started_tenant_parts,
-    workload_of_start,
+    started_demand_toml_table,
+    started_gpu_toml_tables,
+    started_pools_for_demand,
+    started_tenant_toml_tables,
+    workload_of_programme_start,
 )
-from commonwatt.study.starting.funding import started_alternative_parts, started_funding_part
+from commonwatt.study.starting.funding import (
+    started_alternative_toml_table_by_name,
+    started_funding_toml_table,
+)
 from commonwatt.study.starting.hall import (
-    started_hall_part,
-    started_rented_part,
-    started_site_name,
+    started_hall_site_name,
+    started_hall_toml_table,
+    started_rented_site_toml_table,
 )
 from commonwatt.study.starting.known import (
-    check_place_has_country,
-    country_called,
-    library_region_called,
+    check_started_place_and_zone,
+    library_region_of_name,
+    started_country_called_or_none,
 )
 from commonwatt.study.starting.start import ProgrammeStart, StartedFile, StartedProgramme
 
@@ -45,29 +48,29 @@ def write_first_programme(start: ProgrammeStart) -> StartedProgramme:
             there already.
         InputError: The trace cannot be read, or the folder of a country.
     """
-    _check_programme_path(start)
-    region = library_region_called(start.region)
-    check_place_has_country(start.place, start.zone)
-    country = country_called(start.country)
-    workload = workload_of_start(start)
-    pools = pools_for_demand(workload)
+    _check_new_programme_path(start)
+    region = library_region_of_name(start.region)
+    check_started_place_and_zone(start.place, start.zone)
+    country = started_country_called_or_none(start.country)
+    workload = workload_of_programme_start(start)
+    pools = started_pools_for_demand(workload)
     cells = site_cells(load_cost_cells(), region.cost_site)
-    site = started_site_name(start, region)
+    site = started_hall_site_name(start, region)
     file = StartedFile(language=start.language)
-    file.document = _title_part(start, region) | {
-        "demand": started_demand_part(file, start, workload),
-        "tenants": started_tenant_parts(file, workload, site),
-        "gpus": started_gpu_parts(file, cells, pools),
+    file.document = _started_title_and_seed_table(start, region) | {
+        "demand": started_demand_toml_table(file, start, workload),
+        "tenants": started_tenant_toml_tables(file, workload, site),
+        "gpus": started_gpu_toml_tables(file, cells, pools),
         "sites": [
-            started_hall_part(file, start, region, cells, pools),
-            started_rented_part(file, pools, place=start.place),
+            started_hall_toml_table(file, start, region, cells, pools),
+            started_rented_site_toml_table(file, pools, place=start.place),
         ],
         "policy": {"order": "fifo", "place": "consolidate", "backfill": "easy"},
         "compare": [{"order": "fair-share", "backfill": "easy"}],
-        "funding": country and started_funding_part(file, start, country),
-        "alternatives": started_alternative_parts(site, pools),
+        "funding": country and started_funding_toml_table(file, start, country),
+        "alternatives": started_alternative_toml_table_by_name(site, pools),
     }
-    _write_programme_if_it_runs(start, _text_of_file(file, start, site))
+    _write_started_programme_if_it_runs(start, _text_of_file(file, start, site))
     return StartedProgramme(
         path=start.path,
         site=site,
@@ -78,7 +81,7 @@ def write_first_programme(start: ProgrammeStart) -> StartedProgramme:
     )
 
 
-def _check_programme_path(start: ProgrammeStart) -> None:
+def _check_new_programme_path(start: ProgrammeStart) -> None:
     # Without its ending the name could be that of a shipped programme, and run that one.
     if start.path.suffix != ".toml":
         raise UsageError(
@@ -88,10 +91,10 @@ def _check_programme_path(start: ProgrammeStart) -> None:
         )
     # A folder is nobody's programme, whatever may be replaced.
     if start.path.is_dir() or (start.path.exists() and not start.replace):
-        raise _file_is_there_error(start.path)
+        raise _programme_file_is_there_error(start.path)
 
 
-def _file_is_there_error(path: Path) -> UsageError:
+def _programme_file_is_there_error(path: Path) -> UsageError:
     return UsageError(
         os.fspath(path),
         found=Message("a file that is there already"),
@@ -100,7 +103,7 @@ def _file_is_there_error(path: Path) -> UsageError:
     )
 
 
-def _title_part(start: ProgrammeStart, region: LibraryRegion) -> dict[str, Any]:
+def _started_title_and_seed_table(start: ProgrammeStart, region: LibraryRegion) -> dict[str, Any]:
     english, chinese = start.place or region.english, start.place or region.chinese
     title = {"en": f"Public compute in {english}", "zh-Hant": f"公共算力：{chinese}"}
     return {"title": title, "seed": 1}
@@ -122,10 +125,10 @@ def _text_of_file(file: StartedFile, start: ProgrammeStart, site: str) -> str:
     )
     # Not stated is not there: an empty table would say that somebody left it empty.
     stated = {key: value for key, value in file.document.items() if value}
-    return annotated_programme_text(stated, remarks=remarks, language=start.language)
+    return annotated_programme_toml_text(stated, remarks=remarks, language=start.language)
 
 
-def _write_programme_if_it_runs(start: ProgrammeStart, text: str) -> None:
+def _write_started_programme_if_it_runs(start: ProgrammeStart, text: str) -> None:
     """Read the file back as the study will, hold its jobs against its machines, and keep it.
 
     Raises:
@@ -141,10 +144,10 @@ def _write_programme_if_it_runs(start: ProgrammeStart, text: str) -> None:
         draft.write(text)
         draft.flush()
         programme = load_programme(Path(draft.name))
-        programme_fleet_inputs(programme)
+        fleet_inputs_of_programme(programme)
         for alternative in programme.file.alternatives:
             programme.alternative(alternative)
     try:
         save_bytes(text.encode("utf-8"), start.path, replace=start.replace)
     except FileExistsError:
-        raise _file_is_there_error(start.path) from None
+        raise _programme_file_is_there_error(start.path) from None

@@ -111,9 +111,9 @@ class GeneralLedger:
 
     def budget_balances(self, fiscal_year: str) -> YearBalances:
         """Return the balances of a year; income less expense must equal the last of them."""
-        kinds, names = self._year_totals_by_account(fiscal_year)
+        kinds, names = self._year_totals_by_account_kind_and_name(fiscal_year)
         published = kinds[AccountKind.FUND]
-        proceeds, repayment = self._bond_proceeds_and_repayment(fiscal_year)
+        proceeds, repayment = self._bond_proceeds_and_repayment_bn(fiscal_year)
         before_bonds = published - proceeds + repayment
         transfers = {
             # Debits are positive, and a pocket whose money comes in is credited.
@@ -134,7 +134,7 @@ class GeneralLedger:
             transfers=transfers,
         )
 
-    def _year_totals_by_account(
+    def _year_totals_by_account_kind_and_name(
         self, fiscal_year: str
     ) -> tuple[dict[AccountKind, float], dict[str, float]]:
         kinds: dict[AccountKind, float] = defaultdict(float)
@@ -144,7 +144,7 @@ class GeneralLedger:
             names[name] += amount
         return kinds, names
 
-    def _bond_proceeds_and_repayment(self, fiscal_year: str) -> tuple[float, float]:
+    def _bond_proceeds_and_repayment_bn(self, fiscal_year: str) -> tuple[float, float]:
         # By sign, not by memo: an entry is what it does to the debt, whatever it is called.
         debt = [
             a

@@ -168,11 +168,11 @@ class Country:
             return str(year)
         return f"{year}-{(year + 1) % 100:02d}"
 
-    def money_column_name(self, name: str) -> str:
+    def money_bn_column_name(self, name: str) -> str:
         """Return a field name with currency and unit: `debt` becomes `debt_hkd_bn`."""
         return f"{name}_{self.currency.lower()}_bn"
 
-    def projected_gdp(self, year: int) -> float:
+    def projected_gdp_bn_of_year(self, year: int) -> float:
         """Return nominal GDP of a projected year, or of the one before the first."""
         ahead = year - self.first_year
         if ahead < 0:

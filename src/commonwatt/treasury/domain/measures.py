@@ -27,8 +27,8 @@ _MN: Final = "{currency} mn"
 _OF_GDP: Final = "share of GDP"
 _TENTHS: Final = MONEY.with_digits(1)
 _COVER: Final = NUMBER.with_digits(3)
-_GDP: Final = SHARE.with_shown_unit("% of GDP")
-_GDP_CHANGE: Final = CHANGE.with_digits(2).with_shown_unit("% of GDP")
+_GDP: Final = SHARE.measure_form_with_shown_unit("% of GDP")
+_GDP_CHANGE: Final = CHANGE.with_digits(2).measure_form_with_shown_unit("% of GDP")
 _CHANCE: Final = SHARE.with_digits(2)
 
 
@@ -192,7 +192,7 @@ PLANNED_DEBT_GDP: Final = Measure(
     Message("Debt over GDP as planned"),
     _OF_GDP,
     Message("Debt over GDP of the same year without the reader's changes"),
-    SHARE.with_digits(2).with_shown_unit("% of GDP"),
+    SHARE.with_digits(2).measure_form_with_shown_unit("% of GDP"),
 )
 SOURCE_ID: Final = _treasury_text_measure(
     "source_id", Message("Source id"), Message("Id of the source in the country's sources.csv")
@@ -464,7 +464,7 @@ ADJUSTMENT_STEP: Final = Measure(
     Message("Step a year"),
     _OF_GDP,
     Message("Least yearly improvement of the structural primary balance"),
-    SHARE.with_digits(3).with_shown_unit("% of GDP"),
+    SHARE.with_digits(3).measure_form_with_shown_unit("% of GDP"),
 )
 BINDING: Final = _treasury_text_measure(
     "binding", Message("Binding"), Message("The criterion that sets the step")

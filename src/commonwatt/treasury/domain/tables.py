@@ -58,7 +58,7 @@ YEARS: Final = TableSchema(
         TableColumn.of(of.CHANGE_STOCK_FLOW, "change_stock_flow_share"),
     ),
 )
-CHANGED_YEARS: Final = YEARS.under_name(
+CHANGED_YEARS: Final = YEARS.schema_under_name_with_more_columns(
     "treasury_changed_years",
     TableColumn.of(of.PLANNED_DEBT_GDP, "planned_debt_gdp_share"),
     meaning="The projection under a reader's changes, beside the planned ratio.",
@@ -134,10 +134,10 @@ FAN_DEBT: Final = TableSchema(
         TableColumn.of(of.QUANTILE_ERROR_95, "monte_carlo_error_q95"),
     ),
 )
-FAN_RESERVES: Final = FAN_DEBT.under_name(
+FAN_RESERVES: Final = FAN_DEBT.schema_under_name_with_more_columns(
     "treasury_reserves_gdp_share", meaning="Reserves over GDP on the same paths."
 )
-FAN_NEED: Final = FAN_DEBT.under_name(
+FAN_NEED: Final = FAN_DEBT.schema_under_name_with_more_columns(
     "treasury_gross_financing_need_gdp_share",
     meaning="Gross financing need over GDP on the same paths.",
 )

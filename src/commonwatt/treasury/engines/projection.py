@@ -22,9 +22,9 @@ from commonwatt.treasury.domain.accounts import (
 )
 from commonwatt.treasury.domain.bonds.ladder import (
     Tranche,
-    coupon_interest,
-    debt_redemption,
-    outstanding_debt,
+    coupon_interest_bn_in_year,
+    debt_redemption_bn_in_year,
+    outstanding_debt_bn_after_year,
 )
 from commonwatt.treasury.domain.country import BudgetLine, Country, LineDriver, MixPart
 from commonwatt.treasury.domain.debt import (
@@ -58,7 +58,7 @@ class AccountingTreatment:
     basis: DebtBasis = DebtBasis.CASH
     programmes: tuple[str, ...] = ()
 
-    def headline_balance(self, balances: YearBalances) -> float:
+    def headline_balance_bn(self, balances: YearBalances) -> float:
         """Return the balance that this treatment headlines."""
         balance = balances.published if self.bonds_as_income else balances.before_bonds
         if not self.transfers_as_income:
@@ -192,21 +192,22 @@ def _project_fiscal_year(
     country: Country, ledger: GeneralLedger, state: _YearState, year: int, need: float
 ) -> ProjectedYear:
     name = country.fiscal_year_name(year)
-    before = outstanding_debt(state.ladder, year - 1)
+    before = outstanding_debt_bn_after_year(state.ladder, year - 1)
     # First of all: this year's interest and redemptions are paid at this year's rates.
     state.ladder = _tranches_at_exchange_rates(country, state.ladder, year)
-    revaluation = outstanding_debt(state.ladder, year - 1) - before
-    cost = _debt_interest_of_year(country, state, year)
-    due = debt_redemption(state.ladder, year)
+    revaluation = outstanding_debt_bn_after_year(state.ladder, year - 1) - before
+    cost = _debt_interest_bn_of_year(country, state, year)
+    due = debt_redemption_bn_in_year(state.ladder, year)
     amounts = {
-        line.name: _budget_line_amount(country, line, state, year, cost) for line in country.lines
+        line.name: _budget_line_amount_bn(country, line, state, year, cost)
+        for line in country.lines
     }
     state.amounts = amounts
-    balance = _budget_line_balance(country, amounts) - cost - need
+    balance = _balance_bn_of_budget_lines(country, amounts) - cost - need
     # The need is issued on top of what the plan issues, so the plan must not see it as a deficit.
     gross = (
-        _gross_bond_issuance(
-            country, year, due, balance + need + _budget_transfer_lines_total(country, amounts)
+        _gross_bond_issuance_bn(
+            country, year, due, balance + need + _budget_transfer_lines_total_bn(country, amounts)
         )
         + need
     )
@@ -214,14 +215,14 @@ def _project_fiscal_year(
     _post_budget_year(country, ledger, name, amounts, cost=cost, need=need, gross=gross, due=due)
     balances = ledger.budget_balances(name)
     check_accounting_identity(f"{name}, balance", balances.before_bonds_and_transfers, balance)
-    debt = outstanding_debt(state.ladder, year)
+    debt = outstanding_debt_bn_after_year(state.ladder, year)
     check_accounting_identity(f"{name}, debt", debt, before + revaluation + gross - due)
     if state.reserves is not None:
         state.reserves += balances.published + state.reserves * country.reserves_return
     return ProjectedYear(
         year=year,
         name=name,
-        gdp=country.projected_gdp(year),
+        gdp=country.projected_gdp_bn_of_year(year),
         debt_before=before,
         revaluation=revaluation,
         debt=debt,
@@ -236,14 +237,14 @@ def _project_fiscal_year(
             DebtYear(
                 debt_before=before,
                 debt=debt,
-                gdp_before=country.projected_gdp(year - 1),
-                gdp=country.projected_gdp(year),
+                gdp_before=country.projected_gdp_bn_of_year(year - 1),
+                gdp=country.projected_gdp_bn_of_year(year),
                 interest=cost,
                 primary_balance=balance + cost,
                 revaluation=revaluation,
             )
         ),
-        debt_by_currency=_outstanding_debt_by_currency(state.ladder, year),
+        debt_by_currency=_outstanding_debt_bn_by_currency(state.ladder, year),
     )
 
 
@@ -262,30 +263,33 @@ def _tranches_at_exchange_rates(
     ]
 
 
-def _debt_interest_of_year(country: Country, state: _YearState, year: int) -> float:
+def _debt_interest_bn_of_year(country: Country, state: _YearState, year: int) -> float:
     # An outlook's interest is taken where it names one: its ladder is only spread evenly, and
     # the coupon on it would be ours, not the outlook's.
     ahead = year - country.first_year
     if ahead < len(country.interest_given):
         return country.interest_given[ahead]
-    return coupon_interest(state.ladder, year)
+    return coupon_interest_bn_in_year(state.ladder, year)
 
 
-def _outstanding_debt_by_currency(ladder: Sequence[Tranche], year: int) -> dict[str, float]:
+def _outstanding_debt_bn_by_currency(ladder: Sequence[Tranche], year: int) -> dict[str, float]:
     names = sorted({t.currency for t in ladder})
-    return {n: outstanding_debt([t for t in ladder if t.currency == n], year) for n in names}
+    return {
+        n: outstanding_debt_bn_after_year([t for t in ladder if t.currency == n], year)
+        for n in names
+    }
 
 
-def _budget_line_balance(country: Country, amounts: Mapping[str, float]) -> float:
+def _balance_bn_of_budget_lines(country: Country, amounts: Mapping[str, float]) -> float:
     signs = {"income": 1, "expense": -1, "transfer": 0}
     return math.fsum(signs[line.kind] * amounts[line.name] for line in country.lines)
 
 
-def _budget_transfer_lines_total(country: Country, amounts: Mapping[str, float]) -> float:
+def _budget_transfer_lines_total_bn(country: Country, amounts: Mapping[str, float]) -> float:
     return math.fsum(amounts[line.name] for line in country.lines if line.kind == "transfer")
 
 
-def _budget_line_amount(
+def _budget_line_amount_bn(
     country: Country, line: BudgetLine, state: _YearState, year: int, interest_cost: float
 ) -> float:
     ahead = year - country.first_year
@@ -298,23 +302,23 @@ def _budget_line_amount(
         return 0.0
     last, growth = (
         state.amounts[line.name],
-        country.projected_gdp(year) / country.projected_gdp(year - 1) - 1,
+        country.projected_gdp_bn_of_year(year) / country.projected_gdp_bn_of_year(year - 1) - 1,
     )
     if country.issuance and ahead >= len(country.issuance):
         return last * (1 + growth)  # beyond the plan every line keeps its share of GDP
-    return _driven_budget_line_amount(country, line, state, year, last)
+    return _driven_budget_line_amount_bn(country, line, state, year, last)
 
 
-def _driven_budget_line_amount(
+def _driven_budget_line_amount_bn(
     country: Country, line: BudgetLine, state: _YearState, year: int, last_amount: float
 ) -> float:
-    before = country.projected_gdp(year - 1)
-    growth = country.projected_gdp(year) / before - 1
+    before = country.projected_gdp_bn_of_year(year - 1)
+    growth = country.projected_gdp_bn_of_year(year) / before - 1
     match line.driver:
         case LineDriver.GROWTH:
             return last_amount * (1 + line.elasticity * growth + line.drift)
         case LineDriver.LAND:
-            return country.projected_gdp(year) * _land_revenue_gdp_share_of_next_year(
+            return country.projected_gdp_bn_of_year(year) * _land_revenue_gdp_share_of_next_year(
                 last_amount / before, line
             )
         case LineDriver.RESERVES:
@@ -330,7 +334,7 @@ def _land_revenue_gdp_share_of_next_year(revenue_gdp_share: float, line: BudgetL
     return max(revenue_gdp_share - line.step, line.norm)
 
 
-def _gross_bond_issuance(country: Country, year: int, due: float, balance: float) -> float:
+def _gross_bond_issuance_bn(country: Country, year: int, due: float, balance: float) -> float:
     """Return gross issuance: as planned, or redemptions and a share of the deficit.
 
     A surplus redeems nothing early: it builds reserves, where there are any.
@@ -382,7 +386,7 @@ def _post_budget_year(
         ledger.post_accounting_entry(
             AccountingEntry(fiscal_year, line.name, {line.fund: amount, contra: -amount})
         )
-    fund, debt = _bond_fund_and_debt_account(country)
+    fund, debt = _bond_fund_and_debt_account_names(country)
     ledger.post_accounting_entry(
         AccountingEntry(fiscal_year, INTEREST, {INTEREST: cost, fund: -cost})
     )
@@ -395,14 +399,14 @@ def _post_budget_year(
     )
 
 
-def _bond_fund_and_debt_account(country: Country) -> tuple[str, str]:
+def _bond_fund_and_debt_account_names(country: Country) -> tuple[str, str]:
     # Bond cash passes through the last fund of the chart: Hong Kong's Capital Works Reserve Fund.
     funds = [a.name for a in country.accounts if a.kind is AccountKind.FUND]
     debts = [a.name for a in country.accounts if a.kind is AccountKind.DEBT]
     return funds[-1], debts[0]
 
 
-def quarterly_fiscal_reserves(projection: Projection) -> tuple[tuple[str, float], ...]:
+def quarterly_fiscal_reserves_bn(projection: Projection) -> tuple[tuple[str, float], ...]:
     """Return cash at the end of each quarter: lines by their season, bonds in equal parts.
 
     The four quarters of a year end on the year's reserves.
@@ -412,7 +416,7 @@ def quarterly_fiscal_reserves(projection: Projection) -> tuple[tuple[str, float]
     for year in projection.years:
         end = year.reserves if year.reserves is not None else level + year.balances.published
         for quarter, step in enumerate(
-            _quarterly_reserve_changes(projection, year, end - level), start=1
+            _quarterly_reserve_changes_bn(projection, year, end - level), start=1
         ):
             level += step
             rows.append((f"{year.name} Q{quarter}", level))
@@ -420,7 +424,7 @@ def quarterly_fiscal_reserves(projection: Projection) -> tuple[tuple[str, float]
     return tuple(rows)
 
 
-def _quarterly_reserve_changes(
+def _quarterly_reserve_changes_bn(
     projection: Projection, year: ProjectedYear, change: float
 ) -> list[float]:
     """Return the change of cash in each quarter; together they are the year's change."""

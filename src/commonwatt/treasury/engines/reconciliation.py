@@ -33,14 +33,14 @@ class Reconciliation:
     repayment: float
 
     @property
-    def rolled_forward_debt(self) -> float:
+    def rolled_forward_debt_bn(self) -> float:
         """The opening stock, plus proceeds, less repayments."""
         return self.opening.debt + (self.proceeds - self.repayment)
 
     @property
     def debt_gap_share(self) -> float:
         """Rolled less claimed, over claimed; revaluation of foreign bonds lies in it."""
-        return self.rolled_forward_debt / self.claimed.debt - 1
+        return self.rolled_forward_debt_bn / self.claimed.debt - 1
 
 
 def reconcile_published_debt(

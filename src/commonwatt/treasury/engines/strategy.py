@@ -139,7 +139,7 @@ def _issuance_mix_exposure(inputs: FanInputs, mix: Sequence[MixPart]) -> _Exposu
     red, cost, short, long, currency = mix_repayment_and_interest_profile(
         mix, inputs.currencies, years
     )
-    amounts, due = _gross_issuance_and_redemption(inputs, red, currency)
+    amounts, due = _gross_issuance_and_redemption_bn_by_year(inputs, red, currency)
     weights = np.zeros((5, years))
     fixed = 0.0
     for u in range(years):
@@ -169,7 +169,9 @@ def _add_exchange_loss_weights(
     fx_weights[u] -= paid.sum() + owed
 
 
-def _gross_issuance_and_redemption(inputs: FanInputs, red: F64, currency: F64) -> tuple[F64, F64]:
+def _gross_issuance_and_redemption_bn_by_year(
+    inputs: FanInputs, red: F64, currency: F64
+) -> tuple[F64, F64]:
     """Return gross issuance and redemption by year: net borrowing is given."""
     years = len(inputs.names)
     by_age = currency @ red

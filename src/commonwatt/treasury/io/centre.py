@@ -152,17 +152,17 @@ class Centre(_CentreSection):
         return self
 
     @property
-    def building_periods(self) -> int:
+    def construction_period_count(self) -> int:
         """Periods of construction."""
         return self.construction.years * self.periods_per_year
 
     @property
-    def operating_periods(self) -> int:
+    def operating_period_count(self) -> int:
         """Periods of operation."""
         return self.operation.years * self.periods_per_year
 
     @property
-    def loan_repayment_periods(self) -> int:
+    def loan_repayment_period_count(self) -> int:
         """Periods of repayment."""
         return self.loan.years * self.periods_per_year
 

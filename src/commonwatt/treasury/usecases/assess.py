@@ -87,7 +87,7 @@ def debt_assessment_result(
     }
 
 
-def debt_assessment_rows(answer: Mapping[str, Any]) -> dict[str, list[Row]]:
+def debt_assessment_rows_by_table(answer: Mapping[str, Any]) -> dict[str, list[Row]]:
     """Return an assessment as rows of its declared tables: signals, or adjustments.
 
     A file holds one value a cell, so the thresholds of an indicator become a text.

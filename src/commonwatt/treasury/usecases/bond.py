@@ -9,11 +9,11 @@ from commonwatt.treasury.domain.bonds.terms import Bond
 from commonwatt.treasury.engines.bonds.cash_flows import bond_cash_in_minor_units
 from commonwatt.treasury.engines.bonds.pricing import (
     bond_claim_after,
+    bond_macaulay_duration_years,
+    bond_modified_duration_years,
     clean_price,
     convexity,
     dirty_price,
-    macaulay_duration,
-    modified_duration,
     yield_from_clean_price,
 )
 
@@ -53,8 +53,8 @@ def bond_result(
         "dirty_price": dirty_price(claim, yield_rate),
         "accrued_per_100": 100 * claim.accrued,
         "yield_rate": yield_rate,
-        "macaulay_duration_years": macaulay_duration(claim, yield_rate),
-        "modified_duration_years": modified_duration(claim, yield_rate),
+        "macaulay_duration_years": bond_macaulay_duration_years(claim, yield_rate),
+        "modified_duration_years": bond_modified_duration_years(claim, yield_rate),
         "convexity_years2": convexity(claim, yield_rate),
         "cash": [
             {"paid_on": paid_on, "interest_minor": interest, "principal_minor": principal}

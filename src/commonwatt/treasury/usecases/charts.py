@@ -56,7 +56,7 @@ def balance_bridge_chart(currency: str) -> Chart:
     unit = f"{currency.lower()}_bn"
     levels, steps = Message("balance"), Message("what a step adds")
 
-    def bridge_bars(bridge: pl.DataFrame, language: str) -> pl.DataFrame:
+    def balance_bridge_bars_frame(bridge: pl.DataFrame, language: str) -> pl.DataFrame:
         bars = [
             {
                 "step": row["step"],
@@ -99,7 +99,7 @@ def balance_bridge_chart(currency: str) -> Chart:
         ],
         measure=STEP_LEVEL,
         currency=currency,
-        prepare=bridge_bars,
+        prepare=balance_bridge_bars_frame,
         finding=balances_of_bridge_message,
     )
 

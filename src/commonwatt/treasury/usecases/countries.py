@@ -12,7 +12,7 @@ from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.domain.errors import checked_treasury_share
 from commonwatt.treasury.domain.tables import Row
-from commonwatt.treasury.io.country.folder import load_country, shipped_countries
+from commonwatt.treasury.io.country.folder import load_country, shipped_country_names
 from commonwatt.treasury.io.country.weo import (
     OUTLOOK_FROM,
     country_from_economy,
@@ -24,7 +24,7 @@ __all__ = [
     "country_with_exchange_rate_changes",
     "open_treasury_country",
     "projectable_debt_countries",
-    "shipped_countries",
+    "shipped_country_names",
 ]
 
 
@@ -35,7 +35,7 @@ def projectable_debt_countries(weo: Path | None = None) -> dict[str, Any]:
     ['finland', 'hongkong']
     """
     rows: list[Row] = [
-        _debt_country_identity_row(name, load_country(name)) for name in shipped_countries()
+        _debt_country_identity_row(name, load_country(name)) for name in shipped_country_names()
     ]
     if weo is not None:
         table = load_weo_economies(weo)

@@ -11,7 +11,10 @@ from typing import Any
 
 from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.domain.tables import Row
-from commonwatt.treasury.engines.fan.summary import debt_event_chance_rows, debt_quantile_rows
+from commonwatt.treasury.engines.fan.summary import (
+    debt_event_chance_rows,
+    fan_gdp_share_quantile_rows,
+)
 from commonwatt.treasury.engines.projection import AccountingTreatment, project_country_debt
 from commonwatt.treasury.usecases.countries import open_treasury_country
 from commonwatt.treasury.usecases.fan import FanOptions, draw_country_debt_fan
@@ -64,11 +67,11 @@ class ChangedCountry:
     ceiling: Mapping[str, Any] | None
 
 
-def explore_country_change(name: str, change: CountryChange) -> ChangedCountry:
+def explore_country_debt_change(name: str, change: CountryChange) -> ChangedCountry:
     """Return a country's path with a change made to it.
 
-    >>> planned = explore_country_change("hongkong", CountryChange(years=5))
-    >>> dearer = explore_country_change("hongkong", CountryChange(years=5, coupon=0.01))
+    >>> planned = explore_country_debt_change("hongkong", CountryChange(years=5))
+    >>> dearer = explore_country_debt_change("hongkong", CountryChange(years=5, coupon=0.01))
     >>> dearer.years[-1]["reserves_hkd_bn"] < planned.years[-1]["reserves_hkd_bn"]
     True
     """
@@ -90,7 +93,7 @@ def explore_country_change(name: str, change: CountryChange) -> ChangedCountry:
             for row, year in zip(projected_budget_year_rows(path), before.years, strict=True)
         ],
         bridge=balance_bridge_rows(path, path.years[0].name),
-        fan=debt_quantile_rows(fan.inputs.names, fan.paths.debt),
+        fan=fan_gdp_share_quantile_rows(fan.inputs.names, fan.paths.debt),
         chances=debt_event_chance_rows(fan.inputs, fan.paths),
         ceiling=debt_ceiling_headroom_row(path),
     )

@@ -22,7 +22,7 @@ from commonwatt.treasury.engines.fan.engine import FanPaths, run_debt_fan
 from commonwatt.treasury.engines.fan.estimate import (
     MarketShocks,
     economy_shock_model,
-    estimate_panel,
+    estimate_macro_panel,
     macro_history,
 )
 from commonwatt.treasury.engines.fan.inputs import (
@@ -36,7 +36,10 @@ from commonwatt.treasury.engines.fan.shipped import (
     load_market_shocks,
     macro_shock_model_file_values,
 )
-from commonwatt.treasury.engines.fan.summary import debt_event_chance_rows, debt_quantile_rows
+from commonwatt.treasury.engines.fan.summary import (
+    debt_event_chance_rows,
+    fan_gdp_share_quantile_rows,
+)
 from commonwatt.treasury.engines.projection import Projection, project_country_debt
 from commonwatt.treasury.engines.strategy import evaluate_issuance_mixes, random_issuance_mixes
 from commonwatt.treasury.io.country.weo import OUTLOOK_FROM, load_weo_economies, weo_economy
@@ -117,7 +120,7 @@ def open_country_shock_model(iso3: str, markets: MarketShocks, weo: Path | None)
     last_outturn = OUTLOOK_FROM - 1  # an outlook's own smoothness would make shocks look small
     histories = {code: macro_history(series.until(last_outturn)) for code, series in table.items()}
     source = f"{weo.name}, {len(table)} economies to {last_outturn}"
-    return economy_shock_model(estimate_panel(histories), iso3, markets, source)
+    return economy_shock_model(estimate_macro_panel(histories), iso3, markets, source)
 
 
 def guarantee_call_threshold(probability: float, degrees: float) -> float:
@@ -141,14 +144,14 @@ def debt_fan_result(name: str, weo: Path | None, options: FanOptions) -> dict[st
         "treatment": accounting_treatment_row(fan.projection.treatment),
         "financing_share": fan.inputs.financing_share,
         "currencies": [slot for slot in fan.inputs.currencies if slot],
-        country.money_column_name("ceiling"): country.ceiling,
-        country.money_column_name("reserves_floor"): options.floor,
+        country.money_bn_column_name("ceiling"): country.ceiling,
+        country.money_bn_column_name("reserves_floor"): options.floor,
         "call_probability": options.call_probability,
         "call_loss_share": options.call_loss,
         "fan": {
-            "debt_gdp_share": debt_quantile_rows(names, paths.debt),
-            "reserves_gdp_share": debt_quantile_rows(names, paths.reserves),
-            "gross_financing_need_gdp_share": debt_quantile_rows(names, paths.gfn),
+            "debt_gdp_share": fan_gdp_share_quantile_rows(names, paths.debt),
+            "reserves_gdp_share": fan_gdp_share_quantile_rows(names, paths.reserves),
+            "gross_financing_need_gdp_share": fan_gdp_share_quantile_rows(names, paths.gfn),
         },
         "chances": debt_event_chance_rows(fan.inputs, paths),
         "estimation": macro_shock_model_file_values(fan.model),
@@ -164,7 +167,7 @@ def issuance_strategy_cost_rows(country: Country, fan: FanResult, options: FanOp
     mixes = random_issuance_mixes(country.mix, options.strategies, options.seed)
     paths = min(options.paths, STRATEGY_PATHS)
     outcomes = evaluate_issuance_mixes(fan.inputs, fan.model, mixes, paths=paths, seed=options.seed)
-    money = country.money_column_name
+    money = country.money_bn_column_name
     return [
         {
             "strategy": outcome.name,

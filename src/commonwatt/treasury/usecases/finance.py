@@ -11,7 +11,10 @@ from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.domain.errors import CentreError
 from commonwatt.treasury.engines.fan.shipped import load_country_shock_model, load_market_shocks
-from commonwatt.treasury.engines.fan.summary import debt_event_chance_rows, debt_quantile_rows
+from commonwatt.treasury.engines.fan.summary import (
+    debt_event_chance_rows,
+    fan_gdp_share_quantile_rows,
+)
 from commonwatt.treasury.engines.finance.books import public_financing_need_bn_by_year
 from commonwatt.treasury.engines.finance.finance_answer import (
     debt_financed_centre_life,
@@ -115,15 +118,17 @@ def funding_need_result(
     country: Country, need: Mapping[int, float], options: FanOptions
 ) -> dict[str, Any]:
     """Return the debt path with and without a funding need as rows; see `FundingPaths`."""
-    return country_debt_with_and_without_need(debt_paths_with_funding_need(country, need, options))
+    return country_debt_rows_with_and_without_need(
+        debt_paths_with_funding_need(country, need, options)
+    )
 
 
-def country_debt_with_and_without_need(paths: FundingPaths) -> dict[str, Any]:
+def country_debt_rows_with_and_without_need(paths: FundingPaths) -> dict[str, Any]:
     """Return what the paths say by year: debt, its ratio, quantiles and chances."""
     fan_without, fan_with = paths.without_need, paths.with_need
     path_without, path_with = fan_without.projection, fan_with.projection
     country, need = path_with.country, paths.need
-    money = country.money_column_name
+    money = country.money_bn_column_name
     return {
         "country": country.name,
         "currency": country.currency,
@@ -140,8 +145,10 @@ def country_debt_with_and_without_need(paths: FundingPaths) -> dict[str, Any]:
             }
             for before, after in zip(path_without.years, path_with.years, strict=True)
         ],
-        "fan_without": debt_quantile_rows(fan_without.inputs.names, fan_without.paths.debt),
-        "fan_with": debt_quantile_rows(fan_with.inputs.names, fan_with.paths.debt),
+        "fan_without": fan_gdp_share_quantile_rows(
+            fan_without.inputs.names, fan_without.paths.debt
+        ),
+        "fan_with": fan_gdp_share_quantile_rows(fan_with.inputs.names, fan_with.paths.debt),
         "chances_without": debt_event_chance_rows(fan_without.inputs, fan_without.paths),
         "chances_with": debt_event_chance_rows(fan_with.inputs, fan_with.paths),
     }

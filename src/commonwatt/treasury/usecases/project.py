@@ -17,7 +17,7 @@ from commonwatt.treasury.engines.projection import (
     ProjectedYear,
     Projection,
     project_country_debt,
-    quarterly_fiscal_reserves,
+    quarterly_fiscal_reserves_bn,
 )
 from commonwatt.treasury.engines.reconciliation import reconcile_published_debt
 from commonwatt.treasury.engines.track_record import forecast_track_record_row
@@ -68,7 +68,7 @@ def projected_budget_year_rows(projection: Projection) -> list[Row]:
 
 
 def _projected_budget_year_row(projection: Projection, year: ProjectedYear) -> Row:
-    country, money = projection.country, projection.country.money_column_name
+    country, money = projection.country, projection.country.money_bn_column_name
     balances = year.balances
     amounts: dict[str, float | None] = {
         "gdp": year.gdp,
@@ -83,19 +83,19 @@ def _projected_budget_year_row(projection: Projection, year: ProjectedYear) -> R
         "balance_published": balances.published,
         "balance_before_bonds": balances.before_bonds,
         "balance_before_bonds_and_transfers": balances.before_bonds_and_transfers,
-        "balance_headline": projection.treatment.headline_balance(balances),
+        "balance_headline": projection.treatment.headline_balance_bn(balances),
     }
     row: Row = {"fiscal_year": year.name, "status": "projected"}
     row |= {money(name): value for name, value in amounts.items()}
     row["debt_gdp_share"] = year.debt_share
     row["gross_financing_need_gdp_share"] = year.gross_financing_need / year.gdp
-    row["effective_interest_rate"] = year.interest / _debt_before_issuance(year)
+    row["effective_interest_rate"] = year.interest / _debt_bn_before_year_issuance(year)
     row["gdp_vintage"] = country.gdp_vintage
     row["debt_basis"] = projection.treatment.basis.value
     return row | {f"change_{k}_share": v for k, v in asdict(year.decomposition).items()}
 
 
-def _debt_before_issuance(year: ProjectedYear) -> float:
+def _debt_bn_before_year_issuance(year: ProjectedYear) -> float:
     # Interest is paid on what stood when the year began; a country without debt pays none
     # on nothing, and its rate is then no number worth a fault.
     flows = year.gross_issuance - year.redemption
@@ -104,7 +104,7 @@ def _debt_before_issuance(year: ProjectedYear) -> float:
 
 def debt_history_rows(country: Country) -> list[Row]:
     """Return one row for each published past year."""
-    money = country.money_column_name
+    money = country.money_bn_column_name
     return [
         {
             "fiscal_year": year.fiscal_year,
@@ -112,7 +112,7 @@ def debt_history_rows(country: Country) -> list[Row]:
             money("debt"): year.debt,
             money("gdp"): year.gdp,
             money("reserves"): year.reserves,
-            money("reserves_less_debt"): _reserves_less_debt(year.reserves, year.debt),
+            money("reserves_less_debt"): _reserves_less_debt_bn_or_none(year.reserves, year.debt),
             "debt_gdp_share": year.debt / year.gdp if year.debt is not None and year.gdp else None,
             "source_id": year.source,
         }
@@ -120,13 +120,13 @@ def debt_history_rows(country: Country) -> list[Row]:
     ]
 
 
-def _reserves_less_debt(reserves: float | None, debt: float | None) -> float | None:
+def _reserves_less_debt_bn_or_none(reserves: float | None, debt: float | None) -> float | None:
     return None if reserves is None or debt is None else reserves - debt
 
 
 def balance_bridge_rows(projection: Projection, fiscal_year: str) -> list[Row]:
     """Return the bridge of one year from the published balance to income less expense."""
-    money = projection.country.money_column_name
+    money = projection.country.money_bn_column_name
     return [
         {
             "fiscal_year": fiscal_year,
@@ -140,10 +140,10 @@ def balance_bridge_rows(projection: Projection, fiscal_year: str) -> list[Row]:
 
 def quarterly_reserve_rows(projection: Projection) -> list[Row]:
     """Return cash at the end of each quarter."""
-    name = projection.country.money_column_name("reserves")
+    name = projection.country.money_bn_column_name("reserves")
     return [
         {"quarter": quarter, name: level}
-        for quarter, level in quarterly_fiscal_reserves(projection)
+        for quarter, level in quarterly_fiscal_reserves_bn(projection)
     ]
 
 
@@ -185,7 +185,7 @@ def _published_budget_figure_row(
 
 def debt_ceiling_headroom_row(projection: Projection) -> dict[str, Any] | None:
     """Return the legal ceiling beside the path, or None where there is no ceiling."""
-    country, money = projection.country, projection.country.money_column_name
+    country, money = projection.country, projection.country.money_bn_column_name
     if country.ceiling is None:
         return None
     last = projection.years[-1]
@@ -208,7 +208,7 @@ def debt_ceiling_headroom_row(projection: Projection) -> dict[str, Any] | None:
 
 def country_debt_publication_checks(country: Country) -> dict[str, Any]:
     """Return what a country's own publications say of each other, as far as it has any."""
-    money = country.money_column_name
+    money = country.money_bn_column_name
     rows: dict[str, Any] = {}
     reconciliation = reconcile_published_debt(country.stocks, country.cash_windows)
     if reconciliation is not None:
@@ -217,7 +217,7 @@ def country_debt_publication_checks(country: Country) -> dict[str, Any]:
             money("opening"): reconciliation.opening.debt,
             money("proceeds"): reconciliation.proceeds,
             money("repayment"): reconciliation.repayment,
-            money("rolled_forward"): reconciliation.rolled_forward_debt,
+            money("rolled_forward"): reconciliation.rolled_forward_debt_bn,
             "claimed_on": reconciliation.claimed.on.isoformat(),
             money("claimed"): reconciliation.claimed.debt,
             "gap_share": reconciliation.debt_gap_share,

@@ -19,7 +19,10 @@ from starlette.requests import cookie_parser
 
 from commonwatt.core.messages import LANGUAGES, Message, message_language
 from commonwatt.core.strict_json import parse_strict_json
-from commonwatt.web.auth.accounts import visitor_of_session_extending_it, visitor_of_token
+from commonwatt.web.auth.accounts import (
+    visitor_of_api_token_or_none,
+    visitor_of_session_extending_it,
+)
 from commonwatt.web.errors import ForbiddenError, ParameterError, SignInError
 from commonwatt.web.request_context import RequestContext, Visitor
 from commonwatt.web.roles import ConsoleAction, check_roles_can_act
@@ -37,7 +40,7 @@ THEMES: Final = ("light", "dark")
 VISITOR: Final = "commonwatt.visitor"
 
 
-def services_of(request: Request) -> Services:
+def console_services_of_request(request: Request) -> Services:
     """Return what the console works with."""
     return request.app.state.services
 
@@ -53,7 +56,7 @@ def session_cookie_name(settings: Settings) -> str:
     return "__Secure-commonwatt" if settings.root_path else "__Host-commonwatt"
 
 
-def cookie_path(settings: Settings) -> str:
+def console_cookie_path(settings: Settings) -> str:
     """Return the path that the console's cookies are for: its own, where it shares the host."""
     return settings.root_path or "/"
 
@@ -67,7 +70,7 @@ def set_session_cookie(response: Response, settings: Settings, secret: str) -> N
         # Strict would sign out whoever follows a link from a mail; forms have their token besides.
         samesite="lax",
         secure=settings.secure,
-        path=cookie_path(settings),
+        path=console_cookie_path(settings),
     )
 
 
@@ -80,7 +83,7 @@ def requested_language(request: Request) -> str:
     return message_language(first or "en")
 
 
-def requested_theme(request: Request) -> str:
+def requested_theme_or_blank(request: Request) -> str:
     """Return "light" or "dark" where it was chosen, else "": as the machine is set."""
     chosen = request.query_params.get("theme") or request.cookies.get("theme", "")
     return chosen if chosen in THEMES else ""
@@ -88,23 +91,23 @@ def requested_theme(request: Request) -> str:
 
 def request_context_of(request: Request) -> RequestContext:
     """Return who looks, signed in or not."""
-    context = stranger_request_context(request)
+    context = anonymous_request_context(request)
     visitor = _visitor_of_request(request, context.services, context.now)
     return replace(context, visitor=visitor) if visitor else context
 
 
-def stranger_request_context(request: Request) -> RequestContext:
+def anonymous_request_context(request: Request) -> RequestContext:
     """Return a look of nobody's, for which nothing is read of the database."""
     return RequestContext(
-        services=services_of(request),
+        services=console_services_of_request(request),
         visitor=Visitor(),
         language=requested_language(request),
         now=datetime.now(UTC),
-        path=_request_path_with_query(request),
+        path=_path_to_return_to_after_request(request),
     )
 
 
-def signed_in_request_context(
+def require_signed_in_request_context(
     context: Annotated[RequestContext, Depends(request_context_of)],
 ) -> RequestContext:
     """Return who looks, and refuse nobody.
@@ -121,7 +124,7 @@ def require_console_action(action: ConsoleAction) -> Callable[..., RequestContex
     """Return a dependency that lets only those pass who may take `action`."""
 
     def check_console_action(
-        context: Annotated[RequestContext, Depends(signed_in_request_context)],
+        context: Annotated[RequestContext, Depends(require_signed_in_request_context)],
     ) -> RequestContext:
         check_roles_can_act(context.visitor.roles, action)
         return context
@@ -130,7 +133,7 @@ def require_console_action(action: ConsoleAction) -> Callable[..., RequestContex
 
 
 AnyContext = Annotated[RequestContext, Depends(request_context_of)]
-SignedInContext = Annotated[RequestContext, Depends(signed_in_request_context)]
+SignedInContext = Annotated[RequestContext, Depends(require_signed_in_request_context)]
 
 
 async def posted_form_fields(request: Request) -> Mapping[str, str]:
@@ -145,7 +148,7 @@ async def posted_form_fields(request: Request) -> Mapping[str, str]:
     check_same_site_request(request)
     fields = await _read_posted_fields(request)
     for name, text in fields.items():
-        _check_text_can_be_kept(name, text)
+        _check_field_is_utf8_without_nul(name, text)
     # This may skip the test below only because `_visitor_of_request` never falls back to the
     # cookie.
     if request.headers.get("authorization"):
@@ -182,10 +185,10 @@ def check_same_site_request(request: Request) -> None:
         raise ForbiddenError("origin", wanted=Message("a form of this console"))
 
 
-def local_redirect_path(requested_path: str) -> str:
+def local_redirect_path_or_root(requested_path: str) -> str:
     """Return a path of ours to go on to; anything else leads to the first page.
 
-    >>> local_redirect_path("/fleet?run=1"), local_redirect_path("//evil.example"), local_redirect_path("https://evil")
+    >>> local_redirect_path_or_root("/fleet?run=1"), local_redirect_path_or_root("//evil.example"), local_redirect_path_or_root("https://evil")
     ('/fleet?run=1', '/', '/')
     """
     # Browsers read a backslash as a slash: /\evil.example would lead away from here.
@@ -200,7 +203,7 @@ def local_redirect_path(requested_path: str) -> str:
     return requested_path if plain and not parts.scheme and not parts.netloc else "/"
 
 
-def _check_text_can_be_kept(name: str, text: str) -> None:
+def _check_field_is_utf8_without_nul(name: str, text: str) -> None:
     """Refuse what no database takes: half of a surrogate pair, which JSON can spell, and NUL."""
     try:
         writable = "\0" not in f"{name}{text}".encode().decode()
@@ -247,18 +250,18 @@ def _fields_from_json_body(body: bytes) -> dict[str, str]:
 
 def _console_json_field_text(name: str, value: Any) -> str:
     if isinstance(value, list):
-        return ",".join(_plain_json_text(name, part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return _plain_json_text(name, value)
+        return ",".join(_console_json_scalar_text(name, part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return _console_json_scalar_text(name, value)
 
 
-def _plain_json_text(name: str, value: Any) -> str:
+def _console_json_scalar_text(name: str, value: Any) -> str:
     if isinstance(value, list | dict | bool):
         # Its spelling in Python, such as "False", would be taken for what somebody wrote.
         raise ParameterError(name[:40], wanted=Message("a text, a number, or a list of them"))
     return "" if value is None else str(value)
 
 
-def _request_path_with_query(request: Request) -> str:
+def _path_to_return_to_after_request(request: Request) -> str:
     # What was posted has no page of its own to come back to.
     if request.method != "GET":
         return "/"
@@ -287,6 +290,10 @@ def _visitor_of_credentials(
     # A token that does not hold is not mended by a cookie: with this header a form needs no token
     # of its session.
     if kind:
-        return visitor_of_token(services, token, now=now) if kind.lower() == "bearer" else None
+        return (
+            visitor_of_api_token_or_none(services, token, now=now)
+            if kind.lower() == "bearer"
+            else None
+        )
     secret = cookies.get(session_cookie_name(services.settings), "")
     return visitor_of_session_extending_it(services, secret, now=now) if secret else None

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 import commonwatt.web.schema as schema
-from commonwatt.core.identifiers import ACCOUNT, IdentifierKind, valid_identifier
+from commonwatt.core.identifiers import ACCOUNT, IdentifierKind, identifier_checked_valid
 from commonwatt.core.messages import Message
 from commonwatt.ledger.entries import ledger_instant_text
-from commonwatt.ledger.store import ledger_entries_on, lock_chain_head
+from commonwatt.ledger.store import lock_chain_head, verified_ledger_entries_by_connection
 from commonwatt.web.auth.attempts import (
     SignInKeys,
-    check_sign_in_failures,
-    forget_failures_on_name,
-    has_too_many_failures,
+    check_sign_in_failures_below_limit,
+    forget_sign_in_failures_of_name,
+    has_too_many_sign_in_failures,
     record_failure_and_tell_if_too_many,
-    too_many_failures_error,
+    too_many_sign_in_failures_error,
 )
 from commonwatt.web.errors import ParameterError, SignInError
 from commonwatt.web.request_context import Visitor
@@ -81,12 +81,12 @@ class ConsoleSession:
     visitor: Visitor
 
 
-def console_secret_digest(secret: str) -> str:
+def console_secret_sha256_hex(secret: str) -> str:
     """Return what is kept of a secret; secrets are random, so no salt is needed."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def has_any_account(services: Services) -> bool:
+def has_any_console_account(services: Services) -> bool:
     """Return whether anybody has an account."""
     with services.ledger.reading() as connection:
         return connection.execute(sa.select(schema.accounts.c.name).limit(1)).first() is not None
@@ -127,21 +127,23 @@ def make_welcome_link_secret(services: Services, account: str, *, now: datetime)
     with services.ledger.transaction() as tx:
         # One link an account, so that a new one ends those that went astray.
         tx.execute(sa.delete(schema.links).where(schema.links.c.account == account))
-        row = {"digest": console_secret_digest(secret), "account": account, "ends_at": ends}
+        row = {"digest": console_secret_sha256_hex(secret), "account": account, "ends_at": ends}
         tx.execute(sa.insert(schema.links).values(row))
         subject = f"account/{account}" if account else "account/first"
         services.entry_writer.record(tx, "link", subject, {"ends_at": ends}, at=now)
     return secret
 
 
-def account_of_welcome_link_or_blank(services: Services, secret: str, *, now: datetime) -> str:
+def account_of_welcome_link_blank_if_first(
+    services: Services, secret: str, *, now: datetime
+) -> str:
     """Return whose link this is; empty for the first account.
 
     Raises:
         SignInError: There is no such link, it was used, or it is too old.
     """
     with services.ledger.reading() as connection:
-        return _account_of_valid_link(connection, secret, now)
+        return _account_of_valid_welcome_link(connection, secret, now)
 
 
 def use_welcome_link(
@@ -168,19 +170,21 @@ def use_welcome_link(
         IdentifierError: Nobody may be called so.
         ParameterError: Name or password are not of the form.
     """
-    check_account_password(password)
+    check_account_password_length(password)
     # Hashed before the transaction: Argon2 is slow on purpose, and the transaction keeps every
     # other writer waiting.
-    hashed = _password_hasher().hash(password)
+    hashed = _console_argon2_password_hasher().hash(password)
     with services.ledger.transaction() as tx:
         # Read and deleted in one transaction, so that two who hold the link cannot both use it.
-        account = _account_of_valid_link(tx, secret, now)
+        account = _account_of_valid_welcome_link(tx, secret, now)
         tx.execute(
-            sa.delete(schema.links).where(schema.links.c.digest == console_secret_digest(secret))
+            sa.delete(schema.links).where(
+                schema.links.c.digest == console_secret_sha256_hex(secret)
+            )
         )
         if not account:
             account = name
-            _insert_account(services, tx, name, hashed, None, now)
+            _insert_and_record_console_account(services, tx, name, hashed, None, now)
             # Sorted, here and below, so that entries come in one order whatever the order of the
             # form.
             for role in sorted({ConsoleRole.REGISTRAR, *roles}):
@@ -202,7 +206,7 @@ def make_account(
         ParameterError: The name is taken, or is none that an account may have.
     """
     with services.ledger.transaction() as tx:
-        _insert_account(services, tx, name, "", None, now, by=by)
+        _insert_and_record_console_account(services, tx, name, "", None, now, by=by)
         for role in sorted(set(roles)):
             _grant_account_role(services, tx, name, role, now, by=by)
 
@@ -227,7 +231,7 @@ def set_account_roles(
         _check_registrar_account_left(tx)
 
 
-def check_account_open(services: Services, name: str) -> None:
+def check_open_console_account_exists(services: Services, name: str) -> None:
     """Refuse a name that no open account has.
 
     Raises:
@@ -258,19 +262,19 @@ def sign_in(
         SignInError: Name and password do not belong together; which is wrong is not said.
     """
     keys = SignInKeys.of(name, address)
-    check_sign_in_failures(services, keys, now)
+    check_sign_in_failures_below_limit(services, keys, now)
     matches = _password_belongs_to_account(services, name, password)
     with services.ledger.transaction() as tx:
         # A transaction of its own, which is kept although the sign-in is refused right after it.
         # Right and wrong passwords pass the same test here, so that the refusal tells neither.
         if matches:
-            refused = has_too_many_failures(tx, services, keys, now)
+            refused = has_too_many_sign_in_failures(tx, services, keys, now)
         else:
             refused = record_failure_and_tell_if_too_many(tx, services, keys, now)
         if matches and not refused:
-            forget_failures_on_name(tx, keys)
+            forget_sign_in_failures_of_name(tx, keys)
     if refused:
-        raise too_many_failures_error(now)
+        raise too_many_sign_in_failures_error(now)
     if not matches:
         raise SignInError(
             "sign-in",
@@ -287,7 +291,7 @@ def begin_account_session(
     secret, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
     at = ledger_instant_text(now)
     row = {
-        "digest": console_secret_digest(secret),
+        "digest": console_secret_sha256_hex(secret),
         "account": account,
         "csrf": csrf,
         "made_at": at,
@@ -318,7 +322,7 @@ def visitor_of_session_extending_it(
 ) -> Visitor | None:
     """Return who holds this session, or None where it has ended."""
     table, at = schema.sessions, ledger_instant_text(now)
-    known = console_secret_digest(secret)
+    known = console_secret_sha256_hex(secret)
     with services.ledger.reading() as connection:
         query = sa.select(table.c.account, table.c.csrf, table.c.seen_at, table.c.made_at)
         row = connection.execute(query.where(table.c.digest == known, table.c.ends_at > at)).first()
@@ -327,7 +331,7 @@ def visitor_of_session_extending_it(
         # Read at each request and kept in no session, so that a role taken back is gone at once.
         roles = roles_of_account(connection, row.account)
     if row.seen_at < ledger_instant_text(now - _SEEN_EVERY):
-        _extend_session(services, known, row.made_at, now)
+        _extend_console_session(services, known, row.made_at, now)
     return Visitor(name=row.account, roles=roles, session=known, csrf=row.csrf)
 
 
@@ -337,7 +341,7 @@ def make_api_token(services: Services, account: str, label: str, *, now: datetim
     secret = f"cw_{secrets.token_urlsafe(32)}"
     ends = ledger_instant_text(now + timedelta(days=TOKEN_DAYS))
     row = {
-        "digest": console_secret_digest(secret),
+        "digest": console_secret_sha256_hex(secret),
         "account": account,
         "label": label[:60],
         "made_at": ledger_instant_text(now),
@@ -363,7 +367,7 @@ def drop_api_token(services: Services, account: str, token_digest: str, *, now: 
         )
 
 
-def api_tokens_of_account(services: Services, account: str) -> list[sa.RowMapping]:
+def api_token_rows_of_account(services: Services, account: str) -> list[sa.RowMapping]:
     """Return the tokens of an account, newest first; never their secrets."""
     table = schema.tokens
     query = sa.select(table).where(table.c.account == account).order_by(table.c.made_at.desc())
@@ -371,11 +375,14 @@ def api_tokens_of_account(services: Services, account: str) -> list[sa.RowMappin
         return list(connection.execute(query).mappings())
 
 
-def visitor_of_token(services: Services, secret: str, *, now: datetime) -> Visitor | None:
+def visitor_of_api_token_or_none(
+    services: Services, secret: str, *, now: datetime
+) -> Visitor | None:
     """Return whose token this is, or None where it does not hold."""
     table = schema.tokens
     query = sa.select(table.c.account).where(
-        table.c.digest == console_secret_digest(secret), table.c.ends_at > ledger_instant_text(now)
+        table.c.digest == console_secret_sha256_hex(secret),
+        table.c.ends_at > ledger_instant_text(now),
     )
     with services.ledger.reading() as connection:
         row = connection.execute(query).first()
@@ -384,7 +391,7 @@ def visitor_of_token(services: Services, secret: str, *, now: datetime) -> Visit
         return Visitor(name=row.account, roles=roles_of_account(connection, row.account))
 
 
-def admit_oidc_identity_to_account(
+def admit_oidc_identity_returning_account_name(
     services: Services, identity: VouchedIdentity, rules: AdmissionRules, *, now: datetime
 ) -> str:
     """Return the account of a person whom a provider vouches for, if they may come in.
@@ -411,8 +418,10 @@ def admit_oidc_identity_to_account(
         if row is not None:
             account = str(row.name)
         elif wanted:
-            account = _unused_account_name(tx, identity.name)
-            _insert_account(services, tx, account, "", identity.subject, now, by=PROVIDER)
+            account = _unused_console_account_name_like(tx, identity.name)
+            _insert_and_record_console_account(
+                services, tx, account, "", identity.subject, now, by=PROVIDER
+            )
         had = roles_of_account(tx, account)
         for role in sorted(wanted - had):
             _grant_account_role(services, tx, account, role, now, by=PROVIDER)
@@ -424,7 +433,7 @@ def admit_oidc_identity_to_account(
     return account
 
 
-def accept_invitation(
+def bind_invited_account_to_oidc_identity(
     services: Services, secret: str, identity: VouchedIdentity, *, now: datetime
 ) -> str:
     """Bind an account to a person whom a provider vouches for, by the account's one-time link.
@@ -437,7 +446,7 @@ def accept_invitation(
     """
     table = schema.accounts
     with services.ledger.transaction() as tx:
-        account = _account_of_valid_link(tx, secret, now)
+        account = _account_of_valid_welcome_link(tx, secret, now)
         # The first account has no name yet, and whoever makes it must not need the provider.
         if not account:
             raise SignInError(
@@ -455,7 +464,7 @@ def accept_invitation(
                 )
             _close_open_account(services, tx, row.name, now, by="invitation")
             tx.execute(sa.update(table).where(table.c.name == row.name).values(subject=None))
-        digest = console_secret_digest(secret)
+        digest = console_secret_sha256_hex(secret)
         tx.execute(sa.delete(schema.links).where(schema.links.c.digest == digest))
         this = table.c.name == account
         # The person alone has the account then: an invitation may be one that somebody else led
@@ -476,14 +485,18 @@ def account_names_made_by_provider_rules(
     each account.
     """
     subject = f"account/{name}" if name else ""
-    made = ledger_entries_on(connection, kind="console.account", subject=subject)
-    invited = ledger_entries_on(connection, kind="console.provider", subject=subject)
+    made = verified_ledger_entries_by_connection(
+        connection, kind="console.account", subject=subject
+    )
+    invited = verified_ledger_entries_by_connection(
+        connection, kind="console.provider", subject=subject
+    )
     subjects = {entry.subject for entry in made if entry.body.get("by") == PROVIDER}
     subjects -= {entry.subject for entry in invited}
     return frozenset(subject.removeprefix("account/") for subject in subjects)
 
 
-def check_account_password(password: str) -> None:
+def check_account_password_length(password: str) -> None:
     """Refuse a password that is too short to withstand guessing.
 
     Raises:
@@ -495,7 +508,7 @@ def check_account_password(password: str) -> None:
         raise ParameterError("password", wanted=wanted)
 
 
-def _insert_account(
+def _insert_and_record_console_account(
     services: Services,
     tx: sa.Connection,
     name: str,
@@ -505,7 +518,7 @@ def _insert_account(
     *,
     by: str = "link",
 ) -> None:
-    _check_account_name_is_free(tx, name)
+    _check_account_name_valid_and_free(tx, name)
     row = {
         "name": name,
         "password": hashed,
@@ -517,8 +530,8 @@ def _insert_account(
     services.entry_writer.record(tx, "account", f"account/{name}", {"by": by}, at=now)
 
 
-def _check_account_name_is_free(tx: sa.Connection, name: str) -> None:
-    valid_identifier(IdentifierKind.PERSON, name, "name")
+def _check_account_name_valid_and_free(tx: sa.Connection, name: str) -> None:
+    identifier_checked_valid(IdentifierKind.PERSON, name, "name")
     if not ACCOUNT.fits(name):
         wanted = Message("1 to 60 letters, digits or . _ @ -, a letter or digit first")
         raise ParameterError("name", wanted=wanted)
@@ -590,10 +603,11 @@ def _revoke_account_role(
     services.entry_writer.record(tx, "grant-back", f"account/{account}", body, at=now)
 
 
-def _account_of_valid_link(connection: sa.Connection, secret: str, now: datetime) -> str:
+def _account_of_valid_welcome_link(connection: sa.Connection, secret: str, now: datetime) -> str:
     table = schema.links
     query = sa.select(table.c.account).where(
-        table.c.digest == console_secret_digest(secret), table.c.ends_at > ledger_instant_text(now)
+        table.c.digest == console_secret_sha256_hex(secret),
+        table.c.ends_at > ledger_instant_text(now),
     )
     row = connection.execute(query).first()
     if row is None:
@@ -605,7 +619,9 @@ def _account_of_valid_link(connection: sa.Connection, secret: str, now: datetime
     return str(row.account)
 
 
-def _extend_session(services: Services, session_digest: str, made_at: str, now: datetime) -> None:
+def _extend_console_session(
+    services: Services, session_digest: str, made_at: str, now: datetime
+) -> None:
     made = datetime.strptime(made_at, "%Y-%m-%dT%H:%M:%S.%f%z")
     # A session in daily use would otherwise never end.
     ends = min(now + timedelta(hours=services.settings.session_hours), made + LONGEST_SESSION)
@@ -615,7 +631,7 @@ def _extend_session(services: Services, session_digest: str, made_at: str, now: 
         tx.execute(sa.update(table).where(table.c.digest == session_digest).values(values))
 
 
-def _unused_account_name(tx: sa.Connection, wanted: str) -> str:
+def _unused_console_account_name_like(tx: sa.Connection, wanted: str) -> str:
     """Return a name for a provider's person that nobody has: theirs, or with a number."""
     # Fifty of the sixty letters that a name may have: the rest is room for a number.
     plain = re.sub(r"[^A-Za-z0-9._@-]", "-", wanted).strip("-._@")[:50] or "person"
@@ -636,22 +652,24 @@ def _password_belongs_to_account(services: Services, name: str, password: str) -
     # An account whose owner has not used the link yet, or who comes by a provider, has "" for a
     # password.
     known = row is not None and not row.closed and bool(row.password)
-    password_hash = row.password if row is not None and known else _hash_for_unknown_account()
+    password_hash = (
+        row.password if row is not None and known else _password_hash_for_unknown_account()
+    )
     # Hashed for nobody, too, so that names that nobody has take as long as others.
-    return _password_matches_hash(password_hash, password) and known
+    return _account_password_matches_argon2_hash(password_hash, password) and known
 
 
-def _password_matches_hash(password_hash: str, password: str) -> bool:
+def _account_password_matches_argon2_hash(password_hash: str, password: str) -> bool:
     from argon2.exceptions import InvalidHashError, VerificationError
 
     try:
-        return _password_hasher().verify(password_hash, password[:LONGEST_PASSWORD])
+        return _console_argon2_password_hasher().verify(password_hash, password[:LONGEST_PASSWORD])
     except (VerificationError, InvalidHashError):
         return False
 
 
 @cache
-def _password_hasher() -> PasswordHasher:
+def _console_argon2_password_hasher() -> PasswordHasher:
     """Return Argon2id as RFC 9106 recommends for little memory: 64 MiB, three passes."""
     from argon2 import PasswordHasher
     from argon2.profiles import RFC_9106_LOW_MEMORY
@@ -660,6 +678,6 @@ def _password_hasher() -> PasswordHasher:
 
 
 @cache
-def _hash_for_unknown_account() -> str:
+def _password_hash_for_unknown_account() -> str:
     """Return a hash for names that nobody has, so that they take as long as others."""
-    return _password_hasher().hash(secrets.token_urlsafe(16))
+    return _console_argon2_password_hasher().hash(secrets.token_urlsafe(16))

@@ -87,14 +87,17 @@ class AdmissionRules:
 
         It repeats nothing of what the provider said of the person: it may be logged.
         """
-        missed = [*self._missed_group(identity), *self._missed_domain(identity)]
+        missed = [
+            *self._missing_oidc_group_messages(identity),
+            *self._missing_email_domain_messages(identity),
+        ]
         return NotAdmittedError(
             "oidc",
             missed=missed or [Message("this console lets people in by invitation only")],
             contact=self.contact,
         )
 
-    def _missed_group(self, identity: VouchedIdentity) -> Iterable[Message]:
+    def _missing_oidc_group_messages(self, identity: VouchedIdentity) -> Iterable[Message]:
         if not self.groups:
             return
         claim = {"claim": self.claim}
@@ -103,7 +106,7 @@ class AdmissionRules:
         else:
             yield Message("no group in the claim {claim} may come in", claim)
 
-    def _missed_domain(self, identity: VouchedIdentity) -> Iterable[Message]:
+    def _missing_email_domain_messages(self, identity: VouchedIdentity) -> Iterable[Message]:
         if not self.domains:
             return
         if not identity.email_domain:
@@ -176,9 +179,15 @@ def _roles_by_group(rules: Iterable[str]) -> dict[str, frozenset[ConsoleRole]]:
         # A name alone is a group that is called as a role of ours.
         group = group.strip() if equals else rule.strip()
         names = roles if equals else group
-        granted = _roles_of_rule("--oidc-group", rule, names) if group else frozenset[ConsoleRole]()
+        granted = (
+            _console_roles_named_in_rule("--oidc-group", rule, names)
+            if group
+            else frozenset[ConsoleRole]()
+        )
         if not granted:
-            raise _rule_error("--oidc-group", rule, Message("GROUP=ROLE or GROUP=ROLE,ROLE"))
+            raise _oidc_admission_rule_error(
+                "--oidc-group", rule, Message("GROUP=ROLE or GROUP=ROLE,ROLE")
+            )
         groups[group] = groups.get(group, frozenset()) | granted
     return groups
 
@@ -189,22 +198,24 @@ def _roles_by_email_domain(rules: Iterable[str]) -> dict[str, frozenset[ConsoleR
         name, equals, roles = rule.partition("=")
         domain = email_domain_of(f"somebody@{name.strip().removeprefix('@')}")
         # As an account that is made without ticks is.
-        granted = _roles_of_rule("--oidc-domain", rule, roles if equals else ConsoleRole.VIEWER)
+        granted = _console_roles_named_in_rule(
+            "--oidc-domain", rule, roles if equals else ConsoleRole.VIEWER
+        )
         # A domain of one label, such as "org", is half the world or a slip.
         if not granted or "." not in domain.strip(".") or "*" in domain:
             wanted = Message("a whole e-mail domain: example.org or example.org=ROLE,ROLE")
-            raise _rule_error("--oidc-domain", rule, wanted)
+            raise _oidc_admission_rule_error("--oidc-domain", rule, wanted)
         domains[domain] = domains.get(domain, frozenset()) | granted
     return domains
 
 
-def _roles_of_rule(option: str, rule: str, names: str) -> frozenset[ConsoleRole]:
+def _console_roles_named_in_rule(option: str, rule: str, names: str) -> frozenset[ConsoleRole]:
     wanted = [name.strip() for name in names.split(",")]
     if not all(name in _ROLES for name in wanted):
         roles = Message("one of the roles {roles}", {"roles": ", ".join(sorted(_ROLES))})
-        raise _rule_error(option, rule, roles)
+        raise _oidc_admission_rule_error(option, rule, roles)
     return frozenset(_ROLES[name] for name in wanted)
 
 
-def _rule_error(option: str, rule: str, wanted: Message) -> UsageError:
+def _oidc_admission_rule_error(option: str, rule: str, wanted: Message) -> UsageError:
     return UsageError(option, found=repr(rule), wanted=wanted)

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 import commonwatt.web.schema as schema
 from commonwatt.core.messages import Message
 from commonwatt.web.errors import TooManyRequestsError
-from commonwatt.web.rates import network_of_address
+from commonwatt.web.rates import rate_limit_network_of_address
 
 if TYPE_CHECKING:
     from commonwatt.web.services import Services
@@ -51,29 +51,29 @@ class SignInKeys:
         """
         return cls(
             name=f"name/{hashlib.sha256(name.encode()).hexdigest()}",
-            address=f"address/{hashlib.sha256(network_of_address(address).encode()).hexdigest()}",
+            address=f"address/{hashlib.sha256(rate_limit_network_of_address(address).encode()).hexdigest()}",
         )
 
 
-def check_sign_in_failures(services: Services, keys: SignInKeys, now: datetime) -> None:
+def check_sign_in_failures_below_limit(services: Services, keys: SignInKeys, now: datetime) -> None:
     """Refuse an attempt on a name or from an address that has failed too often.
 
     Raises:
         TooManyRequestsError: There were too many failures in this quarter of an hour.
     """
     with services.ledger.reading() as connection:
-        if has_too_many_failures(connection, services, keys, now):
-            raise too_many_failures_error(now)
+        if has_too_many_sign_in_failures(connection, services, keys, now):
+            raise too_many_sign_in_failures_error(now)
 
 
-def has_too_many_failures(
+def has_too_many_sign_in_failures(
     connection: sa.Connection, services: Services, keys: SignInKeys, now: datetime
 ) -> bool:
     """Return whether name or address have failed as often as they may."""
     table = schema.attempts
     query = sa.select(table.c.key).where(
         table.c.key.in_([keys.name, keys.address]),
-        table.c.window == _window_of(now),
+        table.c.window == _sign_in_window_number_at(now),
         table.c.count >= services.settings.attempts,
     )
     return connection.execute(query.limit(1)).first() is not None
@@ -83,10 +83,12 @@ def record_failure_and_tell_if_too_many(
     tx: sa.Connection, services: Services, keys: SignInKeys, now: datetime
 ) -> bool:
     """Count a failure under its name and address; return whether it is one too many."""
-    window = _window_of(now)
+    window = _sign_in_window_number_at(now)
     table = schema.attempts
     most = services.settings.attempts
-    counts = [_count_with_this_failure(tx, key, window) for key in (keys.address, keys.name)]
+    counts = [
+        _count_failure_and_return_window_count(tx, key, window) for key in (keys.address, keys.name)
+    ]
     if 1 in counts:
         # Old windows go as new keys come, so the table stays as small as one quarter of an hour.
         tx.execute(sa.delete(table).where(table.c.window < window))
@@ -97,7 +99,7 @@ def record_failure_and_tell_if_too_many(
     return max(counts) > most
 
 
-def forget_failures_on_name(tx: sa.Connection, keys: SignInKeys) -> None:
+def forget_sign_in_failures_of_name(tx: sa.Connection, keys: SignInKeys) -> None:
     """Forget the failures on a name whose owner has signed in.
 
     Those of the address stay: whoever holds one account of their own would otherwise sign
@@ -106,7 +108,7 @@ def forget_failures_on_name(tx: sa.Connection, keys: SignInKeys) -> None:
     tx.execute(sa.delete(schema.attempts).where(schema.attempts.c.key == keys.name))
 
 
-def too_many_failures_error(now: datetime) -> TooManyRequestsError:
+def too_many_sign_in_failures_error(now: datetime) -> TooManyRequestsError:
     """Return the refusal, which says when to come again."""
     left_s = WINDOW_S - int(now.timestamp()) % WINDOW_S
     return TooManyRequestsError(
@@ -117,11 +119,11 @@ def too_many_failures_error(now: datetime) -> TooManyRequestsError:
     )
 
 
-def _window_of(now: datetime) -> int:
+def _sign_in_window_number_at(now: datetime) -> int:
     return int(now.timestamp()) // WINDOW_S
 
 
-def _count_with_this_failure(tx: sa.Connection, key: str, window: int) -> int:
+def _count_failure_and_return_window_count(tx: sa.Connection, key: str, window: int) -> int:
     """Count one more failure under a key and return the count."""
     # One statement, because two workers that each find no row would both insert the first.
     insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert

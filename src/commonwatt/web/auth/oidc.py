@@ -68,7 +68,7 @@ class PendingSignIn:
         return json.dumps(list(astuple(self)))
 
     @classmethod
-    def of_text(cls, text: str) -> PendingSignIn:
+    def pending_sign_in_of_cookie_text(cls, text: str) -> PendingSignIn:
         """Return what a cookie holds.
 
         Raises:
@@ -112,7 +112,7 @@ class OidcProvider:
         # any time.
         self._asked_at = float("-inf")
 
-    def begin_sign_in(
+    def provider_url_and_pending_sign_in(
         self, next_: str, *, invitation: str = "", force_login: bool = False
     ) -> tuple[str, PendingSignIn]:
         """Return the provider's address to go to, and what to remember until then.
@@ -154,12 +154,12 @@ class OidcProvider:
             raise SignInError("oidc", found=Message("an answer to another sign-in"))
         answer = self._fetch_tokens(code, pending.verifier)
         claims = self._verified_token_claims(str(answer["id_token"]), pending.nonce)
-        _check_login_is_fresh(claims, pending.prompted_at)
-        more = self._userinfo_claims(claims, str(answer.get("access_token", "")))
+        _check_forced_oidc_login_is_fresh(claims, pending.prompted_at)
+        more = self._userinfo_claims_missing_from_token(claims, str(answer.get("access_token", "")))
         identity = _vouched_identity(claims, more, self._settings.oidc_roles_claim)
         return OidcSignIn(identity=identity, id_token=str(answer["id_token"]))
 
-    def sign_out_address(self, id_token: str) -> str:
+    def provider_sign_out_url_or_blank(self, id_token: str) -> str:
         """Return where the provider is told that somebody has signed out; "" where it has none.
 
         Raises:
@@ -188,7 +188,9 @@ class OidcProvider:
             # Only the kind of fault is said: the library's text may quote the token or the code.
             raise _oidc_sign_in_error(type(error).__name__) from None
 
-    def _userinfo_claims(self, claims: Mapping[str, Any], access_token: str) -> Mapping[str, Any]:
+    def _userinfo_claims_missing_from_token(
+        self, claims: Mapping[str, Any], access_token: str
+    ) -> Mapping[str, Any]:
         """Return the claims that the provider keeps out of its token; none where it holds all.
 
         Many send groups and e-mail addresses only where they are asked for them with the access
@@ -299,16 +301,16 @@ def _vouched_identity(
         name=str(name or email.get("email") or claims["sub"]),
         groups=claimed_names(groups if groups is not None else claim_at(more, roles_claim)),
         email_domain=email_domain_of(email.get("email")),
-        email_verified=_is_true(email.get("email_verified")),
+        email_verified=_oidc_claim_is_true(email.get("email_verified")),
     )
 
 
-def _is_true(claim: Any) -> bool:
+def _oidc_claim_is_true(claim: Any) -> bool:
     # A few providers write the word. Nothing else is taken for it, and 1 is equal to True.
     return claim is True or claim == "true"
 
 
-def _check_login_is_fresh(claims: Mapping[str, Any], prompted_at: int) -> None:
+def _check_forced_oidc_login_is_fresh(claims: Mapping[str, Any], prompted_at: int) -> None:
     """Refuse an answer in which the provider remembered somebody whom it was to ask.
 
     Raises:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from commonwatt.web.request_context import RequestContext
 
 
-def visitor_actor_id(context: RequestContext, role: ConsoleRole) -> str:
+def visitor_actor_id_in_role_or_blank(context: RequestContext, role: ConsoleRole) -> str:
     """Return the actor under which who looks acts in a role; empty where they lack the role."""
     table = schema.grants
     query = sa.select(table.c.actor_id).where(
@@ -44,7 +44,7 @@ def visitor_signing_key(context: RequestContext, roles: Iterable[ConsoleRole]) -
     wanted = list(roles)
     for role in wanted:
         if role.value in known:
-            return context.services.entry_writer.key_of(known[role.value])
+            return context.services.entry_writer.load_signing_key_of_actor(known[role.value])
     names = ", ".join(role.value for role in wanted)
     raise ForbiddenError(
         context.visitor.name, wanted=Message("one of the roles {roles}", {"roles": names})

@@ -17,7 +17,7 @@ from commonwatt.web.page_view import (
     console_column_headings_of,
     page_headline_fact_of_figure,
 )
-from commonwatt.web.pages.models import clinic_head_and_registry, rows_digest
+from commonwatt.web.pages.models import ledger_head_text_and_clinic_registry, page_table_rows_digest
 from commonwatt.web.pages.states import table_listing_of_rows
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from commonwatt.catalogue.tables import TableSchema
 
 
-def _product_options(context: RequestContext) -> Options:
-    _, registry = clinic_head_and_registry(context)
+def _committee_page_product_options(context: RequestContext) -> Options:
+    _, registry = ledger_head_text_and_clinic_registry(context)
     names = dict.fromkeys(registry.by_kind["product"])
     return [("", Message("all products")), *((name, name) for name in names)]
 
@@ -38,7 +38,7 @@ PRODUCT = PageParameter(
     label=measure_label_message(PRODUCT_MEASURE),
     meaning=Message("One product; all of them where nothing is given."),
     kind=ParameterKind.CHOICE,
-    options=_product_options,
+    options=_committee_page_product_options,
     longest=120,
 )
 
@@ -47,18 +47,18 @@ def build_committee_page(context: RequestContext, values: PageValues) -> PageVie
     """Return what waits over all products, or everything that one product rests on."""
     from commonwatt.clinic.usecases.committee import (
         PRODUCT_TABLES,
-        product_file,
-        waiting_row_dicts,
+        clinic_waiting_row_dicts,
+        committee_product_file,
     )
 
-    _, registry = clinic_head_and_registry(context)
+    _, registry = ledger_head_text_and_clinic_registry(context)
     product, on = values.text(PRODUCT.name), context.now.date()
     if not product:
-        waiting = waiting_row_dicts(registry, on, language=context.language)
+        waiting = clinic_waiting_row_dicts(registry, on, language=context.language)
         title = PRODUCT_TABLES["waiting"][0]
         listings = [_committee_table_listing("waiting", title, waiting, tables.WAITING)]
     else:
-        rows = product_file(registry, product, on, language=context.language).tables()
+        rows = committee_product_file(registry, product, on, language=context.language).tables()
         waiting = rows["waiting"]
         listings = [
             _committee_table_listing(name, title, rows[name], table)
@@ -66,8 +66,8 @@ def build_committee_page(context: RequestContext, values: PageValues) -> PageVie
         ]
     overdue = sum((row["working_days_left"] or 0) < 0 for row in waiting)
     return PageView(
-        lede=_committee_lede(product, len(waiting), overdue),
-        facts=_waiting_facts(len(waiting), overdue, context.language),
+        lede=_committee_page_lede(product, len(waiting), overdue),
+        facts=_committee_page_waiting_facts(len(waiting), overdue, context.language),
         tables=listings,
         notes=[
             Message(
@@ -80,7 +80,7 @@ def build_committee_page(context: RequestContext, values: PageValues) -> PageVie
     )
 
 
-def _committee_lede(product: str, waiting: int, overdue: int) -> Message:
+def _committee_page_lede(product: str, waiting: int, overdue: int) -> Message:
     gaps = {"waiting": str(waiting), "overdue": str(overdue)}
     if not product:
         return Message(
@@ -92,7 +92,7 @@ def _committee_lede(product: str, waiting: int, overdue: int) -> Message:
     )
 
 
-def _waiting_facts(waiting: int, overdue: int, language: str) -> list[HeadlineFact]:
+def _committee_page_waiting_facts(waiting: int, overdue: int, language: str) -> list[HeadlineFact]:
     counted = ((WAITING_THINGS, waiting), (WAITING_OVERDUE, overdue))
     return [page_headline_fact_of_figure(figure, count, language) for figure, count in counted]
 
@@ -107,14 +107,14 @@ def _committee_table_listing(
         console_column_headings_of(table),
         # The rows themselves name the content: they hold reasons in the reader's language, and
         # days run out while the ledger stands still.
-        key=f"committee/{name}/{rows_digest(rows)}",
+        key=f"committee/{name}/{page_table_rows_digest(rows)}",
     )
 
 
-def _committee_content_key(context: RequestContext, values: PageValues) -> str:
+def _committee_page_content_key(context: RequestContext, values: PageValues) -> str:
     """Return what the page is made of: the ledger, and the day from which days are counted."""
     del values
-    head, _ = clinic_head_and_registry(context)
+    head, _ = ledger_head_text_and_clinic_registry(context)
     return f"{head}/{context.now.date().isoformat()}"
 
 
@@ -126,5 +126,5 @@ PAGE = Page(
     parameters=(PRODUCT,),
     template="committee.html",
     group="govern",
-    content_key=_committee_content_key,
+    content_key=_committee_page_content_key,
 )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _LEVELS: Final = (5, 25, 50, 75, 95)
 
 
-def page_fan_columns_named_as_shares(frame: pl.DataFrame) -> pl.DataFrame:
+def page_fan_frame_with_share_columns(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a table of quantiles with columns that say that they are shares."""
     # The ending tells a reader of the CSV or the JSON that the numbers are shares and not percent.
     names = [name for name in frame.columns if name.removeprefix("without_").startswith("q")]

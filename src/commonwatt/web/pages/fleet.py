@@ -11,7 +11,7 @@ from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.measures import JOB_STATE, QUEUE_DELAY, QUEUE_DELAY_P95, SUBMITTED
 from commonwatt.fleet.domain.tables import JOBS, POLICIES, QUEUE, SITES, TENANTS, USE
 from commonwatt.report.charts.specification import Chart
-from commonwatt.runs.titles import recipe_changes
+from commonwatt.runs.titles import run_recipe_change_texts
 from commonwatt.web.cache import TableQuery
 from commonwatt.web.page_view import (
     HeadlineFact,
@@ -27,13 +27,13 @@ from commonwatt.web.pages.study import (
     page_subject_of_run,
     page_without_study,
     run_choice_text,
-    study_content_key,
+    study_page_content_key,
     study_run_of_page,
 )
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
-from commonwatt.web.tasks.kinds import submitted_programmes_folder
+from commonwatt.web.tasks.kinds import console_submitted_programmes_folder
 
 if TYPE_CHECKING:
     from commonwatt.runs import Run
@@ -49,7 +49,7 @@ JOB = PageParameter(
 # One unit a table: beside waits in hours, an instant in seconds would be read as hours, too.
 _SUBMITTED_H: Final = replace(
     JOBS.column("submit_s"),
-    measure=replace(SUBMITTED, form=NUMBER.with_digits(2).with_shown_unit("h")),
+    measure=replace(SUBMITTED, form=NUMBER.with_digits(2).measure_form_with_shown_unit("h")),
 )
 
 
@@ -77,7 +77,9 @@ def build_fleet_page(context: RequestContext, values: PageValues) -> PageView:
         return page_without_study(context)
     comparison_id = values.text("compare")
     compared = (
-        context.services.runs.find_run(comparison_id, "fleet-compare") if comparison_id else run
+        context.services.runs.find_run_or_newest_of_kind(comparison_id, "fleet-compare")
+        if comparison_id
+        else run
     )
     extent = study_extent(context, run)
     return PageView(
@@ -99,9 +101,9 @@ def build_fleet_page(context: RequestContext, values: PageValues) -> PageView:
     )
 
 
-def _fleet_content_key(context: RequestContext, values: PageValues) -> str:
+def _fleet_page_content_key(context: RequestContext, values: PageValues) -> str:
     # Of a job it shows the form that begins a run, and what lies on this server besides runs.
-    return "" if values.text("job") else study_content_key(context, values)
+    return "" if values.text("job") else study_page_content_key(context, values)
 
 
 def _fleet_page_lede(head: dict[str, Any], language: str) -> Message:
@@ -126,20 +128,20 @@ def _fleet_page_facts(
             head["utilisation_share"],
             language,
             note=Message("first to last arrival"),
-            extent=extent.use_note,
+            extent=extent.use_extent_note,
         ),
         page_headline_fact_of_figure(
             QUEUE_DELAY_MEAN,
             head["mean_queue_delay_s"],
             language,
             note=Message("first start minus submission"),
-            extent=extent.use_note,
+            extent=extent.use_extent_note,
         ),
         page_headline_fact_of_figure(
-            QUEUE_DELAY_P95, head["p95_queue_delay_s"], language, extent=extent.use_note
+            QUEUE_DELAY_P95, head["p95_queue_delay_s"], language, extent=extent.use_extent_note
         ),
         page_headline_fact_of_figure(
-            ENERGY, head["energy_kwh"], language, extent=extent.energy_note
+            ENERGY, head["energy_kwh"], language, extent=extent.energy_extent_note
         ),
     ]
 
@@ -150,10 +152,10 @@ def _fleet_page_charts(context: RequestContext, run: Run) -> list[Chart]:
 
     sites = context.services.runs.frame(run, "fleet_sites")["site"].to_list()
     return [
-        charts.gpu_use_chart(sites),
-        charts.queue_chart(),
+        charts.fleet_gpu_use_by_site_chart(sites),
+        charts.fleet_queue_over_time_chart(),
         charts.queue_delay_by_tenant_chart(),
-        charts.gpu_energy_by_site_chart(),
+        charts.fleet_gpu_energy_by_site_chart(),
         charts.queue_delay_by_policy_chart(),
     ]
 
@@ -166,7 +168,7 @@ def _fleet_page_tables(
         TableListing(
             name="jobs",
             title=Message("Jobs"),
-            extent=extent.use_note,
+            extent=extent.use_extent_note,
             rows=rows(run, "fleet_jobs"),
             headings=[
                 *console_column_headings_of(JOBS, "job_id", "tenant", "gpus"),
@@ -180,7 +182,7 @@ def _fleet_page_tables(
         TableListing(
             name="policies",
             title=Message("Policies compared"),
-            extent=extent.use_note,
+            extent=extent.use_extent_note,
             rows=rows(compared, "fleet_policies"),
             headings=console_column_headings_of(
                 POLICIES,
@@ -196,7 +198,7 @@ def _fleet_page_tables(
         TableListing(
             name="tenants",
             title=Message("Service by tenant"),
-            extent=extent.use_note,
+            extent=extent.use_extent_note,
             rows=rows(run, "fleet_tenants"),
             headings=console_column_headings_of(
                 TENANTS, "tenant", "jobs", "gpu_hours", "mean_h", "p50_h", "p95_h"
@@ -205,7 +207,7 @@ def _fleet_page_tables(
         TableListing(
             name="sites",
             title=Message("By site"),
-            extent=extent.energy_note,
+            extent=extent.energy_extent_note,
             rows=rows(run, "fleet_sites"),
             headings=console_column_headings_of(
                 SITES,
@@ -222,7 +224,7 @@ def _fleet_page_tables(
         TableListing(
             name="use",
             title=Message("Allocated GPUs over time"),
-            extent=extent.energy_note,
+            extent=extent.energy_extent_note,
             rows=rows(run, "fleet_use"),
             headings=console_column_headings_of(
                 USE, "day", "site", "allocated_gpus", "available_gpus"
@@ -232,7 +234,7 @@ def _fleet_page_tables(
         TableListing(
             name="queue",
             title=Message("The queue over time"),
-            extent=extent.energy_note,
+            extent=extent.energy_extent_note,
             rows=rows(run, "fleet_queue"),
             headings=console_column_headings_of(QUEUE),
             folded=True,
@@ -250,31 +252,31 @@ def _job_page_template_data(context: RequestContext, run: Run, name: str) -> dic
     # The cache finds beginnings; job 18 must not show what became of job 182.
     exact = few.filter(few["job_id"] == name).to_dicts()
     return {
-        "job": _job_headline_facts(exact[0], context.language) if exact else [],
+        "job": _job_page_headline_facts(exact[0], context.language) if exact else [],
         "name": name,
-        "programme": _startable_programme(context, run),
+        "programme": _startable_programme_key_or_blank(context, run),
         "sentences": _job_explanation_sentences(context, run, name),
     }
 
 
-def _startable_programme(context: RequestContext, run: Run) -> str:
+def _startable_programme_key_or_blank(context: RequestContext, run: Run) -> str:
     """Return the programme of a study as a form names it; empty where this server lacks it."""
-    from commonwatt.study.programme.shipped import shipped_programmes
-    from commonwatt.study.programme.submitted import submitted_programme_of_inputs
+    from commonwatt.study.programme.shipped import shipped_programme_names
+    from commonwatt.study.programme.submitted import submitted_programme_of_run_inputs_or_none
 
     # Why a job waited is asked of the programme as written; in a what-if it may have waited for
     # something else.
-    if recipe_changes(run.parameters):
+    if run_recipe_change_texts(run.parameters):
         return ""
     name = run.inputs[0]["name"].removesuffix(".toml")
-    if name in shipped_programmes():
+    if name in shipped_programme_names():
         return name
-    folder = submitted_programmes_folder(context.services.settings.store)
-    own = submitted_programme_of_inputs(folder, run.inputs)
+    folder = console_submitted_programmes_folder(context.services.settings.store)
+    own = submitted_programme_of_run_inputs_or_none(folder, run.inputs)
     return own.key if own else ""
 
 
-def _job_headline_facts(job: dict[str, Any], language: str) -> list[HeadlineFact]:
+def _job_page_headline_facts(job: dict[str, Any], language: str) -> list[HeadlineFact]:
     figures = (
         (TENANT, "tenant"),
         (GPUS, "gpus"),
@@ -286,7 +288,7 @@ def _job_headline_facts(job: dict[str, Any], language: str) -> list[HeadlineFact
 
 def _job_explanation_sentences(context: RequestContext, run: Run, name: str) -> list[str]:
     """Return why the job waited, where that was requested before on the same inputs."""
-    if recipe_changes(run.parameters):
+    if run_recipe_change_texts(run.parameters):
         return []
     for explained in context.services.runs.list_runs("fleet-explain"):
         # One changed byte of an input may move the job, so an explanation of other inputs would be
@@ -304,5 +306,5 @@ PAGE = Page(
     build=build_fleet_page,
     parameters=(RUN_OF_STUDY, COMPARE, JOB),
     template="fleet.html",
-    content_key=_fleet_content_key,
+    content_key=_fleet_page_content_key,
 )

@@ -67,10 +67,10 @@ class HeadlineFigure:
         return self.key.partition(".")[2]
 
 
-def headline_figures(headline: Mapping[str, Any]) -> Iterator[HeadlineFigure]:
+def page_headline_figures_of_run(headline: Mapping[str, Any]) -> Iterator[HeadlineFigure]:
     """Yield every figure of a headline, those by site or alternative one by one."""
     for key, value in headline.items():
-        measure, currency = _headline_measure(key)
+        measure, currency = _headline_measure_and_currency(key)
         if isinstance(value, Mapping):
             parts = cast("Mapping[str, Any]", value)
             yield from (HeadlineFigure(f"{key}.{part}", measure, parts[part]) for part in parts)
@@ -78,7 +78,7 @@ def headline_figures(headline: Mapping[str, Any]) -> Iterator[HeadlineFigure]:
             yield HeadlineFigure(key, measure, value, currency)
 
 
-def _headline_measure(key: str) -> tuple[Measure | None, str]:
+def _headline_measure_and_currency(key: str) -> tuple[Measure | None, str]:
     if key.startswith("capital_") and key.endswith("_bn"):
         # The currency stands in the key, as no other key of the headline names it.
         return study.BORROWING, key.removeprefix("capital_").removesuffix("_bn").upper()
@@ -106,28 +106,28 @@ class StudyExtent:
     last_year: str = ""
 
     @property
-    def use_note(self) -> Message:
+    def use_extent_note(self) -> Message:
         """The extent of use and waits: the slice, while jobs arrived."""
-        return self._slice_note(self.arrival_days)
+        return self._slice_and_days_extent_note(self.arrival_days)
 
     @property
-    def energy_note(self) -> Message:
+    def energy_extent_note(self) -> Message:
         """The extent of energy, bill and carbon: the slice, until the last job ended."""
-        return self._slice_note(self.makespan_days)
+        return self._slice_and_days_extent_note(self.makespan_days)
 
     @property
-    def hour_note(self) -> Message:
+    def gpu_hour_cost_extent_note(self) -> Message:
         """The extent of a levelised cost: one GPU-hour, over the life of the machines."""
         return Message("each GPU-hour, over the life of the machines")
 
     @property
-    def capital_note(self) -> Message:
+    def capital_extent_note(self) -> Message:
         """The extent of capital: every GPU that the programme builds."""
         values = {"gpus": f"{self.programme_gpus or 0:,.0f}"}
         return Message("whole programme, {gpus} GPUs, all building years", values)
 
     @property
-    def debt_note(self) -> Message:
+    def debt_extent_note(self) -> Message:
         """The extent of debt: the whole government with the whole programme."""
         values = {"gpus": f"{self.programme_gpus or 0:,.0f}", "year": self.last_year}
         return Message("whole government with the whole programme, {gpus} GPUs, end of {year}",
@@ -139,24 +139,28 @@ class StudyExtent:
         return Message("whole government without the programme, end of {year}",
                        {"year": self.last_year})  # fmt: skip
 
-    def note_of(self, key: str) -> Message:
+    def extent_note_of_headline_key(self, key: str) -> Message:
         """Return the extent of the headline's figure under `key`."""
         name = key.partition(".")[0]
         if name in _BY_HOUR:
-            return self.hour_note
+            return self.gpu_hour_cost_extent_note
         if name.startswith("capital_"):
-            return self.capital_note
+            return self.capital_extent_note
         if name in _WHOLE:
-            return self.debt_without_note if name == "debt_without_gdp_share" else self.debt_note
+            return (
+                self.debt_without_note
+                if name == "debt_without_gdp_share"
+                else self.debt_extent_note
+            )
         if name in _PLACED:
-            return self.week_note
+            return self.placement_extent_note
         if name in {"alternative_cheapest", "alternative_cheaper_share"}:
             return Message("whole comparison, over the life of the machines")
         at_end = {"energy_kwh", "energy_cost_usd", "carbon_kg", "makespan_utilisation_share"}
-        return self.energy_note if name in at_end else self.use_note
+        return self.energy_extent_note if name in at_end else self.use_extent_note
 
     @property
-    def both_note(self) -> Message:
+    def use_and_debt_extent_note(self) -> Message:
         """The extent of a table that sets the slice's use beside the whole programme's debt."""
         values = {
             "gpus": f"{self.slice_gpus:,}",
@@ -170,22 +174,22 @@ class StudyExtent:
         )
 
     @property
-    def week_note(self) -> Message:
+    def placement_extent_note(self) -> Message:
         """The extent of a placement: the slice, in the first week that is planned."""
         values = {"gpus": f"{self.slice_gpus:,}"}
-        if self._is_slice:
+        if self._is_slice_of_programme:
             return Message("slice of {gpus} GPUs, its first week", values)
         return Message("all {gpus} GPUs, the first week", values)
 
     @property
-    def _is_slice(self) -> bool:
+    def _is_slice_of_programme(self) -> bool:
         # Without a funding part the file says nothing of a larger programme: what was simulated is
         # all there is.
         return self.programme_gpus is not None and round(self.programme_gpus) > self.slice_gpus
 
-    def _slice_note(self, days: float) -> Message:
+    def _slice_and_days_extent_note(self, days: float) -> Message:
         values = {"gpus": f"{self.slice_gpus:,}", "days": f"{days:.1f}"}
-        if self._is_slice:
+        if self._is_slice_of_programme:
             return Message("slice of {gpus} GPUs, {days} days", values)
         return Message("all {gpus} GPUs, {days} days", values)
 
@@ -195,7 +199,7 @@ def study_extent(context: RequestContext, run: Run) -> StudyExtent:
     runs = context.services.runs
     # Reductions of two large tables; a sealed run never changes, so they are made once.
     arrival_s, end_s = context.services.cache.cached_text(
-        f"run/{run.run_id}/extent", lambda: _arrival_and_end_seconds_text(context, run)
+        f"run/{run.run_id}/extent", lambda: _arrival_span_and_makespan_s_text(context, run)
     ).split()
     sized = runs.has(run, "funding_capital")
     sizes: list[float] = runs.frame(run, "funding_capital")["gpus"].to_list() if sized else []
@@ -214,7 +218,7 @@ def study_extent(context: RequestContext, run: Run) -> StudyExtent:
     )
 
 
-def _arrival_and_end_seconds_text(context: RequestContext, run: Run) -> str:
+def _arrival_span_and_makespan_s_text(context: RequestContext, run: Run) -> str:
     jobs = context.services.runs.frame(run, "fleet_jobs", "submit_s", "end_s")
     first = float(jobs["submit_s"].min() or 0.0)  # pyright: ignore[reportArgumentType]
     last = float(jobs["submit_s"].max() or 0.0)  # pyright: ignore[reportArgumentType]

@@ -42,17 +42,17 @@ def build_models_page(context: RequestContext, values: PageValues) -> PageView:
     """Return deployments, duties, rulings and events, and the example models of a study."""
     del values
     from commonwatt.clinic.usecases.overview import (
-        deployment_rows,
+        clinic_deployment_rows,
+        clinic_safety_event_rows,
+        incident_reporting_duty_rows,
         product_class_ruling_rows,
-        reporting_duty_rows,
-        safety_event_rows,
     )
 
-    head, registry = clinic_head_and_registry(context)
-    standing = deployment_rows(registry, context.now)
-    owed = reporting_duty_rows(registry)
+    head, registry = ledger_head_text_and_clinic_registry(context)
+    standing = clinic_deployment_rows(registry, context.now)
+    owed = incident_reporting_duty_rows(registry)
     live = [row for row in standing if row["status"] == "live"]
-    run = context.services.runs.find_run("", "study")
+    run = context.services.runs.find_run_or_newest_of_kind("", "study")
     return PageView(
         lede=Message(
             "{live} of {all} deployments are live; {alarms} alarms are on record and {owed} "
@@ -72,7 +72,7 @@ def build_models_page(context: RequestContext, values: PageValues) -> PageView:
                 standing,
                 owed,
                 product_class_ruling_rows(registry),
-                safety_event_rows(registry),
+                clinic_safety_event_rows(registry),
             ),
             *_model_monitor_tables(context, run),
         ],
@@ -90,46 +90,50 @@ def build_models_page(context: RequestContext, values: PageValues) -> PageView:
             "versions": registry.by_kind["version"],
             "deployments": [row["deployment"] for row in standing],
             "may_report": context.can(ConsoleAction.REPORT_INCIDENT),
-            "disclosable": _disclosable_deployments(context, registry),
+            "disclosable": _disclosable_deployment_rows(context, registry),
         },
     )
 
 
-def _disclosable_deployments(context: RequestContext, registry: Registry) -> list[dict[str, Any]]:
+def _disclosable_deployment_rows(
+    context: RequestContext, registry: Registry
+) -> list[dict[str, Any]]:
     """Return what is live at this console's institution, for whoever may tell a patient of it."""
     institution = context.services.settings.institution
     if not institution or not context.can(ConsoleAction.TELL_PATIENT):
         return []
-    from commonwatt.clinic.usecases.gateway import notices_of_live_deployments
+    from commonwatt.clinic.usecases.gateway import notice_rows_of_live_deployments
 
-    return notices_of_live_deployments(registry, Path(institution), context.now)
+    return notice_rows_of_live_deployments(registry, Path(institution), context.now)
 
 
-def _models_content_key(context: RequestContext, values: PageValues) -> str:
+def _models_page_content_key(context: RequestContext, values: PageValues) -> str:
     """Return what the page is made of: ledger, what stands by it and is told, newest study."""
-    from commonwatt.clinic.usecases.overview import deployment_rows
+    from commonwatt.clinic.usecases.overview import clinic_deployment_rows
 
     del values
-    head, registry = clinic_head_and_registry(context)
-    run = context.services.runs.find_run("", "study")
-    standing = rows_digest(deployment_rows(registry, context.now))
-    disclosable = rows_digest(_disclosable_deployments(context, registry))
+    head, registry = ledger_head_text_and_clinic_registry(context)
+    run = context.services.runs.find_run_or_newest_of_kind("", "study")
+    standing = page_table_rows_digest(clinic_deployment_rows(registry, context.now))
+    disclosable = page_table_rows_digest(_disclosable_deployment_rows(context, registry))
     return f"{head}/{standing}/{disclosable}/{run.run_id if run else ''}"
 
 
-def clinic_head_and_registry(context: RequestContext) -> tuple[str, Registry]:
+def ledger_head_text_and_clinic_registry(context: RequestContext) -> tuple[str, Registry]:
     """Return the registry, and the head of the ledger that it was replayed at."""
-    from commonwatt.clinic.usecases.overview import load_clinic_registry
+    from commonwatt.clinic.usecases.overview import load_clinic_registry_without_advice
 
     services = context.services
     end = services.ledger.head()
     head = f"{end.size}-{end.link.hex()}"
     # An entry that comes in between is in the registry already, and that head never comes back:
     # the ledger only grows.
-    return head, services.registries.get(head, lambda: load_clinic_registry(services.ledger))
+    return head, services.registries.get(
+        head, lambda: load_clinic_registry_without_advice(services.ledger)
+    )
 
 
-def rows_digest(rows: Sequence[Mapping[str, Any]]) -> str:
+def page_table_rows_digest(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the beginning of a digest of rows, by which a table of them is kept."""
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
 
@@ -165,8 +169,8 @@ def _model_monitor_charts(context: RequestContext, run: Run | None) -> list[Char
     from commonwatt.clinic.usecases import charts
 
     return [
-        charts.model_over_time_chart(names),
-        charts.monitor_evidence_chart(names),
+        charts.clinic_model_over_time_chart(names),
+        charts.clinic_monitor_evidence_chart(names),
         charts.patient_subgroup_charts()[1],
     ]
 
@@ -228,7 +232,7 @@ def _clinic_registry_tables(
             title,
             rows,
             console_column_headings_of(table),
-            key=f"models/{name}/{head}/{rows_digest(rows)}",
+            key=f"models/{name}/{head}/{page_table_rows_digest(rows)}",
         )
         for name, title, rows, table in shown
     ]
@@ -241,5 +245,5 @@ PAGE = Page(
     build=build_models_page,
     template="models.html",
     group="govern",
-    content_key=_models_content_key,
+    content_key=_models_page_content_key,
 )

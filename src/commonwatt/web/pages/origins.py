@@ -21,7 +21,7 @@ from commonwatt.web.pages.study import (
     RUN_OF_STUDY,
     page_subject_of_run,
     page_without_study,
-    study_content_key,
+    study_page_content_key,
     study_run_of_page,
 )
 from commonwatt.web.parameters import PageParameter, PageValues
@@ -65,7 +65,7 @@ def build_origins_page(context: RequestContext, values: PageValues) -> PageView:
         subject=page_subject_of_run(context, run),
         lede=_origins_page_lede(run, figure),
         facts=_origins_page_headline_facts(run, figure, context.language) if figure else (),
-        tables=[_figure_inputs_listing(run, figure, known)],
+        tables=[_figure_inputs_or_all_figures_listing(run, figure, known)],
         sources=[run.run_id],
         extra=_console_origins_template_data(known, figure)
         if figure
@@ -127,7 +127,7 @@ def _console_origins_template_data(
     }
 
 
-def _figure_inputs_listing(
+def _figure_inputs_or_all_figures_listing(
     run: Run, figure: dict[str, Any] | None, figures_by_name: dict[str, dict[str, Any]]
 ) -> TableListing:
     """Return the inputs of a figure, or every figure."""
@@ -163,5 +163,5 @@ PAGE = Page(
     build=build_origins_page,
     parameters=(RUN_OF_STUDY, FIGURE),
     template="origins.html",
-    content_key=study_content_key,
+    content_key=study_page_content_key,
 )

@@ -34,16 +34,16 @@ from commonwatt.web.page_view import (
 )
 from commonwatt.web.pages.fans import (
     page_debt_fan_headings,
-    page_fan_columns_named_as_shares,
+    page_fan_frame_with_share_columns,
 )
 from commonwatt.web.pages.headline import StudyExtent, study_extent
 from commonwatt.web.pages.study import (
     RUN_OF_STUDY,
-    borrowing_currency_of_page_run,
+    borrowing_currency_of_page_run_or_blank,
     page_site_cost_headings,
     page_subject_of_run,
     page_without_study,
-    study_content_key,
+    study_page_content_key,
     study_run_of_page,
 )
 from commonwatt.web.parameters import PageValues
@@ -118,7 +118,7 @@ def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list
             head["utilisation_share"],
             context.language,
             note=Message("first to last arrival"),
-            extent=extent.use_note,
+            extent=extent.use_extent_note,
             link=f"/fleet?{query}",
         ),
         page_headline_fact_of_figure(
@@ -126,7 +126,7 @@ def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list
             head["mean_queue_delay_s"],
             context.language,
             note=Message("first start minus submission"),
-            extent=extent.use_note,
+            extent=extent.use_extent_note,
             link=f"/fleet?{query}",
         ),
     ]
@@ -138,7 +138,7 @@ def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list
             context.language,
             subject=site,
             note=Message("levelised cost"),
-            extent=extent.hour_note,
+            extent=extent.gpu_hour_cost_extent_note,
             link=f"/sites?{query}",
         )
         for site, cost in costs.items()
@@ -149,7 +149,7 @@ def _programme_page_facts(context: RequestContext, run: Run, query: str) -> list
 def _programme_debt_facts(
     context: RequestContext, run: Run, extent: StudyExtent
 ) -> list[HeadlineFact]:
-    head, currency = run.headline, borrowing_currency_of_page_run(run)
+    head, currency = run.headline, borrowing_currency_of_page_run_or_blank(run)
     if not currency:
         return []
     # No link where it would only lead to a refusal.
@@ -159,7 +159,7 @@ def _programme_debt_facts(
             BORROWING,
             head[f"capital_{currency.lower()}_bn"],
             context.language,
-            extent=extent.capital_note,
+            extent=extent.capital_extent_note,
             link=link,
             currency=currency,
         )
@@ -174,7 +174,7 @@ def _programme_debt_facts(
             form,
             head[key],
             context.language,
-            extent=extent.note_of(key),
+            extent=extent.extent_note_of_headline_key(key),
             note=Message("planned path"),
             link=link,
         )
@@ -207,7 +207,7 @@ def _programme_debt_effect_facts(
                 last[column.name],
                 context.language,
                 note=BAND_90.measure_interval_note(*bounds),
-                extent=extent.debt_note,
+                extent=extent.debt_extent_note,
                 link=link,
             )
         )
@@ -225,14 +225,14 @@ def _last_year_debt_effect(context: RequestContext, run: Run) -> dict[str, Any] 
 
 def _programme_page_charts(context: RequestContext, run: Run) -> list[Chart]:
     # Late: charts load what reads tables, and most requests are answered from what was kept.
-    from commonwatt.fleet.usecases.charts import gpu_use_chart
+    from commonwatt.fleet.usecases.charts import fleet_gpu_use_by_site_chart
     from commonwatt.siting.usecases.charts import gpu_hour_cost_band_chart
     from commonwatt.study.charts import study_alternatives_cost_chart
     from commonwatt.treasury.usecases.charts import debt_with_and_without_need_chart
 
     has = context.services.runs.has
     sites = context.services.runs.frame(run, "fleet_sites")["site"].to_list()
-    charts = [gpu_use_chart(sites)]
+    charts = [fleet_gpu_use_by_site_chart(sites)]
     if has(run, "cost_sites"):
         charts.append(gpu_hour_cost_band_chart())
     if has(run, "alternatives"):
@@ -266,7 +266,7 @@ def _fan_and_plan_message(context: RequestContext, run: Run) -> Message:
 def _alternatives_table_listings(
     context: RequestContext, run: Run, extent: StudyExtent
 ) -> list[TableListing]:
-    rows, currency = context.services.runs.rows, borrowing_currency_of_page_run(run)
+    rows, currency = context.services.runs.rows, borrowing_currency_of_page_run_or_blank(run)
     shown = [*_ALTERNATIVES_SHOWN, *(_BORROWED_SHOWN if currency else ())]
     return [
         TableListing(
@@ -274,7 +274,7 @@ def _alternatives_table_listings(
             title=Message("The alternatives side by side"),
             rows=rows(run, "alternatives"),
             headings=console_column_headings_of(ALTERNATIVES, *shown, currency=currency),
-            extent=extent.both_note if currency else extent.use_note,
+            extent=extent.use_and_debt_extent_note if currency else extent.use_extent_note,
         ),
         TableListing(
             name="break-even",
@@ -292,7 +292,7 @@ def _alternatives_table_listings(
                 "source",
             ),
             note=Message("One input moves at a time; the nearest come first."),
-            extent=extent.hour_note,
+            extent=extent.gpu_hour_cost_extent_note,
         ),
     ]
 
@@ -305,7 +305,7 @@ def _debt_fan_rows(context: RequestContext, run: Run) -> TableRows:
         both = debt_with_and_without_need_frame(
             frame(run, "funding_fan_with"), frame(run, "funding_fan_without")
         )
-        return page_fan_columns_named_as_shares(both)
+        return page_fan_frame_with_share_columns(both)
 
     return TableRows(key=f"programme/fan/{run.run_id}", load=load_debt_fan)
 
@@ -319,7 +319,7 @@ def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListi
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
             headings=console_column_headings_of(USE, "day", "site", "allocated_gpus"),
-            extent=extent.energy_note,
+            extent=extent.energy_extent_note,
             folded=True,
         )
     ]
@@ -330,7 +330,7 @@ def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListi
                 title=Message("Cost by site"),
                 rows=rows(run, "cost_sites"),
                 headings=page_site_cost_headings(),
-                extent=extent.hour_note,
+                extent=extent.gpu_hour_cost_extent_note,
             )
         )
     if has(run, "alternatives"):
@@ -342,7 +342,7 @@ def _programme_page_tables(context: RequestContext, run: Run) -> list[TableListi
                 title=Message("The fan with the programme"),
                 rows=_debt_fan_rows(context, run),
                 headings=page_debt_fan_headings(),
-                extent=extent.debt_note,
+                extent=extent.debt_extent_note,
                 folded=True,
             )
         )
@@ -355,5 +355,5 @@ PAGE = Page(
     action=ConsoleAction.SEE_PLANS,
     build=build_programme_page,
     parameters=(RUN_OF_STUDY,),
-    content_key=study_content_key,
+    content_key=study_page_content_key,
 )

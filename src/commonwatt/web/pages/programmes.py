@@ -11,7 +11,7 @@ from commonwatt.web.page_view import PageView
 from commonwatt.web.parameters import PageParameter, PageValues
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
-from commonwatt.web.tasks.kinds import KINDS, submitted_programmes_folder
+from commonwatt.web.tasks.kinds import KINDS, console_submitted_programmes_folder
 
 ADDED: Final = PageParameter(
     name="added",
@@ -74,11 +74,16 @@ def programmes_page_view(
         added: Key of the programme that was just taken.
         refused: What was not taken, and why.
     """
-    from commonwatt.study.programme.shipped import shipped_programmes
-    from commonwatt.study.programme.submitted import LARGEST_BYTES, submitted_programmes
+    from commonwatt.study.programme.shipped import shipped_programme_names
+    from commonwatt.study.programme.submitted import (
+        LARGEST_BYTES,
+        submitted_programmes_newest_first,
+    )
 
-    own = submitted_programmes(submitted_programmes_folder(context.services.settings.store))
-    shipped = shipped_programmes()
+    own = submitted_programmes_newest_first(
+        console_submitted_programmes_folder(context.services.settings.store)
+    )
+    shipped = shipped_programme_names()
     return PageView(
         lede=Message(
             "{shipped} programmes come with Commonwatt and {own} were handed in here. A programme "

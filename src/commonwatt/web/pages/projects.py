@@ -9,7 +9,7 @@ import commonwatt.sandbox.domain.measures as measures
 from commonwatt.catalogue.measures import measure_label_message
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.checks import CHECK_OUTCOME_NAMES
-from commonwatt.web.auth.signing_keys import visitor_actor_id
+from commonwatt.web.auth.signing_keys import visitor_actor_id_in_role_or_blank
 from commonwatt.web.page_view import (
     ColumnHeading,
     PageView,
@@ -114,9 +114,9 @@ def _all_projects_page(context: RequestContext) -> PageView:
 
 
 def _one_project_page(context: RequestContext, project_name: str) -> PageView:
-    from commonwatt.sandbox.usecases.overview import data_project_state
+    from commonwatt.sandbox.usecases.overview import data_project_state_budget_and_activity
 
-    project = data_project_state(
+    project = data_project_state_budget_and_activity(
         context.services.ledger, context.services.settings.rooms, project_name, context.now
     )
     budget, activity = project["budget"], project["watch"]
@@ -176,13 +176,13 @@ def _project_page_tables(
 
 
 def _output_review_page(context: RequestContext, room: str, output: str) -> PageView:
-    from commonwatt.sandbox.usecases.basis import output_basis
-    from commonwatt.sandbox.usecases.overview import output_review
+    from commonwatt.sandbox.usecases.basis import output_decision_basis
+    from commonwatt.sandbox.usecases.overview import output_review_against_released
 
     ledger, folder = context.services.ledger, context.services.settings.rooms
-    review = output_review(ledger, folder, room, output)
-    checker = visitor_actor_id(context, ConsoleRole.CHECKER)
-    basis = output_basis(ledger, folder, room, output, checker=checker, at=context.now)
+    review = output_review_against_released(ledger, folder, room, output)
+    checker = visitor_actor_id_in_role_or_blank(context, ConsoleRole.CHECKER)
+    basis = output_decision_basis(ledger, folder, room, output, checker=checker, at=context.now)
     return PageView(
         lede=Message(
             "{name}, {bytes} bytes, {state}. These bytes and no others would leave.",
@@ -210,12 +210,12 @@ def _output_review_page(context: RequestContext, room: str, output: str) -> Page
             "output": output,
             "state": review.row["state"],
             "changes": review.changes,
-            "basis": _output_basis_data(basis),
+            "basis": _output_basis_json_data(basis),
         },
     )
 
 
-def _output_basis_data(basis: OutputBasis) -> dict[str, Any]:
+def _output_basis_json_data(basis: OutputBasis) -> dict[str, Any]:
     """Return what a decision rests on, for programs."""
     return {
         "purpose": basis.purpose,

@@ -17,14 +17,14 @@ from commonwatt.web.page_view import (
     console_headings_of_names,
     page_headline_fact_of_figure,
 )
-from commonwatt.web.pages.study import borrowing_currency_of_page_run, page_subject_of_run
+from commonwatt.web.pages.study import borrowing_currency_of_page_run_or_blank, page_subject_of_run
 from commonwatt.web.parameters import PageParameter, PageValues
-from commonwatt.web.public_study import STUDY, pinned_study_id
+from commonwatt.web.public_study import STUDY, pinned_study_id_or_blank
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 from commonwatt.web.tasks.kinds import KINDS
 from commonwatt.web.tasks.lifecycle import TASK_STATE_NAMES
-from commonwatt.web.tasks.supervisor import list_newest_tasks, task_title_message
+from commonwatt.web.tasks.supervisor import console_task_title_message, list_newest_tasks
 
 if TYPE_CHECKING:
     import polars as pl
@@ -62,7 +62,7 @@ def _all_runs_page(context: RequestContext) -> PageView:
     newest = runs[0].run_id if runs else "none"
     started = context.can(ConsoleAction.START_RUN)
     works = list_newest_tasks(context.services, 8)
-    pinned = pinned_study_id(context.services)
+    pinned = pinned_study_id_or_blank(context.services)
     return PageView(
         lede=Message(
             "Runs in the store: {count}. A run never changes: the same inputs, seed and "
@@ -84,7 +84,7 @@ def _all_runs_page(context: RequestContext) -> PageView:
         extra={
             "runs": [(run, page_subject_of_run(context, run, pinned)) for run in runs[:12]],
             "run_kinds": RUN_KIND_NAMES,
-            "titles": {work.work_id: task_title_message(work) for work in works},
+            "titles": {work.work_id: console_task_title_message(work) for work in works},
             "works": works,
             "states": TASK_STATE_NAMES,
             # Without a form for whoever may not start a run; the route refuses them in any case.
@@ -136,7 +136,7 @@ def _one_run_page(context: RequestContext, run: Run) -> PageView:
         extra={
             "run": run,
             "may_pin": run.kind == STUDY and context.can(ConsoleAction.PIN_STUDY),
-            "pinned": run.run_id == pinned_study_id(context.services),
+            "pinned": run.run_id == pinned_study_id_or_blank(context.services),
             "changed": run.kind == "study-what-if",
             "report": (context.services.runs.folder(run.run_id) / "report.html").is_file(),
         },
@@ -151,15 +151,19 @@ def _one_run_page(context: RequestContext, run: Run) -> PageView:
 
 def _run_table_headings(context: RequestContext, run: Run, table: str) -> list[ColumnHeading]:
     """Return the columns of a run's table as the catalogue calls them, else by their names."""
-    from commonwatt.study.measures import declared_study_table
+    from commonwatt.study.measures import declared_study_table_schema_or_none
 
-    declared = declared_study_table(table, borrowing_currency_of_page_run(run))
+    declared = declared_study_table_schema_or_none(
+        table, borrowing_currency_of_page_run_or_blank(run)
+    )
     names = context.services.runs.columns(run, table)
     # A run of an earlier version may lack a column that is declared today; its own names are then
     # the truth.
     if declared is None or [column.name for column in declared.columns] != list(names):
         return console_headings_of_names(names)
-    return console_column_headings_of(declared, currency=borrowing_currency_of_page_run(run))
+    return console_column_headings_of(
+        declared, currency=borrowing_currency_of_page_run_or_blank(run)
+    )
 
 
 def _runs_page_frame(context: RequestContext, runs: list[Run]) -> pl.DataFrame:

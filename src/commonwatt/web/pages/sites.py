@@ -39,7 +39,7 @@ from commonwatt.web.pages.study import (
     RUN_OF_STUDY,
     page_subject_of_run,
     page_without_study,
-    study_content_key,
+    study_page_content_key,
     study_run_of_page,
 )
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
@@ -147,7 +147,7 @@ def _console_site_cost_facts(
             row["p50_usd_per_gpu_hour"],
             language,
             subject=row["site"],
-            extent=extent.hour_note,
+            extent=extent.gpu_hour_cost_extent_note,
             note=BAND_90.measure_interval_note(
                 measure_cell_text(row["p5_usd_per_gpu_hour"], GPU_HOUR_COST_P5, language),
                 measure_cell_text(row["p95_usd_per_gpu_hour"], GPU_HOUR_COST_P95, language),
@@ -181,7 +181,7 @@ def _site_tornado_rows(context: RequestContext, run: Run, site: str) -> TableRow
             .filter(pl.col("site") == site)
             .sort("swing_usd_per_gpu_hour", descending=True)
             .head(_SHOWN)
-            .pipe(lambda frame: _with_named_inputs(frame, context.language))
+            .pipe(lambda frame: _cost_inputs_with_label_and_unit(frame, context.language))
         )
 
     # With the language: an input is called by its label and not by its name in the model.
@@ -193,27 +193,33 @@ def _cost_input_rows(context: RequestContext, run: Run) -> TableRows:
     """Return every input, called by its label, with the unit that its values are in."""
 
     def load_cost_inputs() -> pl.DataFrame:
-        return _with_named_inputs(context.services.runs.frame(run, "cost_cells"), context.language)
+        return _cost_inputs_with_label_and_unit(
+            context.services.runs.frame(run, "cost_cells"), context.language
+        )
 
     return TableRows(key=f"sites/inputs/{run.run_id}/{context.language}", load=load_cost_inputs)
 
 
-def _with_named_inputs(frame: pl.DataFrame, language: str) -> pl.DataFrame:
+def _cost_inputs_with_label_and_unit(frame: pl.DataFrame, language: str) -> pl.DataFrame:
     import polars as pl
 
     names = frame["input"].to_list()
     return frame.with_columns(
-        pl.Series("label", [_input_label(name).translate(language) for name in names], pl.String),
-        pl.Series("unit", [_input_unit(name, language) for name in names], pl.String),
+        pl.Series(
+            "label",
+            [_cost_input_label_message(name).translate(language) for name in names],
+            pl.String,
+        ),
+        pl.Series("unit", [_cost_input_unit_text(name, language) for name in names], pl.String),
     )
 
 
-def _input_label(name: str) -> Message:
+def _cost_input_label_message(name: str) -> Message:
     # A run of an earlier version may hold an input that the model has no more.
     return cost_input_label(name) if name in _INPUT_UNITS else Message(name)
 
 
-def _input_unit(name: str, language: str) -> str:
+def _cost_input_unit_text(name: str, language: str) -> str:
     unit = _INPUT_UNITS.get(name, "")
     # As a unit a share is a bare ratio, which tells a reader less than the word.
     if unit == "share":
@@ -229,7 +235,7 @@ def _site_cost_tables(
         TableListing(
             name="costs",
             title=Message("Cost by site"),
-            extent=extent.hour_note,
+            extent=extent.gpu_hour_cost_extent_note,
             rows=rows(run, "cost_sites"),
             headings=console_column_headings_of(
                 COST_SITES,
@@ -246,7 +252,7 @@ def _site_cost_tables(
         TableListing(
             name="tornado",
             title=Message("What drives the cost at {site}", {"site": site}),
-            extent=extent.hour_note,
+            extent=extent.gpu_hour_cost_extent_note,
             rows=_site_tornado_rows(context, run, site),
             headings=[
                 *_NAMED_INPUT,
@@ -263,7 +269,7 @@ def _site_cost_tables(
         TableListing(
             name="parts",
             title=Message("Parts of the cost"),
-            extent=extent.hour_note,
+            extent=extent.gpu_hour_cost_extent_note,
             rows=rows(run, "cost_parts"),
             headings=console_column_headings_of(COST_PARTS, "site", "part", "usd_per_gpu_hour"),
             folded=True,
@@ -302,7 +308,7 @@ def _placement_table_listings(
         TableListing(
             name="placement",
             title=Message("Where to build"),
-            extent=extent.week_note,
+            extent=extent.placement_extent_note,
             rows=rows(run, "place_sites"),
             headings=console_column_headings_of(
                 PLACE_SITES,
@@ -322,7 +328,7 @@ def _placement_table_listings(
         TableListing(
             name="hourly",
             title=Message("Load by hour"),
-            extent=extent.week_note,
+            extent=extent.placement_extent_note,
             rows=rows(run, "place_hourly"),
             headings=console_column_headings_of(PLACE_HOURLY),
             folded=True,
@@ -336,5 +342,5 @@ PAGE = Page(
     action=ConsoleAction.SEE_PLANS,
     build=build_sites_page,
     parameters=(RUN_OF_STUDY, TORNADO_SITE),
-    content_key=study_content_key,
+    content_key=study_page_content_key,
 )

@@ -18,7 +18,7 @@ from commonwatt.treasury.domain.measures import (
     RESERVES,
 )
 from commonwatt.treasury.domain.tables import BRIDGE, CHANCES, CHANGED_YEARS
-from commonwatt.web.explored import explored_country_text
+from commonwatt.web.explored import console_explored_country_json
 from commonwatt.web.page_view import (
     HeadlineFact,
     PageView,
@@ -30,7 +30,7 @@ from commonwatt.web.page_view import (
 )
 from commonwatt.web.pages.fans import (
     page_debt_fan_headings,
-    page_fan_columns_named_as_shares,
+    page_fan_frame_with_share_columns,
 )
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from commonwatt.treasury.usecases.explore import ChangedCountry, CountryChange
 
 
-def _country_options(context: RequestContext) -> Options:
+def _treasury_page_country_options(context: RequestContext) -> Options:
     del context
-    from commonwatt.treasury.usecases.countries import shipped_countries
+    from commonwatt.treasury.usecases.countries import shipped_country_names
 
-    return [(name, name) for name in shipped_countries()]
+    return [(name, name) for name in shipped_country_names()]
 
 
 def _page_form_accounting_treatment_options(context: RequestContext) -> Options:
@@ -59,7 +59,7 @@ def _page_form_accounting_treatment_options(context: RequestContext) -> Options:
 
 COUNTRY = PageParameter(
     name="country", label=Message("Country"), meaning=Message("Whose debt is projected."),
-    default="hongkong", kind=ParameterKind.CHOICE, options=_country_options,
+    default="hongkong", kind=ParameterKind.CHOICE, options=_treasury_page_country_options,
     closed=True,
 )  # fmt: skip
 YEARS = PageParameter(
@@ -112,7 +112,7 @@ def build_treasury_page(context: RequestContext, values: PageValues) -> PageView
                     {"share": measure_value_text(last["planned_debt_gdp_share"], DEBT_GDP)},
                 ),
             ),
-            *_debt_ceiling_facts(changed_country, language),
+            *_treasury_page_debt_ceiling_facts(changed_country, language),
         ],
         charts=_treasury_page_charts(changed_country),
         tables=_treasury_page_tables(changed_country, values),
@@ -141,7 +141,7 @@ def _explored_country_debt(context: RequestContext, values: PageValues) -> Chang
     return context.long_result(key, lambda: _load_or_explore_country(context, key, values))
 
 
-def _treasury_content_key(context: RequestContext, values: PageValues) -> str:
+def _treasury_page_content_key(context: RequestContext, values: PageValues) -> str:
     # Waited for here, by each who asks for as long as they have patience: the page itself is
     # made by one while the others wait for that one.
     _explored_country_debt(context, values)
@@ -156,24 +156,26 @@ def _load_or_explore_country(
     The plan itself is what everybody opens first. From its file it is there at once, in a
     process that has never drawn a path and loads nothing for it.
     """
-    from commonwatt.treasury.usecases.countries import open_treasury_country, shipped_countries
+    from commonwatt.treasury.usecases.countries import open_treasury_country, shipped_country_names
     from commonwatt.treasury.usecases.explore import (
         ChangedCountry,
         changed_country,
-        explore_country_change,
+        explore_country_debt_change,
     )
 
-    name, change = values.text(COUNTRY.name), _country_change(values)
+    name, change = values.text(COUNTRY.name), _country_change_of_page_values(values)
     is_planned = not any(values.number(slider.name) for slider in (GROWTH, COUPON, SPENDING))
-    if not is_planned or name not in shipped_countries():
-        return explore_country_change(name, change)
+    if not is_planned or name not in shipped_country_names():
+        return explore_country_debt_change(name, change)
 
-    text = context.services.cache.cached_text(key, lambda: explored_country_text(name, change))
+    text = context.services.cache.cached_text(
+        key, lambda: console_explored_country_json(name, change)
+    )
     explored = json.loads(text)
     return ChangedCountry(country=changed_country(open_treasury_country(name), change), **explored)
 
 
-def _country_change(values: PageValues) -> CountryChange:
+def _country_change_of_page_values(values: PageValues) -> CountryChange:
     from commonwatt.treasury.engines.projection import AccountingTreatment
     from commonwatt.treasury.usecases.explore import CountryChange
 
@@ -189,7 +191,7 @@ def _country_change(values: PageValues) -> CountryChange:
     )
 
 
-def _page_percent_text(value: float) -> str:
+def _share_as_page_percent_text(value: float) -> str:
     return f"{value:.1%}"
 
 
@@ -199,17 +201,19 @@ def _treasury_page_lede(explored: ChangedCountry) -> Message:
         "Debt goes from {first} of GDP in {from} to {last} in {to}; in nine paths of ten it then "
         "stands between {low} and {high}.",
         {
-            "first": _page_percent_text(first["debt_gdp_share"]),
+            "first": _share_as_page_percent_text(first["debt_gdp_share"]),
             "from": first["fiscal_year"],
-            "last": _page_percent_text(last["debt_gdp_share"]),
+            "last": _share_as_page_percent_text(last["debt_gdp_share"]),
             "to": last["fiscal_year"],
-            "low": _page_percent_text(explored.fan[-1]["q05"]),
-            "high": _page_percent_text(explored.fan[-1]["q95"]),
+            "low": _share_as_page_percent_text(explored.fan[-1]["q05"]),
+            "high": _share_as_page_percent_text(explored.fan[-1]["q95"]),
         },
     )
 
 
-def _debt_ceiling_facts(explored: ChangedCountry, language: str) -> list[HeadlineFact]:
+def _treasury_page_debt_ceiling_facts(
+    explored: ChangedCountry, language: str
+) -> list[HeadlineFact]:
     if explored.ceiling is None:
         return []
     ceiling = measure_value_text(
@@ -248,7 +252,7 @@ def _treasury_page_charts(explored: ChangedCountry) -> list[Chart]:
 
 
 def _debt_and_reserves_page_chart(explored: ChangedCountry, year: Message) -> Chart:
-    money = explored.country.money_column_name
+    money = explored.country.money_bn_column_name
     return Chart(
         name="reserves",
         title=Message("Debt and reserves"),
@@ -284,7 +288,7 @@ def _debt_fan_rows(explored: ChangedCountry, values: PageValues) -> TableRows:
     def load_debt_fan() -> pl.DataFrame:
         import polars as pl
 
-        return page_fan_columns_named_as_shares(pl.DataFrame(explored.fan)).with_columns(
+        return page_fan_frame_with_share_columns(pl.DataFrame(explored.fan)).with_columns(
             planned_debt_gdp_share=pl.Series(planned)
         )
 
@@ -294,7 +298,7 @@ def _debt_fan_rows(explored: ChangedCountry, values: PageValues) -> TableRows:
 
 
 def _treasury_page_tables(explored: ChangedCountry, values: PageValues) -> list[TableListing]:
-    money, currency = explored.country.money_column_name, explored.country.currency
+    money, currency = explored.country.money_bn_column_name, explored.country.currency
     amounts = ("gross_issuance", "redemption", "interest", "reserves", "balance_headline")
     years = ("fiscal_year", money("debt"), "debt_gdp_share", *(money(name) for name in amounts))
     chances = ("debt_over_ceiling", "reserves_under_floor", "guarantee_call")
@@ -345,5 +349,5 @@ PAGE = Page(
     action=ConsoleAction.SEE_TREASURY,
     build=build_treasury_page,
     parameters=(COUNTRY, YEARS, GROWTH, COUPON, SPENDING, TREATMENT),
-    content_key=_treasury_content_key,
+    content_key=_treasury_page_content_key,
 )

@@ -16,9 +16,9 @@ from commonwatt.web.auth.access import (
     AnyContext,
     PostedFields,
     SignedInContext,
-    cookie_path,
-    local_redirect_path,
-    requested_theme,
+    console_cookie_path,
+    local_redirect_path_or_root,
+    requested_theme_or_blank,
     require_console_action,
     session_cookie_name,
     set_session_cookie,
@@ -27,14 +27,14 @@ from commonwatt.web.errors import ParameterError
 from commonwatt.web.openapi import (
     HTML,
     Responses,
-    content_responses,
-    form_body,
-    redirect_responses,
+    openapi_content_responses,
+    openapi_form_request_body,
+    openapi_redirect_responses,
 )
 from commonwatt.web.render import render_console_template
 from commonwatt.web.request_context import RequestContext, Visitor
 from commonwatt.web.roles import ACTION_NAMES, ACTION_ROLES, ROLE_NAMES, ConsoleAction, ConsoleRole
-from commonwatt.web.routes.oidc import forget_provider_token, provider_sign_out_response
+from commonwatt.web.routes.oidc import delete_provider_token_cookie, provider_sign_out_response
 
 AccountManagerContext = Annotated[
     RequestContext, Depends(require_console_action(ConsoleAction.MANAGE_ACCOUNTS))
@@ -45,63 +45,86 @@ Secret = Annotated[str, InPath(max_length=100)]
 _LONGEST_SHOWN_ROLE: Final = 40
 
 
-_PAGE: Final = content_responses(200, "The page", HTML)
-_SIGNED_IN: Final = redirect_responses("To where the visitor wanted to go")
-_DONE: Final = redirect_responses("To the page that shows it done")
+_PAGE: Final = openapi_content_responses(200, "The page", HTML)
+_SIGNED_IN: Final = openapi_redirect_responses("To where the visitor wanted to go")
+_DONE: Final = openapi_redirect_responses("To the page that shows it done")
 
 
 def add_routes(app: FastAPI) -> None:
     """Add the addresses of accounts."""
     _add_sign_in_routes(app)
     own: dict[str, Any] = {"tags": ["accounts"]}
-    app.get("/preferences", **_redirecting(_DONE), **own)(set_preferences)
+    app.get("/preferences", **_redirect_route_options(_DONE), **own)(set_preferences)
     app.get("/account", response_class=HTMLResponse, **own)(account_page)
-    label = form_body(label="What it is for")
+    label = openapi_form_request_body(label="What it is for")
     app.post(
         "/account/tokens", response_class=HTMLResponse, responses=_PAGE, openapi_extra=label, **own
     )(make_token)
     app.post(
-        "/account/tokens/{digest}/drop", openapi_extra=form_body(), **_redirecting(_DONE), **own
+        "/account/tokens/{digest}/drop",
+        openapi_extra=openapi_form_request_body(),
+        **_redirect_route_options(_DONE),
+        **own,
     )(drop_token)
     app.get("/accounts", response_class=HTMLResponse, **own)(accounts_page)
-    fields = form_body("name", name="Of the new account", roles="Its roles, joined by commas")
-    app.post("/accounts", response_class=HTMLResponse, openapi_extra=fields, **own)(make_account)
-    roles = form_body(roles="All its roles")
-    app.post("/accounts/{name}/roles", openapi_extra=roles, **_redirecting(_DONE), **own)(set_roles)
-    app.post(
-        "/accounts/{name}/link", response_class=HTMLResponse, openapi_extra=form_body(), **own
-    )(make_link)
-    app.post("/accounts/{name}/close", openapi_extra=form_body(), **_redirecting(_DONE), **own)(
-        close_account
+    fields = openapi_form_request_body(
+        "name", name="Of the new account", roles="Its roles, joined by commas"
     )
+    app.post("/accounts", response_class=HTMLResponse, openapi_extra=fields, **own)(make_account)
+    roles = openapi_form_request_body(roles="All its roles")
+    app.post(
+        "/accounts/{name}/roles", openapi_extra=roles, **_redirect_route_options(_DONE), **own
+    )(set_roles)
+    app.post(
+        "/accounts/{name}/link",
+        response_class=HTMLResponse,
+        openapi_extra=openapi_form_request_body(),
+        **own,
+    )(make_link)
+    app.post(
+        "/accounts/{name}/close",
+        openapi_extra=openapi_form_request_body(),
+        **_redirect_route_options(_DONE),
+        **own,
+    )(close_account)
 
 
 def _add_sign_in_routes(app: FastAPI) -> None:
     known: dict[str, Any] = {"tags": ["accounts"]}
     app.get("/sign-in", name="sign_in", response_class=HTMLResponse, **known)(sign_in_page)
-    fields = form_body("name", "password", name="Account", password="Its password")  # noqa: S106
-    app.post("/sign-in", openapi_extra=fields, **_redirecting(_SIGNED_IN), **known)(sign_in)
-    app.post("/sign-out", openapi_extra=form_body(), **_redirecting(_SIGNED_IN), **known)(sign_out)
+    fields = openapi_form_request_body("name", "password", name="Account", password="Its password")  # noqa: S106
+    app.post("/sign-in", openapi_extra=fields, **_redirect_route_options(_SIGNED_IN), **known)(
+        sign_in
+    )
+    app.post(
+        "/sign-out",
+        openapi_extra=openapi_form_request_body(),
+        **_redirect_route_options(_SIGNED_IN),
+        **known,
+    )(sign_out)
     app.get(
         "/welcome/{secret}",
         response_class=HTMLResponse,
-        responses=content_responses(401, "No such link"),
+        responses=openapi_content_responses(401, "No such link"),
         **known,
     )(welcome_page)
-    fields = form_body("password", name="Of the first account", password="The new one")  # noqa: S106
-    app.post("/welcome/{secret}", openapi_extra=fields, **_redirecting(_SIGNED_IN), **known)(
-        use_welcome_link
-    )
+    texts = {"name": "Of the first account", "password": "The new one"}
+    fields = openapi_form_request_body("password", **texts)
+    app.post(
+        "/welcome/{secret}", openapi_extra=fields, **_redirect_route_options(_SIGNED_IN), **known
+    )(use_welcome_link)
 
 
-def _redirecting(responses: Responses) -> dict[str, Any]:
+def _redirect_route_options(responses: Responses) -> dict[str, Any]:
     """Return what FastAPI needs to know of an address that always sends a browser on."""
     return {"status_code": 303, "response_class": RedirectResponse, "responses": responses}
 
 
 def sign_in_page(request: Request, context: AnyContext, next: str = "/") -> Response:  # noqa: A002
     """Return the form for name and password."""
-    return _template_response(request, context, "sign_in.html", next=local_redirect_path(next))
+    return _template_response(
+        request, context, "sign_in.html", next=local_redirect_path_or_root(next)
+    )
 
 
 def sign_in(request: Request, context: AnyContext, fields: PostedFields) -> Response:
@@ -116,9 +139,9 @@ def sign_in(request: Request, context: AnyContext, fields: PostedFields) -> Resp
     )
     # 303, as after every form: the browser fetches the next page with GET, and a reload does not
     # send the form again (RFC 9110, section 15.4.4).
-    answer = RedirectResponse(local_redirect_path(fields.get("next", "/")), 303)
+    answer = RedirectResponse(local_redirect_path_or_root(fields.get("next", "/")), 303)
     set_session_cookie(answer, context.services.settings, session.secret)
-    forget_provider_token(answer, context)
+    delete_provider_token_cookie(answer, context)
     return answer
 
 
@@ -131,14 +154,16 @@ def sign_out(request: Request, context: SignedInContext, fields: PostedFields) -
     answer = provider_sign_out_response(request, signed_out) or RedirectResponse("/sign-in", 303)
     # With what it was set with: browsers leave a `__Host-` cookie alone otherwise.
     answer.delete_cookie(
-        session_cookie_name(settings), path=cookie_path(settings), secure=settings.secure
+        session_cookie_name(settings), path=console_cookie_path(settings), secure=settings.secure
     )
     return answer
 
 
 def welcome_page(request: Request, context: AnyContext, secret: Secret) -> Response:
     """Return the form behind a one-time link."""
-    account = accounts.account_of_welcome_link_or_blank(context.services, secret, now=context.now)
+    account = accounts.account_of_welcome_link_blank_if_first(
+        context.services, secret, now=context.now
+    )
     return _template_response(
         request, context, "welcome.html", secret=secret, account=account, roles=ROLE_NAMES
     )
@@ -146,7 +171,9 @@ def welcome_page(request: Request, context: AnyContext, secret: Secret) -> Respo
 
 def use_welcome_link(context: AnyContext, secret: Secret, fields: PostedFields) -> Response:
     """Use a one-time link and sign in."""
-    account = accounts.account_of_welcome_link_or_blank(context.services, secret, now=context.now)
+    account = accounts.account_of_welcome_link_blank_if_first(
+        context.services, secret, now=context.now
+    )
     # The link's own account goes first: only the very first link leaves a name to be chosen.
     name = account or fields.get("name", "")
     password = fields.get("password", "")
@@ -156,7 +183,7 @@ def use_welcome_link(context: AnyContext, secret: Secret, fields: PostedFields) 
     session = accounts.begin_account_session(context.services, name, now=context.now, how="link")
     answer = RedirectResponse("/", 303)
     set_session_cookie(answer, context.services.settings, session.secret)
-    forget_provider_token(answer, context)
+    delete_provider_token_cookie(answer, context)
     return answer
 
 
@@ -164,7 +191,7 @@ def set_preferences(
     context: AnyContext, language: str = "", theme: str = "", back: str = "/"
 ) -> Response:
     """Keep language or theme in this browser and go back."""
-    answer = RedirectResponse(local_redirect_path(back), 303)
+    answer = RedirectResponse(local_redirect_path_or_root(back), 303)
     # "auto" is no theme: with it the page follows the machine again.
     chosen = {"language": language in LANGUAGES, "theme": theme in {*THEMES, "auto"}}
     for name, value in (("language", language), ("theme", theme)):
@@ -178,7 +205,7 @@ def set_preferences(
                 httponly=True,
                 samesite="lax",
                 secure=context.services.settings.secure,
-                path=cookie_path(context.services.settings),
+                path=console_cookie_path(context.services.settings),
             )
     return answer
 
@@ -241,7 +268,7 @@ def make_link(
     """Show a new one-time link for an account."""
     del fields
     # A link signs its holder in, so one for a closed account would open it again.
-    accounts.check_account_open(context.services, name)
+    accounts.check_open_console_account_exists(context.services, name)
     return _accounts_page_response(
         request,
         context,
@@ -263,7 +290,7 @@ def _account_page_response(request: Request, context: RequestContext, secret: st
         context,
         "account.html",
         secret=secret,
-        tokens=accounts.api_tokens_of_account(context.services, context.visitor.name),
+        tokens=accounts.api_token_rows_of_account(context.services, context.visitor.name),
         roles=ROLE_NAMES,
         actions=ACTION_NAMES,
     )
@@ -309,5 +336,5 @@ def _template_response(
     request: Request, context: RequestContext, template: str, **values: Any
 ) -> Response:
     return HTMLResponse(
-        render_console_template(context, template, requested_theme(request), **values)
+        render_console_template(context, template, requested_theme_or_blank(request), **values)
     )

@@ -11,14 +11,18 @@ from commonwatt.core.identifiers import OPERATOR_NAME
 from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import PostedFields, SignedInContext
 from commonwatt.web.errors import ParameterError
-from commonwatt.web.openapi import NodeActionData, form_body, redirect_responses
+from commonwatt.web.openapi import (
+    NodeActionData,
+    openapi_form_request_body,
+    openapi_redirect_responses,
+)
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ConsoleAction, check_roles_can_act
 
 
 def add_routes(app: FastAPI) -> None:
     """Add what is done to nodes."""
-    fields = form_body(
+    fields = openapi_form_request_body(
         "act",
         "node",
         act="drain or resume",
@@ -29,7 +33,7 @@ def add_routes(app: FastAPI) -> None:
     app.post(
         "/cluster/nodes",
         response_model=NodeActionData,
-        responses=redirect_responses("To the page of the cluster"),
+        responses=openapi_redirect_responses("To the page of the cluster"),
         **known,
     )(drain_or_resume_node)
 
@@ -45,13 +49,13 @@ def drain_or_resume_node(
     # The name goes on to the cluster's own commands: no space, no line break, no dash at its start.
     if not OPERATOR_NAME.fits(node):
         raise ParameterError("node", wanted=Message("the name of a node"))
-    _drain_or_resume_on_record(context, what, node, reason[:100])
+    _record_and_drain_or_resume_node(context, what, node, reason[:100])
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/cluster", 303)
     return JSONResponse({"act": what, "node": node})
 
 
-def _drain_or_resume_on_record(
+def _record_and_drain_or_resume_node(
     context: RequestContext, node_action: str, node: str, reason: str
 ) -> None:
     """Do it in the controller's name, and put on record here who asked for it."""

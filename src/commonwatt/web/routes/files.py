@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from commonwatt import __version__
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import services_of
+from commonwatt.web.auth.access import console_services_of_request
 from commonwatt.web.errors import PageNotFoundError
 from commonwatt.web.openapi import HealthData
 from commonwatt.web.static import static_asset
@@ -49,7 +49,7 @@ def static_file(request: Request, name: str) -> Response:
 
 def console_health(request: Request) -> dict[str, Any]:
     """Return that store and database answer, for whoever watches the server."""
-    services = services_of(request)
+    services = console_services_of_request(request)
     with services.ledger.reading() as connection:
         # A pooled connection may be dead; only a query shows that the database answers.
         connection.execute(sa.text("SELECT 1"))

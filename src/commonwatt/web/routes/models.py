@@ -14,7 +14,12 @@ from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import PostedFields, SignedInContext
 from commonwatt.web.auth.signing_keys import visitor_signing_key
 from commonwatt.web.errors import ParameterError
-from commonwatt.web.openapi import DisclosureData, IncidentDutiesData, form_body, redirect_responses
+from commonwatt.web.openapi import (
+    DisclosureData,
+    IncidentDutiesData,
+    openapi_form_request_body,
+    openapi_redirect_responses,
+)
 from commonwatt.web.roles import ConsoleAction, ConsoleRole, check_roles_can_act
 
 # A code and no sentence: free text about an incident soon holds a name or a date of birth, and the
@@ -35,7 +40,7 @@ def add_routes(app: FastAPI) -> None:
     """Add what is done about models."""
     known: dict[str, Any] = {"tags": ["models"]}
     app.get("/models/dossier", response_class=HTMLResponse, **known)(model_dossier)
-    fields = form_body(
+    fields = openapi_form_request_body(
         "deployment",
         "severity",
         "jurisdiction",
@@ -49,7 +54,7 @@ def add_routes(app: FastAPI) -> None:
         "/models/incidents",
         status_code=201,
         response_model=IncidentDutiesData,
-        responses=redirect_responses("To the page of models"),
+        responses=openapi_redirect_responses("To the page of models"),
         openapi_extra=fields,
         **known,
     )(report_model_incident)
@@ -57,7 +62,7 @@ def add_routes(app: FastAPI) -> None:
 
 
 def _add_disclosure_route(app: FastAPI, known: dict[str, Any]) -> None:
-    fields = form_body(
+    fields = openapi_form_request_body(
         "deployment",
         "encounter",
         "language",
@@ -69,7 +74,7 @@ def _add_disclosure_route(app: FastAPI, known: dict[str, Any]) -> None:
         "/models/disclosures",
         status_code=201,
         response_model=DisclosureData,
-        responses=redirect_responses("To the page of models"),
+        responses=openapi_redirect_responses("To the page of models"),
         openapi_extra=fields,
         **known,
     )(record_model_disclosure)

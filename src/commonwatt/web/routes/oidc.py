@@ -12,15 +12,15 @@ from commonwatt.core.messages import Message
 from commonwatt.web.auth.access import (
     AnyContext,
     check_same_site_request,
-    local_redirect_path,
-    requested_theme,
-    services_of,
+    console_services_of_request,
+    local_redirect_path_or_root,
+    requested_theme_or_blank,
     set_session_cookie,
 )
 from commonwatt.web.auth.admission import AdmissionRules
 from commonwatt.web.auth.oidc import CALLBACK_PATH, OidcProvider, PendingSignIn
 from commonwatt.web.errors import PageNotFoundError, SignInError
-from commonwatt.web.openapi import content_responses, redirect_responses
+from commonwatt.web.openapi import openapi_content_responses, openapi_redirect_responses
 from commonwatt.web.render import render_console_template
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.settings import Settings
@@ -53,7 +53,7 @@ Short = Annotated[str, Query(max_length=2000)]
 Secret = Annotated[str, Query(max_length=100)]
 
 
-def prepare_oidc(app: FastAPI, settings: Settings) -> None:
+def set_oidc_provider_and_admission_rules(app: FastAPI, settings: Settings) -> None:
     """Read who may come in by the provider, which is asked only when somebody signs in with it."""
     # A console whose provider is away still starts and lets people in by password.
     app.state.provider = OidcProvider(settings)
@@ -67,13 +67,16 @@ def add_routes(app: FastAPI) -> None:
         "tags": ["accounts"], "status_code": 303, "response_class": RedirectResponse,
     }  # fmt: skip
     app.get(
-        "/oidc/start", name="oidc_start", responses=redirect_responses("To the provider"), **known
+        "/oidc/start",
+        name="oidc_start",
+        responses=openapi_redirect_responses("To the provider"),
+        **known,
     )(start_oidc_sign_in)
     app.get(
         CALLBACK_PATH,
         name="oidc_back",
-        responses=redirect_responses("To where the visitor wanted to go")
-        | content_responses(401, "The provider's answer does not hold"),
+        responses=openapi_redirect_responses("To where the visitor wanted to go")
+        | openapi_content_responses(401, "The provider's answer does not hold"),
         **known,
     )(finish_oidc_sign_in)
 
@@ -90,9 +93,11 @@ def start_oidc_sign_in(
         # A link on another site would bind whoever follows it to an account of its author's.
         check_same_site_request(request)
         # Before the way there and back, which would end in the same refusal.
-        accounts.account_of_welcome_link_or_blank(context.services, invitation, now=context.now)
-    url, pending = provider.begin_sign_in(
-        local_redirect_path(next),
+        accounts.account_of_welcome_link_blank_if_first(
+            context.services, invitation, now=context.now
+        )
+    url, pending = provider.provider_url_and_pending_sign_in(
+        local_redirect_path_or_root(next),
         invitation=invitation,
         force_login=SIGNED_OUT_COOKIE in request.cookies,
     )
@@ -114,7 +119,7 @@ def finish_oidc_sign_in(
 ) -> Response:
     """Come back from the provider and begin a session."""
     provider = _oidc_provider(request, context)
-    pending = PendingSignIn.of_text(request.cookies.get(COOKIE, ""))
+    pending = PendingSignIn.pending_sign_in_of_cookie_text(request.cookies.get(COOKIE, ""))
     if error:
         raise SignInError(
             "oidc",
@@ -123,18 +128,18 @@ def finish_oidc_sign_in(
         )
     done = provider.finish_sign_in(pending, state, code)
     if pending.invitation:
-        account = accounts.accept_invitation(
+        account = accounts.bind_invited_account_to_oidc_identity(
             context.services, pending.invitation, done.identity, now=context.now
         )
     else:
         rules: AdmissionRules = request.app.state.admission
-        account = accounts.admit_oidc_identity_to_account(
+        account = accounts.admit_oidc_identity_returning_account_name(
             context.services, done.identity, rules, now=context.now
         )
     session = accounts.begin_account_session(
         context.services, account, now=context.now, how="provider"
     )
-    answer = RedirectResponse(local_redirect_path(pending.next), 303)
+    answer = RedirectResponse(local_redirect_path_or_root(pending.next), 303)
     _set_oidc_cookie(answer, context, COOKIE, "", 0)
     _set_oidc_cookie(answer, context, SIGNED_OUT_COOKIE, "", 0)
     token = done.id_token if len(done.id_token) <= _LONGEST_TOKEN else "-"
@@ -145,12 +150,13 @@ def finish_oidc_sign_in(
 
 def provider_sign_out_response(request: Request, context: RequestContext) -> Response | None:
     """Return what tells the provider that somebody has signed out; None where none let them in."""
-    settings = services_of(request).settings
+    settings = console_services_of_request(request).settings
     token = request.cookies.get(TOKEN_COOKIE, "")
     if not settings.oidc_issuer or not token:
         return None
     try:
-        url = request.app.state.provider.sign_out_address("" if token == "-" else token)  # noqa: S105
+        hint = "" if token == "-" else token  # noqa: S105 - a mark, and no token
+        url = request.app.state.provider.provider_sign_out_url_or_blank(hint)
         unreachable = False
     except SignInError:
         # The session here has ended; a provider that is away must not make that look undone.
@@ -161,7 +167,7 @@ def provider_sign_out_response(request: Request, context: RequestContext) -> Res
         # A page that leads on, because browsers hold a form's redirects to the policy for forms,
         # and that names this host alone.
         text = render_console_template(
-            context, "signed_out.html", requested_theme(request), url=url
+            context, "signed_out.html", requested_theme_or_blank(request), url=url
         )
         answer = HTMLResponse(text)
     else:
@@ -172,7 +178,7 @@ def provider_sign_out_response(request: Request, context: RequestContext) -> Res
     return answer
 
 
-def forget_provider_token(answer: Response, context: RequestContext) -> None:
+def delete_provider_token_cookie(answer: Response, context: RequestContext) -> None:
     """Forget who a provider let in, where somebody has signed in without it since."""
     _set_oidc_cookie(answer, context, TOKEN_COOKIE, "", 0)
 

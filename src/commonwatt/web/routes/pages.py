@@ -20,21 +20,26 @@ from starlette.responses import (
 )
 
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import SignedInContext, requested_theme
+from commonwatt.web.auth.access import SignedInContext, requested_theme_or_blank
 from commonwatt.web.cache import TableQuery
 from commonwatt.web.client import PageData, RowsData
 from commonwatt.web.errors import ForbiddenError, PageNotFoundError, StillMadeError
-from commonwatt.web.openapi import HTML, Responses, content_responses, file_responses
+from commonwatt.web.openapi import (
+    HTML,
+    Responses,
+    openapi_content_responses,
+    openapi_file_responses,
+)
 from commonwatt.web.page_view import PageView, TableListing
 from commonwatt.web.parameters import PageValues, parse_page_values
 from commonwatt.web.registry import PAGES
 from commonwatt.web.render import (
-    chart_json,
+    console_table_page_html,
+    page_chart_json,
     page_html,
     page_tools_html,
-    permanent_address,
+    permanent_page_path_and_query,
     render_console_template,
-    table_html,
 )
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ACTION_ROLES, check_roles_can_act
@@ -99,8 +104,8 @@ def _add_page_routes(app: FastAPI, page: Page) -> None:
             tags=[page.name],
         )(answer)
 
-    title, shown = page.title, content_responses(200, "The page", HTML)
-    shown |= content_responses(202, "The page is being made; ask again", HTML)
+    title, shown = page.title, openapi_content_responses(200, "The page", HTML)
+    shown |= openapi_content_responses(202, "The page is being made; ask again", HTML)
     add_page_route("", _page_html_route(page), "html", f"{title}: the page", shown)
     add_page_route(".json", _page_json_route(page), "json", f"{title}: its data", {}, PageData)
     charts, tables = "/charts/{chart}.json", "/tables/{table}"
@@ -108,7 +113,7 @@ def _add_page_routes(app: FastAPI, page: Page) -> None:
         charts, _page_chart_route(page), "chart", "A chart as it is drawn", {}, dict[str, Any]
     )
     for form, kind in ((_CSV_FORM, _Csv), (_PARQUET_FORM, _Parquet)):
-        answer, files = _page_table_file_route(page, form), file_responses(kind.media_type)
+        answer, files = _page_table_file_route(page, form), openapi_file_responses(kind.media_type)
         add_page_route(f"{tables}.{form}", answer, form, "A whole table", files)
     rows = _page_table_json_route(page)
     add_page_route(f"{tables}.json", rows, "rows", "Some rows of a table", {}, RowsData)
@@ -174,7 +179,7 @@ def _drawn_page_response(
         part: Names the table and the rows, where it is a page of one.
         draw: Draws the page for a look, in a theme, with what stands at its head.
     """
-    theme = requested_theme(request)
+    theme = requested_theme_or_blank(request)
     shared = asked.shared
     if shared is None:
         return HTMLResponse(draw(context, theme, None))
@@ -187,7 +192,7 @@ def _drawn_page_response(
 
 def _page_html_route(page: Page) -> Callable[..., Response]:
     def answer_page_html(request: Request, context: SignedInContext) -> Response:
-        context = _with_patience_of_page(context)
+        context = _context_with_page_patience(context)
         try:
             asked = _asked_page(request, page, context)
         except StillMadeError:
@@ -204,25 +209,25 @@ def _page_html_route(page: Page) -> Callable[..., Response]:
     return answer_page_html
 
 
-def _with_patience_of_page(context: RequestContext) -> RequestContext:
+def _context_with_page_patience(context: RequestContext) -> RequestContext:
     return replace(context, patience_s=context.services.settings.patience_s)
 
 
 def _waiting_page_response(request: Request, page: Page, context: RequestContext) -> Response:
     """Return the page that says that its contents are being made, and asks for them again."""
-    theme = requested_theme(request)
+    theme = requested_theme_or_blank(request)
     return HTMLResponse(render_console_template(context, "waiting.html", theme, page=page), 202)
 
 
 def _page_json_route(page: Page) -> Callable[..., Response]:
     def answer_page_json(request: Request, context: SignedInContext) -> Response:
         asked = _asked_page(request, page, context)
-        return _json_response(page_data(context, page, asked.values, asked.view))
+        return _page_json_response(page_json_data(context, page, asked.values, asked.view))
 
     return answer_page_json
 
 
-def page_data(
+def page_json_data(
     context: RequestContext, page: Page, values: PageValues, view: PageView
 ) -> dict[str, Any]:
     """Return a page's data: its figures, and where its charts and tables are."""
@@ -234,7 +239,7 @@ def page_data(
     return {
         "page": page.name,
         "title": context.translate(page.title),
-        "permanent": root_path + permanent_address(page, values, view),
+        "permanent": root_path + permanent_page_path_and_query(page, values, view),
         "parameters": dict(values.given_text),
         "lede": context.translate(view.lede),
         "facts": [
@@ -269,7 +274,7 @@ def _page_chart_route(page: Page) -> Callable[..., Response]:
         page_chart = view.chart(chart)
         if page_chart is None:
             raise PageNotFoundError(f"{page.name}/{chart}", found=Message("no such chart"))
-        return _Json(chart_json(context, view, page_chart))
+        return _Json(page_chart_json(context, view, page_chart))
 
     return answer_page_chart
 
@@ -295,7 +300,7 @@ def _page_table_html_route(page: Page) -> Callable[..., Response]:
         column: Searched = "",
         starts: Starts = "",
     ) -> Response:
-        context = _with_patience_of_page(context)
+        context = _context_with_page_patience(context)
         try:
             asked, listing = _asked_page_and_listing(request, page, context, table)
         except StillMadeError:
@@ -303,7 +308,9 @@ def _page_table_html_route(page: Page) -> Callable[..., Response]:
         ask = TableQuery(first=first, count=count, order=order, column=column, starts=starts)
 
         def draw(look: RequestContext, theme: str, tools: Markup | None) -> str:
-            return table_html(look, page, asked.values, listing, ask, theme, tools=tools)
+            return console_table_page_html(
+                look, page, asked.values, listing, ask, theme, tools=tools
+            )
 
         return _drawn_page_response(request, context, asked, repr((table, ask)), draw)
 
@@ -348,7 +355,7 @@ def _table_file_response(
     """Return a whole table as a file; a run's own Parquet is sent as it lies there."""
     name = f"{page.name}-{listing.name}.{form}"
     if form == _CSV_FORM:
-        csv = context.services.cache.spreadsheet_csv(listing.rows)
+        csv = context.services.cache.spreadsheet_csv_file_or_bytes(listing.rows)
         if isinstance(csv, bytes):
             return _downloaded_bytes_response(csv, _Csv.media_type, name)
         return FileResponse(csv, media_type=_Csv.media_type, filename=name)
@@ -369,6 +376,6 @@ def _downloaded_bytes_response(content: bytes, media_type: str, name: str) -> Re
     return Response(content, 200, headers, media_type)
 
 
-def _json_response(data: dict[str, Any]) -> Response:
+def _page_json_response(data: dict[str, Any]) -> Response:
     # `allow_nan=False` makes a NaN our error here; it would be the reader's when parsed.
     return _Json(json.dumps(data, ensure_ascii=False, allow_nan=False, default=str))

@@ -26,21 +26,21 @@ from commonwatt.web.auth.access import (
     SignedInContext,
     check_same_site_request,
     posted_form_fields,
-    requested_theme,
+    requested_theme_or_blank,
 )
 from commonwatt.web.errors import PageNotFoundError, ParameterError
 from commonwatt.web.openapi import (
     AddedProgrammeData,
-    file_responses,
-    form_body,
-    redirect_responses,
+    openapi_file_responses,
+    openapi_form_request_body,
+    openapi_redirect_responses,
 )
 from commonwatt.web.pages.programmes import PAGE, RefusedProgramme, programmes_page_view
 from commonwatt.web.parameters import parse_page_values
 from commonwatt.web.render import page_html
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ConsoleAction, check_roles_can_act
-from commonwatt.web.tasks.kinds import submitted_programmes_folder
+from commonwatt.web.tasks.kinds import console_submitted_programmes_folder
 from commonwatt.web.tasks.supervisor import list_newest_tasks
 
 ProgrammeKey = Annotated[str, InPath(pattern="^[a-z0-9-]{1,40}(@[0-9a-f]{16})?$", max_length=60)]
@@ -74,21 +74,21 @@ def add_routes(app: FastAPI) -> None:
         "/programmes",
         status_code=201,
         response_model=AddedProgrammeData,
-        responses=redirect_responses("To the page on which it is started"),
+        responses=openapi_redirect_responses("To the page on which it is started"),
         openapi_extra=_openapi_programme_body(),
         **known,
     )(add_programme)
     app.post(
         "/programmes/{key}/delete",
         response_model=AddedProgrammeData,
-        responses=redirect_responses("To the list of programmes"),
-        openapi_extra=form_body("confirm", confirm=_CONFIRM_MEANING),
+        responses=openapi_redirect_responses("To the list of programmes"),
+        openapi_extra=openapi_form_request_body("confirm", confirm=_CONFIRM_MEANING),
         **known,
     )(delete_programme)
     app.get(
         "/programmes/{key}/file",
         response_class=FileResponse,
-        responses=file_responses("application/toml"),
+        responses=openapi_file_responses("application/toml"),
         **known,
     )(programme_file)
 
@@ -110,7 +110,7 @@ def _openapi_programme_body() -> dict[str, Any]:
     return {"requestBody": {"required": False, "content": kinds | {"multipart/form-data": form}}}
 
 
-async def posted_programme(request: Request) -> PostedProgramme:
+async def posted_programme_after_same_site_check(request: Request) -> PostedProgramme:
     """Return a programme that came from our own form, or from a program.
 
     Raises:
@@ -131,11 +131,11 @@ async def posted_programme(request: Request) -> PostedProgramme:
                 if not isinstance(part, UploadFile) or not part.filename:
                     continue
                 if name == "attached":
-                    _check_named_once(attached, _file_name(part.filename))
-                    attached[_file_name(part.filename)] = await part.read()
+                    _check_named_once(attached, _posted_file_base_name(part.filename))
+                    attached[_posted_file_base_name(part.filename)] = await part.read()
                 else:
                     files[name] = await part.read()
-                    files.setdefault("name", _file_name(part.filename).encode())
+                    files.setdefault("name", _posted_file_base_name(part.filename).encode())
         finally:
             await form.close()
     fields = await posted_form_fields(request)
@@ -150,7 +150,7 @@ async def posted_programme(request: Request) -> PostedProgramme:
     )
 
 
-PostedProgrammeFields = Annotated[PostedProgramme, Depends(posted_programme)]
+PostedProgrammeFields = Annotated[PostedProgramme, Depends(posted_programme_after_same_site_check)]
 
 
 def _check_named_once(attached: Mapping[str, bytes], name: str) -> None:
@@ -163,7 +163,7 @@ def _check_named_once(attached: Mapping[str, bytes], name: str) -> None:
         )
 
 
-def _file_name(name: str) -> str:
+def _posted_file_base_name(name: str) -> str:
     # Some browsers send the way to the file on the visitor's own machine.
     return name.replace("\\", "/").rpartition("/")[2]
 
@@ -175,7 +175,7 @@ def add_programme(
     check_roles_can_act(context.visitor.roles, ConsoleAction.START_RUN)
     html = "text/html" in request.headers.get("accept", "")
     try:
-        key = _submit_programme_and_record_it(context, posted)
+        key = _submit_and_record_programme_returning_key(context, posted)
     except CommonwattError as error:
         if not html:
             raise
@@ -203,10 +203,10 @@ def delete_programme(
 
 
 def _delete_programme_and_record_it(context: RequestContext, key: str) -> None:
-    from commonwatt.study.programme.shipped import shipped_programmes
+    from commonwatt.study.programme.shipped import shipped_programme_names
     from commonwatt.study.programme.submitted import removed_submitted_programme
 
-    if key in shipped_programmes():
+    if key in shipped_programme_names():
         raise ParameterError(
             "key",
             found=Message("{key}, which comes with Commonwatt", {"key": key}),
@@ -224,7 +224,7 @@ def _delete_programme_and_record_it(context: RequestContext, key: str) -> None:
             wanted=Message("a programme of which no run is under way"),
             remedy=Message("Stop the run on the page of runs, or wait for its end."),
         )
-    folder = submitted_programmes_folder(services.settings.store)
+    folder = console_submitted_programmes_folder(services.settings.store)
     with removed_submitted_programme(folder, key), services.ledger.transaction() as tx:
         services.entry_writer.record(
             tx,
@@ -238,13 +238,13 @@ def _delete_programme_and_record_it(context: RequestContext, key: str) -> None:
 def programme_file(context: SignedInContext, key: ProgrammeKey) -> Response:
     """Return the file of a programme, to read or to begin one's own from."""
     check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
-    from commonwatt.study.programme.reader import find_programme
-    from commonwatt.study.programme.shipped import shipped_programmes
-    from commonwatt.study.programme.submitted import submitted_programmes
+    from commonwatt.study.programme.reader import find_programme_path
+    from commonwatt.study.programme.shipped import shipped_programme_names
+    from commonwatt.study.programme.submitted import submitted_programmes_newest_first
 
-    paths = {name: find_programme(name) for name in shipped_programmes()}
-    folder = submitted_programmes_folder(context.services.settings.store)
-    paths |= {each.key: each.path for each in submitted_programmes(folder)}
+    paths = {name: find_programme_path(name) for name in shipped_programme_names()}
+    folder = console_submitted_programmes_folder(context.services.settings.store)
+    paths |= {each.key: each.path for each in submitted_programmes_newest_first(folder)}
     # Looked up among those that exist: no path is ever made of what an address says.
     path: Path | None = paths.get(key)
     if path is None:
@@ -252,12 +252,14 @@ def programme_file(context: SignedInContext, key: ProgrammeKey) -> Response:
     return FileResponse(path, media_type="application/toml", filename=path.name)
 
 
-def _submit_programme_and_record_it(context: RequestContext, posted: PostedProgramme) -> str:
-    from commonwatt.study.programme.submitted import submit_programme
+def _submit_and_record_programme_returning_key(
+    context: RequestContext, posted: PostedProgramme
+) -> str:
+    from commonwatt.study.programme.submitted import check_and_keep_submitted_programme
     from commonwatt.study.stages.demand import programme_scheduling_policies
 
-    folder = submitted_programmes_folder(context.services.settings.store)
-    submitted = submit_programme(
+    folder = console_submitted_programmes_folder(context.services.settings.store)
+    submitted = check_and_keep_submitted_programme(
         folder,
         posted.name,
         posted.text,
@@ -282,4 +284,6 @@ def _refused_programme_page(
     )
     view = programmes_page_view(context, refused=refused)
     values = parse_page_values(PAGE.parameters, {})
-    return HTMLResponse(page_html(context, PAGE, values, view, requested_theme(request)), 422)
+    return HTMLResponse(
+        page_html(context, PAGE, values, view, requested_theme_or_blank(request)), 422
+    )

@@ -18,10 +18,10 @@ from commonwatt.web.errors import ParameterError
 from commonwatt.web.openapi import (
     BYTES,
     OutputStateData,
-    content_responses,
-    file_responses,
-    form_body,
-    redirect_responses,
+    openapi_content_responses,
+    openapi_file_responses,
+    openapi_form_request_body,
+    openapi_redirect_responses,
 )
 from commonwatt.web.request_context import RequestContext
 from commonwatt.web.roles import ConsoleAction, ConsoleRole, check_roles_can_act
@@ -48,33 +48,40 @@ def add_routes(app: FastAPI) -> None:
         f"{base}/bytes",
         response_class=Response,
         # Text of a project is JSON as its programs wrote it, of whatever form.
-        responses=content_responses(200, "The bytes", *kinds, schema={})
-        | content_responses(409, "There is no such output"),
+        responses=openapi_content_responses(200, "The bytes", *kinds, schema={})
+        | openapi_content_responses(409, "There is no such output"),
         **known,
     )(output_bytes_response)
     stated: dict[str, Any] = known | {
         "response_model": OutputStateData,
-        "responses": redirect_responses("To the page of the project"),
+        "responses": openapi_redirect_responses("To the page of the project"),
     }
-    fields = form_body("approve", approve='"yes" or "no"')
+    fields = openapi_form_request_body("approve", approve='"yes" or "no"')
     app.post(f"{base}/vote", openapi_extra=fields, **stated)(vote_on_output)
     app.post(
         f"{base}/release",
         response_class=FileResponse,
-        responses=file_responses(BYTES),
-        openapi_extra=form_body(),
+        responses=openapi_file_responses(BYTES),
+        openapi_extra=openapi_form_request_body(),
         **known,
     )(release_output)
-    reasons = form_body("reason", reason="Why, as `sandbox project recall --because` lists it")
+    reasons = openapi_form_request_body(
+        "reason", reason="Why, as `sandbox project recall --because` lists it"
+    )
     app.post(f"{base}/recall", openapi_extra=reasons, **stated)(recall_output)
 
 
 def output_bytes_response(context: SignedInContext, room: ProjectName, output: Output) -> Response:
     """Return the bytes that a checker reviews, never as a page of ours."""
     check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_OUTPUTS)
-    from commonwatt.sandbox.usecases.overview import output_review, project_output_bytes
+    from commonwatt.sandbox.usecases.overview import (
+        output_review_against_released,
+        project_output_bytes,
+    )
 
-    row = output_review(context.services.ledger, context.services.settings.rooms, room, output).row
+    row = output_review_against_released(
+        context.services.ledger, context.services.settings.rooms, room, output
+    ).row
     data = project_output_bytes(
         context.services.ledger, context.services.settings.rooms, room, output
     )
@@ -115,7 +122,7 @@ def release_output(
     """Release an approved output and hand over its bytes."""
     del fields
     check_roles_can_act(context.visitor.roles, ConsoleAction.RELEASE_OUTPUT)
-    left = _release_output_to_path(context, room, output)
+    left = _release_output_and_return_path(context, room, output)
     return FileResponse(left, filename=left.name, media_type="application/octet-stream")
 
 
@@ -143,7 +150,7 @@ def recall_output(
     return _output_state_response(request, room, output, state)
 
 
-def _release_output_to_path(context: RequestContext, room: str, output: str) -> Path:
+def _release_output_and_return_path(context: RequestContext, room: str, output: str) -> Path:
     from commonwatt.sandbox.usecases.overview import release_output as let_go
 
     key = visitor_signing_key(context, (ConsoleRole.CUSTODIAN,))

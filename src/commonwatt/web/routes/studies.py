@@ -9,10 +9,14 @@ from fastapi import Path as InPath
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from commonwatt.web.auth.access import PostedFields, SignedInContext
-from commonwatt.web.openapi import PublicStudyData, form_body, redirect_responses
+from commonwatt.web.openapi import (
+    PublicStudyData,
+    openapi_form_request_body,
+    openapi_redirect_responses,
+)
 from commonwatt.web.public_study import (
     pin_public_study,
-    pinned_study_id,
+    pinned_study_id_or_blank,
     public_study,
     unpin_public_study,
 )
@@ -26,9 +30,9 @@ def add_routes(app: FastAPI) -> None:
     """Add the addresses of the public study."""
     known: dict[str, Any] = {
         "tags": ["runs"],
-        "openapi_extra": form_body(),
+        "openapi_extra": openapi_form_request_body(),
         "response_model": PublicStudyData,
-        "responses": redirect_responses("To the page of the run"),
+        "responses": openapi_redirect_responses("To the page of the run"),
     }
     app.post("/runs/{run_id}/pin", **known)(pin_study)
     app.post("/runs/{run_id}/unpin", **known)(unpin_study)
@@ -58,5 +62,5 @@ def _public_study_response(request: Request, context: RequestContext, run_id: st
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(f"/runs?run={run_id}", 303)
     shown = public_study(context.services)
-    pinned = pinned_study_id(context.services)
+    pinned = pinned_study_id_or_blank(context.services)
     return JSONResponse({"pinned": pinned, "shown": shown.run_id if shown else ""})

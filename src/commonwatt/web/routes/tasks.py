@@ -11,15 +11,15 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Redire
 import commonwatt.web.tasks.supervisor as works
 from commonwatt.core.messages import Message
 from commonwatt.report.charts.specification import Chart, ChartForm, ChartSeries
-from commonwatt.web.auth.access import PostedFields, SignedInContext, requested_theme
+from commonwatt.web.auth.access import PostedFields, SignedInContext, requested_theme_or_blank
 from commonwatt.web.client import TaskData
 from commonwatt.web.errors import PageNotFoundError
 from commonwatt.web.openapi import (
     HTML,
     LoadData,
-    file_responses,
-    form_body,
-    redirect_responses,
+    openapi_file_responses,
+    openapi_form_request_body,
+    openapi_redirect_responses,
 )
 from commonwatt.web.render import render_console_template
 from commonwatt.web.request_context import RequestContext
@@ -49,14 +49,14 @@ LOAD_CHART = Chart(
 def add_routes(app: FastAPI) -> None:
     """Add the addresses of works."""
     known: dict[str, Any] = {"tags": ["works"]}
-    followed = redirect_responses("To the page of the run that was started")
+    followed = openapi_redirect_responses("To the page of the run that was started")
     app.get("/works", response_model=list[TaskData], **known)(list_newest_tasks)
     app.post(
         "/works/{work}",
         status_code=201,
         response_model=TaskData,
         responses=followed,
-        openapi_extra=form_body(**_task_parameter_meanings()),
+        openapi_extra=openapi_form_request_body(**_task_parameter_meaning_by_name()),
         **known,
     )(start_console_task)
     app.get("/works/{work}", response_class=HTMLResponse, **known)(task_page)
@@ -67,18 +67,18 @@ def add_routes(app: FastAPI) -> None:
         "/works/{work_id}/stop",
         response_model=TaskData,
         responses=followed,
-        openapi_extra=form_body(),
+        openapi_extra=openapi_form_request_body(),
         **known,
     )(stop_console_task)
     app.get(
         "/runs/{run_id}/report",
         response_class=FileResponse,
-        responses=file_responses(HTML),
+        responses=openapi_file_responses(HTML),
         tags=["runs"],
     )(run_report_file)
 
 
-def _task_parameter_meanings() -> dict[str, str]:
+def _task_parameter_meaning_by_name() -> dict[str, str]:
     every = [parameter for kind in KINDS.values() for parameter in kind.parameters]
     return {parameter.name: str(parameter.meaning) for parameter in every}
 
@@ -99,7 +99,7 @@ def task_json(context: RequestContext, task: works.Task) -> dict[str, Any]:
         "error": task.error.get(context.language) or task.error.get("found", ""),
         "messages": [
             context.translate(message)
-            for message in works.task_messages(context.services, task.work_id)
+            for message in works.console_task_progress_messages(context.services, task.work_id)
         ],
     }
 
@@ -129,17 +129,17 @@ def task_page(request: Request, context: SignedInContext, work_id: FollowedTaskI
     """Return the page of a work, which follows it until it is over."""
     check_roles_can_act(context.visitor.roles, ConsoleAction.SEE_PLANS)
     work = works.find_console_task(context.services, work_id)
-    messages = works.task_messages(context.services, work_id)
+    messages = works.console_task_progress_messages(context.services, work_id)
     # htmx asks again for the part that changes; a whole page would be put inside the page.
     part = "HX-Request" in request.headers
     text = render_console_template(
         context,
         "work_state.html" if part else "work.html",
-        requested_theme(request),
+        requested_theme_or_blank(request),
         work=work,
         messages=messages,
         kind=KINDS[work.kind],
-        title=works.task_title_message(work),
+        title=works.console_task_title_message(work),
         states=TASK_STATE_NAMES,
         load=LOAD_CHART,
     )
@@ -181,7 +181,9 @@ def stop_console_task(
     """Stop a work; nothing of it is kept."""
     del fields
     check_roles_can_act(context.visitor.roles, ConsoleAction.STOP_RUN)
-    works.stop_task(context.services, work_id, context.visitor.name, now=context.now)
+    works.stop_and_kill_console_task(
+        context.services, work_id, context.visitor.name, now=context.now
+    )
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(f"/works/{work_id}", 303)
     return JSONResponse(task_json(context, works.find_console_task(context.services, work_id)))

@@ -37,7 +37,9 @@ class TaskKind:
     parameters: tuple[PageParameter, ...]
     run: Callable[[Path, Mapping[str, str], ReportProgress], str]
 
-    def checked_parameters(self, parameters: Mapping[str, str], store: Path) -> dict[str, str]:
+    def checked_console_task_parameters(
+        self, parameters: Mapping[str, str], store: Path
+    ) -> dict[str, str]:
         """Return the parameters of a work, checked.
 
         Args:
@@ -76,54 +78,58 @@ def parse_console_what_if_changes(text: str) -> list[str]:
     return changes
 
 
-def submitted_programmes_folder(store: Path) -> Path:
+def console_submitted_programmes_folder(store: Path) -> Path:
     """Return where programmes lie that were handed in at the console."""
     # Its dot keeps it apart from the runs, of which each is a folder of the store, too.
     return store / ".programmes"
 
 
-def task_programme_options(store: Path) -> Options:
+def console_task_programme_options(store: Path) -> Options:
     """Return the programmes that can be run: those that come with the program, then one's own."""
-    from commonwatt.study.programme.shipped import shipped_programmes
+    from commonwatt.study.programme.shipped import shipped_programme_names
 
-    shipped: Options = [(name, name.capitalize()) for name in shipped_programmes()]
-    folder = submitted_programmes_folder(store)
+    shipped: Options = [(name, name.capitalize()) for name in shipped_programme_names()]
+    folder = console_submitted_programmes_folder(store)
     # The reader of programmes takes a tenth of a second to load, which a console without one
     # of its own need not wait for.
     if not folder.is_dir():
         return shipped
-    from commonwatt.study.programme.submitted import submitted_programmes
+    from commonwatt.study.programme.submitted import submitted_programmes_newest_first
 
-    own = submitted_programmes(folder)
+    own = submitted_programmes_newest_first(folder)
     return [*shipped, *((each.key, f"{each.title} · {each.key}") for each in own)]
 
 
-def task_programme_title(store: Path, key: str) -> str:
+def console_task_programme_title(store: Path, key: str) -> str:
     """Return what people call a programme of the list."""
-    own = dict(task_programme_options(store))
+    own = dict(console_task_programme_options(store))
     title = own.get(key, key)
     return str(title).partition(" · ")[0] if "@" in key else key.capitalize()
 
 
-def task_programme_name_or_file(store: Path, key: str) -> str | Path:
+def console_task_programme_name_or_file(store: Path, key: str) -> str | Path:
     """Return the shipped name or the file that a programme of the list stands for.
 
     Raises:
         ProgrammeError: It was handed in, and its files are gone or were changed since.
     """
-    from commonwatt.study.programme.submitted import find_submitted_programme
+    from commonwatt.study.programme.submitted import submitted_programme_with_digest_checked
 
     if "@" not in key:
         return key
-    return find_submitted_programme(submitted_programmes_folder(store), key).path
+    return submitted_programme_with_digest_checked(
+        console_submitted_programmes_folder(store), key
+    ).path
 
 
-def _run_study_task(store: Path, given: Mapping[str, str], report_progress: ReportProgress) -> str:
+def _run_study_task_returning_run_id(
+    store: Path, given: Mapping[str, str], report_progress: ReportProgress
+) -> str:
     from commonwatt.runs import RunStore
     from commonwatt.study.usecases import run_study
 
     done = run_study(
-        task_programme_name_or_file(store, given["programme"]),
+        console_task_programme_name_or_file(store, given["programme"]),
         RunStore(store),
         language=given["language"],
         what_if=parse_console_what_if_changes(given["what_if"]),
@@ -132,19 +138,25 @@ def _run_study_task(store: Path, given: Mapping[str, str], report_progress: Repo
     return done.run.run_id
 
 
-def _run_console_job_wait_task(
+def _explain_job_wait_returning_run_id(
     store: Path, given: Mapping[str, str], report_progress: ReportProgress
 ) -> str:
     import polars as pl
 
     from commonwatt.fleet.usecases.explain import job_wait_explanation
     from commonwatt.study.programme.reader import load_programme
-    from commonwatt.study.stages.demand import programme_fleet_inputs, programme_scheduling_policies
+    from commonwatt.study.stages.demand import (
+        fleet_inputs_of_programme,
+        programme_scheduling_policies,
+    )
 
-    programme = load_programme(task_programme_name_or_file(store, given["programme"]))
-    inputs, policy = programme_fleet_inputs(programme), programme_scheduling_policies(programme)[0]
+    programme = load_programme(console_task_programme_name_or_file(store, given["programme"]))
+    inputs, policy = (
+        fleet_inputs_of_programme(programme),
+        programme_scheduling_policies(programme)[0],
+    )
     report_progress(Message("Simulating {policy}", {"policy": policy.name}))
-    quotas = programme.tenant_quotas_gpus(inputs.workload.tenant_names)
+    quotas = programme.quota_gpus_by_tenant_or_none(inputs.workload.tenant_names)
     seed = programme.file.seed
     explanation = job_wait_explanation(inputs, policy, given["job"], seed=seed, quotas=quotas)
     sentences = pl.DataFrame(
@@ -159,28 +171,30 @@ def _run_console_job_wait_task(
     blockers = pl.DataFrame(explanation["blockers"], schema_overrides={"job_id": pl.String})
     tables = {"sentences": sentences, "blockers": blockers}
     headline = {name: explanation[name] for name in ("job", "policy", "state", "queue_delay_s")}
-    return _save_task_run(store, "fleet-explain", given, programme, headline, tables)
+    return _save_console_task_run_returning_id(
+        store, "fleet-explain", given, programme, headline, tables
+    )
 
 
-def _run_compare_task(
+def _run_policy_comparison_returning_run_id(
     store: Path, given: Mapping[str, str], report_progress: ReportProgress
 ) -> str:
     from commonwatt.fleet.usecases.compare import fleet_run_comparison_table
     from commonwatt.fleet.usecases.policy_names import parse_scheduling_policy_word
     from commonwatt.fleet.usecases.simulate import run_fleet_simulation
     from commonwatt.study.programme.reader import load_programme
-    from commonwatt.study.stages.demand import programme_fleet_inputs
+    from commonwatt.study.stages.demand import fleet_inputs_of_programme
 
-    programme = load_programme(task_programme_name_or_file(store, given["programme"]))
-    inputs = programme_fleet_inputs(programme)
-    quotas = programme.tenant_quotas_gpus(inputs.workload.tenant_names)
+    programme = load_programme(console_task_programme_name_or_file(store, given["programme"]))
+    inputs = fleet_inputs_of_programme(programme)
+    quotas = programme.quota_gpus_by_tenant_or_none(inputs.workload.tenant_names)
     runs: list[Any] = []
     for word in given["policies"].split():
         policy = parse_scheduling_policy_word(word)
         report_progress(Message("Simulating {policy}", {"policy": policy.name}))
         runs.append(run_fleet_simulation(inputs, policy, seed=programme.file.seed, quotas=quotas))
     headline = {"policies": len(runs)}
-    return _save_task_run(
+    return _save_console_task_run_returning_id(
         store,
         "fleet-compare",
         given,
@@ -190,7 +204,7 @@ def _run_compare_task(
     )
 
 
-def _save_task_run(
+def _save_console_task_run_returning_id(
     store: Path,
     kind: str,
     given: Mapping[str, str],
@@ -212,7 +226,7 @@ def _save_task_run(
     draft = runs.draft(recipe)
     for name, frame in tables.items():
         draft.add_table(name, frame)
-    return runs.complete_run(draft, headline=headline).run_id
+    return runs.complete_run_draft(draft, headline=headline).run_id
 
 
 _PROGRAMME: Final = PageParameter(
@@ -221,7 +235,7 @@ _PROGRAMME: Final = PageParameter(
     meaning=Message("The programme file that is run."),
     default="harbour",
     kind=ParameterKind.CHOICE,
-    options=task_programme_options,
+    options=console_task_programme_options,
 )
 
 KINDS: Final[Mapping[str, TaskKind]] = {
@@ -250,7 +264,7 @@ KINDS: Final[Mapping[str, TaskKind]] = {
                     options=lambda _: [("en", "English"), ("zh-Hant", "繁體中文")],
                 ),
             ),
-            run=_run_study_task,
+            run=_run_study_task_returning_run_id,
         ),
         TaskKind(
             name="compare",
@@ -268,7 +282,7 @@ KINDS: Final[Mapping[str, TaskKind]] = {
                     longest=300,
                 ),
             ),
-            run=_run_compare_task,
+            run=_run_policy_comparison_returning_run_id,
         ),
         TaskKind(
             name="explain",
@@ -283,7 +297,7 @@ KINDS: Final[Mapping[str, TaskKind]] = {
                     longest=200,
                 ),
             ),
-            run=_run_console_job_wait_task,
+            run=_explain_job_wait_returning_run_id,
         ),
     )
 }

@@ -55,7 +55,7 @@ class TaskFacts:
     attempt: int = 0
 
 
-def _spent_attempts_refusal(facts: TaskFacts) -> MoveRefusal | None:
+def _task_attempts_spent_refusal_or_none(facts: TaskFacts) -> MoveRefusal | None:
     if facts.attempt < MOST_ATTEMPTS:
         return None
     return MoveRefusal(found=Message("{count} attempts", {"count": str(facts.attempt)}))
@@ -64,7 +64,7 @@ def _spent_attempts_refusal(facts: TaskFacts) -> MoveRefusal | None:
 ATTEMPTS_LEFT: Final = MovePrecondition[TaskFacts](
     name="attempts-left",
     sentence=Message("It was not begun as often as a run may be."),
-    refusal=_spent_attempts_refusal,
+    refusal=_task_attempts_spent_refusal_or_none,
 )
 
 TASK_BIRTH: Final = "work"

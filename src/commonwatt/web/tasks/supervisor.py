@@ -26,29 +26,32 @@ import sqlalchemy as sa
 import commonwatt.web.schema as schema
 from commonwatt.core.errors import BugError, CommonwattError
 from commonwatt.core.faults import logged_machine_fault_error
-from commonwatt.core.files import save_text, try_lock
+from commonwatt.core.files import save_text, try_lock_open_file
 from commonwatt.core.log import (
     LOG_ENVIRONMENT,
     LogCode,
     LogEvent,
     log_bug,
     log_context,
-    log_destination,
+    log_destination_or_blank,
     log_event,
 )
 from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.governance.moves import MoveRequest, make_governed_move
 from commonwatt.ledger.entries import EntryDraft, ledger_instant_text
 from commonwatt.ledger.store import lock_chain_head
-from commonwatt.processes.heartbeat import SILENT_S, seconds_since_heartbeat
-from commonwatt.processes.identity import parse_process_identity, signal_process_group
+from commonwatt.processes.heartbeat import SILENT_S, seconds_since_process_heartbeat_or_none
+from commonwatt.processes.identity import (
+    parse_process_identity,
+    signal_process_group_and_tell_if_sent,
+)
 from commonwatt.processes.loop import ProcessWatchLoop, log_process_loop_failure
 from commonwatt.processes.spawn import ChildProcess, ProcessKind, start_process
 from commonwatt.runs.titles import run_title_message
 from commonwatt.web.entry_writer import console_entry_time_locking_chain_head
 from commonwatt.web.errors import PageNotFoundError, TaskError
 from commonwatt.web.settings import ENVIRONMENT
-from commonwatt.web.tasks.kinds import KINDS, task_programme_title
+from commonwatt.web.tasks.kinds import KINDS, console_task_programme_title
 from commonwatt.web.tasks.lifecycle import (
     MOST_ATTEMPTS,
     TASK_BIRTH,
@@ -84,7 +87,7 @@ class Task:
     @property
     def over(self) -> bool:
         """Whether nothing more will happen."""
-        return TASK_LIFECYCLE.is_final(self.state)
+        return TASK_LIFECYCLE.is_final_lifecycle_state(self.state)
 
 
 def start_task(
@@ -104,12 +107,14 @@ def start_task(
     """
     if kind not in KINDS:
         raise PageNotFoundError(kind[:40], found=Message("no such kind of run"))
-    parameters = KINDS[kind].checked_parameters(given_parameters, services.settings.store)
+    parameters = KINDS[kind].checked_console_task_parameters(
+        given_parameters, services.settings.store
+    )
     work_id = secrets.token_hex(6)
     row = {
         "work_id": work_id,
         "kind": kind,
-        "title": task_programme_title(services.settings.store, parameters["programme"]),
+        "title": console_task_programme_title(services.settings.store, parameters["programme"]),
         "parameters": json.dumps(parameters),
         "account": account,
         "state": TaskState.WAITING.value,
@@ -122,16 +127,20 @@ def start_task(
     with services.ledger.transaction() as tx:
         _check_task_queue_not_full(tx)
         body = {"kind": kind, "by": account, "parameters": parameters}
-        _make_task_move(services, tx, work_id, None, TaskState.WAITING, 0, row, body, now)
+        _make_and_record_console_task_move(
+            services, tx, work_id, None, TaskState.WAITING, 0, row, body, now
+        )
     return work_id
 
 
-def task_title_message(task: Task) -> Message:
+def console_task_title_message(task: Task) -> Message:
     """Return what people call a work, with what a what-if changes."""
     return run_title_message(task.title, task.parameters)
 
 
-def stop_task(services: Services, task_id: str, account: str, *, now: datetime) -> None:
+def stop_and_kill_console_task(
+    services: Services, task_id: str, account: str, *, now: datetime
+) -> None:
     """Stop a work; nothing of it is kept.
 
     Raises:
@@ -141,7 +150,9 @@ def stop_task(services: Services, task_id: str, account: str, *, now: datetime) 
     work = find_console_task(services, task_id)
     # Begun or ended between the look and the lock, it is looked at again: a stop that did nothing
     # would be answered as one that did.
-    while not move_task_to_state(services, work, TaskState.STOPPED, now=now, by=account):
+    while not move_task_to_state_unless_stale(
+        services, work, TaskState.STOPPED, now=now, by=account
+    ):
         work = find_console_task(services, task_id)
     _kill_task_worker(services, task_id)
 
@@ -158,7 +169,7 @@ def find_console_task(services: Services, task_id: str) -> Task:
         row = connection.execute(query).mappings().first()
     if row is None:
         raise PageNotFoundError(task_id[:20], found=Message("no such work"))
-    return _task_from_row(row)
+    return _console_task_from_row(row)
 
 
 def list_newest_tasks(services: Services, limit: int = 50) -> list[Task]:
@@ -166,12 +177,12 @@ def list_newest_tasks(services: Services, limit: int = 50) -> list[Task]:
     table = schema.tasks
     query = sa.select(table).order_by(table.c.made_at.desc(), table.c.work_id).limit(limit)
     with services.ledger.reading() as connection:
-        return [_task_from_row(row) for row in connection.execute(query).mappings()]
+        return [_console_task_from_row(row) for row in connection.execute(query).mappings()]
 
 
-def task_messages(services: Services, task_id: str) -> list[Message]:
+def console_task_progress_messages(services: Services, task_id: str) -> list[Message]:
     """Return the sentences that a work has said so far."""
-    path = tasks_folder(services) / f"{task_id}.said"
+    path = console_tasks_folder(services) / f"{task_id}.said"
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a last line may be half written
@@ -180,14 +191,14 @@ def task_messages(services: Services, task_id: str) -> list[Message]:
 
 def task_load_samples(services: Services, task_id: str, since: int) -> list[list[float]]:
     """Return instant, processors in use and memory [MB] of a work, from row `since` on."""
-    path = tasks_folder(services) / f"{task_id}.samples"
+    path = console_tasks_folder(services) / f"{task_id}.samples"
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     return [json.loads(line) for line in lines[since:]]
 
 
-def move_task_to_state(
+def move_task_to_state_unless_stale(
     services: Services, task: Task, to: TaskState, *, now: datetime, **outcome: Any
 ) -> bool:
     """Move a work, with its entry in one transaction; return whether it still stood there.
@@ -197,7 +208,7 @@ def move_task_to_state(
     """
     values = {key: outcome[key] for key in ("run_id", "error") if key in outcome}
     values |= {"state": to.value}
-    if TASK_LIFECYCLE.is_final(to):
+    if TASK_LIFECYCLE.is_final_lifecycle_state(to):
         values["ended_at"] = ledger_instant_text(now)
     if to is TaskState.RUNNING:
         values["attempt"] = task.attempt + 1
@@ -206,7 +217,9 @@ def move_task_to_state(
         lock_chain_head(tx)
         if _task_row_is_stale(tx, task):
             return False
-        _make_task_move(services, tx, task.work_id, task.state, to, task.attempt, values, body, now)
+        _make_and_record_console_task_move(
+            services, tx, task.work_id, task.state, to, task.attempt, values, body, now
+        )
     log_event(LogEvent.TASK_MOVED, task=task.work_id, to=to, attempt=task.attempt)
     return True
 
@@ -219,7 +232,7 @@ def _task_row_is_stale(tx: sa.Connection, task: Task) -> bool:
     return row is None or (row.state, row.attempt) != (task.state.value, task.attempt)
 
 
-def _make_task_move(
+def _make_and_record_console_task_move(
     services: Services, tx: sa.Connection, work_id: str, origin: TaskState | None, to: TaskState,
     attempt: int, values: Mapping[str, Any], body: Mapping[str, Any], now: datetime,
 ) -> None:  # fmt: skip
@@ -238,10 +251,14 @@ def _make_task_move(
     )  # fmt: skip
 
 
-def fail_task(services: Services, task: Task, error: CommonwattError, *, now: datetime) -> None:
+def mark_console_task_failed(
+    services: Services, task: Task, error: CommonwattError, *, now: datetime
+) -> None:
     """Mark a work as failed, with the reason in every language."""
     error_json = error.as_dict() | {language: error.translate(language) for language in LANGUAGES}
-    move_task_to_state(services, task, TaskState.FAILED, now=now, error=json.dumps(error_json))
+    move_task_to_state_unless_stale(
+        services, task, TaskState.FAILED, now=now, error=json.dumps(error_json)
+    )
 
 
 def logged_task_failure_error(error: Exception, title: str) -> CommonwattError:
@@ -266,7 +283,7 @@ def logged_task_failure_error(error: Exception, title: str) -> CommonwattError:
     )
 
 
-def tasks_folder(services: Services) -> Path:
+def console_tasks_folder(services: Services) -> Path:
     """Return where works keep their locks and what they say."""
     folder = services.settings.state / "works"
     folder.mkdir(parents=True, exist_ok=True)
@@ -283,7 +300,7 @@ class TaskSupervisor:
 
     def __init__(self, services: Services) -> None:
         self._desk = services
-        self._folder = tasks_folder(services)
+        self._folder = console_tasks_folder(services)
         self._children: list[ChildProcess] = []
         self._silent: set[str] = set()
         self._loop = ProcessWatchLoop(
@@ -317,7 +334,9 @@ class TaskSupervisor:
         self._log_silent_tasks(running)
         free = self._desk.settings.works - (len(running) - len(left))
         waiting = self._tasks_in_state(TaskState.WAITING)[: max(0, free)]
-        self._apply_action_to_each_task(waiting, lambda work: self._begin_task(work, now))
+        self._apply_action_to_each_task(
+            waiting, lambda work: self._move_task_to_running_and_spawn_worker(work, now)
+        )
 
     def _apply_action_to_each_task(
         self, works: Iterable[Task], action: Callable[[Task], None]
@@ -332,7 +351,10 @@ class TaskSupervisor:
     def _log_silent_tasks(self, running: Iterable[Task]) -> None:
         """Leave one line about each work that lives and does not move."""
         for work in running:
-            silent_s = seconds_since_heartbeat(self._folder / f"{work.work_id}.beat") or 0.0
+            silent_s = (
+                seconds_since_process_heartbeat_or_none(self._folder / f"{work.work_id}.beat")
+                or 0.0
+            )
             if silent_s > SILENT_S and work.work_id not in self._silent:
                 log_event(LogEvent.PROCESS_SILENT, task=work.work_id, silent_s=silent_s)
                 self._silent.add(work.work_id)
@@ -341,16 +363,16 @@ class TaskSupervisor:
         table = schema.tasks
         query = sa.select(table).where(table.c.state == state.value).order_by(table.c.made_at)
         with self._desk.ledger.reading() as connection:
-            return [_task_from_row(row) for row in connection.execute(query).mappings()]
+            return [_console_task_from_row(row) for row in connection.execute(query).mappings()]
 
     def _is_console_task_lock_held(self, work_id: str) -> bool:
         """Return whether a living process holds the lock of a work."""
         with self._task_lock_path(work_id).open("a") as file:
-            return not try_lock(file.fileno())
+            return not try_lock_open_file(file.fileno())
 
     def _retry_or_fail_task(self, work: Task, now: datetime) -> None:
         if work.attempt < MOST_ATTEMPTS:
-            move_task_to_state(
+            move_task_to_state_unless_stale(
                 self._desk, work, TaskState.WAITING, now=now, why="its process was ended"
             )
             return
@@ -362,14 +384,14 @@ class TaskSupervisor:
                 "memory suffices."
             ),
         )
-        fail_task(self._desk, work, gone, now=now)
+        mark_console_task_failed(self._desk, work, gone, now=now)
 
-    def _begin_task(self, work: Task, now: datetime) -> None:
+    def _move_task_to_running_and_spawn_worker(self, work: Task, now: datetime) -> None:
         """Start the child with the lock already held, so that it is never seen as gone."""
         with self._task_lock_path(work.work_id).open("a") as file:
-            if not try_lock(file.fileno()):
+            if not try_lock_open_file(file.fileno()):
                 return
-            if not move_task_to_state(self._desk, work, TaskState.RUNNING, now=now):
+            if not move_task_to_state_unless_stale(self._desk, work, TaskState.RUNNING, now=now):
                 return
             try:
                 self._spawn_task_worker(work.work_id, file.fileno())
@@ -378,12 +400,12 @@ class TaskSupervisor:
                 # ran has failed, and is not left to look as if it did.
                 begun = replace(work, state=TaskState.RUNNING, attempt=work.attempt + 1)
                 failure = logged_task_failure_error(error, work.title)
-                fail_task(self._desk, begun, failure, now=now)
+                mark_console_task_failed(self._desk, begun, failure, now=now)
 
     def _spawn_task_worker(self, work_id: str, lock: int) -> None:
         environment = dict(os.environ) | {
             ENVIRONMENT: self._desk.settings.as_text(),
-            LOG_ENVIRONMENT: log_destination(),
+            LOG_ENVIRONMENT: log_destination_or_blank(),
         }
         with (self._folder / f"{work_id}.log").open("ab") as output:
             child = start_process(
@@ -411,10 +433,10 @@ class TaskSupervisor:
 
 def _kill_task_worker(services: Services, work_id: str) -> None:
     """End the child of a work, and nobody who bears its number by now."""
-    pid = tasks_folder(services) / f"{work_id}.pid"
+    pid = console_tasks_folder(services) / f"{work_id}.pid"
     identity = parse_process_identity(pid.read_text()) if pid.exists() else None
     if identity is not None:
-        signal_process_group(identity, signal.SIGTERM)
+        signal_process_group_and_tell_if_sent(identity, signal.SIGTERM)
 
 
 def _check_task_queue_not_full(tx: sa.Connection) -> None:
@@ -428,7 +450,7 @@ def _check_task_queue_not_full(tx: sa.Connection) -> None:
         )
 
 
-def _task_from_row(row: sa.RowMapping) -> Task:
+def _console_task_from_row(row: sa.RowMapping) -> Task:
     plain: dict[str, Any] = dict(row)
     plain["state"] = TaskState(row["state"])
     for name in ("parameters", "error"):
@@ -436,7 +458,7 @@ def _task_from_row(row: sa.RowMapping) -> Task:
     return Task(**plain)
 
 
-def wait_for_task(services: Services, task_id: str, seconds: float) -> Task:
+def console_task_when_over_or_timeout(services: Services, task_id: str, seconds: float) -> Task:
     """Return a work once it is over, or as it stands after `seconds`; for programs and tests."""
     until = time.monotonic() + seconds
     while True:

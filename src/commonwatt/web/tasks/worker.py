@@ -23,11 +23,11 @@ from commonwatt.web.settings import Settings
 from commonwatt.web.tasks.kinds import KINDS
 from commonwatt.web.tasks.supervisor import (
     TaskState,
-    fail_task,
+    console_tasks_folder,
     find_console_task,
     logged_task_failure_error,
-    move_task_to_state,
-    tasks_folder,
+    mark_console_task_failed,
+    move_task_to_state_unless_stale,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def main(task_id: str) -> None:
     work = find_console_task(services, task_id)
     if work.state is not TaskState.RUNNING:
         return
-    with log_context(task=task_id), heartbeat(tasks_folder(services) / f"{task_id}.beat"):
+    with log_context(task=task_id), heartbeat(console_tasks_folder(services) / f"{task_id}.beat"):
         _run_console_task(services, work)
 
 
@@ -60,28 +60,30 @@ def _exit_worker_on_sigterm(number: int, _: object) -> None:
 def _run_console_task(services: Services, work: Task) -> None:
     over = Event()
     Thread(
-        target=sample_task_load,
-        args=(tasks_folder(services) / f"{work.work_id}.samples", over),
+        target=write_task_load_samples_until_over,
+        args=(console_tasks_folder(services) / f"{work.work_id}.samples", over),
         daemon=True,
     ).start()
     try:
         run_id = KINDS[work.kind].run(
             services.settings.store, work.parameters, _task_progress_writer(services, work)
         )
-        move_task_to_state(services, work, TaskState.FINISHED, now=datetime.now(UTC), run_id=run_id)
+        move_task_to_state_unless_stale(
+            services, work, TaskState.FINISHED, now=datetime.now(UTC), run_id=run_id
+        )
     except Exception as error:  # whatever it is, the work must not look as if it went on
         failure = logged_task_failure_error(error, work.title)
-        fail_task(services, work, failure, now=datetime.now(UTC))
+        mark_console_task_failed(services, work, failure, now=datetime.now(UTC))
     finally:
         over.set()
 
 
-def sample_task_load(path: Path, over: Event, every_s: float = 1.0) -> None:
+def write_task_load_samples_until_over(path: Path, over: Event, every_s: float = 1.0) -> None:
     """Write instant, processors in use and memory [MB], once a second."""
-    before, at = _task_process_cpu_s(), time.monotonic()
+    before, at = _task_and_ended_children_cpu_s(), time.monotonic()
     with path.open("a", encoding="utf-8") as file:
         while not over.wait(every_s):
-            now, clock = _task_process_cpu_s(), time.monotonic()
+            now, clock = _task_and_ended_children_cpu_s(), time.monotonic()
             used = (now - before) / max(clock - at, 1e-9)
             row = [round(time.time(), 2), round(used, 3), round(_task_process_memory_mb(), 1)]
             file.write(json.dumps(row) + "\n")
@@ -89,7 +91,7 @@ def sample_task_load(path: Path, over: Event, every_s: float = 1.0) -> None:
             before, at = now, clock
 
 
-def _task_process_cpu_s() -> float:
+def _task_and_ended_children_cpu_s() -> float:
     """Return the processor time of this process and of its ended children [s]."""
     whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     used = [resource.getrusage(scope) for scope in whose]
@@ -115,7 +117,7 @@ class _ProgressWriter:
 
 
 def _task_progress_writer(services: Services, work: Task) -> _ProgressWriter:
-    return _ProgressWriter(tasks_folder(services) / f"{work.work_id}.said")
+    return _ProgressWriter(console_tasks_folder(services) / f"{work.work_id}.said")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from commonwatt.clinic.domain.guides.guide import (
 )
 from commonwatt.clinic.domain.guides.judge import (
     EncounterJudgement,
-    facts_asked_for,
     judge_encounter_facts,
-    product_indications,
+    names_of_facts_asked_by_guide,
+    parse_product_indications,
 )
 
 __all__ = [
@@ -32,9 +32,9 @@ __all__ = [
     "GuideFact",
     "GuideFactKind",
     "GuideFhirMapping",
-    "facts_asked_for",
     "judge_encounter_facts",
+    "names_of_facts_asked_by_guide",
     "parse_department_guide",
     "parse_guide_fact",
-    "product_indications",
+    "parse_product_indications",
 ]

@@ -135,22 +135,22 @@ def parse_guide_fact(name: Any, entry: Any, where: str) -> GuideFact:
         raise RulesError(f"{where}, {odd[0]}", wanted=wanted)
     if kind != "number" and "unit" in fields:
         raise RulesError(f"{where}, unit", wanted=Message("a unit on numbers only"))
-    meaning = {language: guide_text(fields[language], f"{where}, {language}")
+    meaning = {language: checked_clinic_guide_text(fields[language], f"{where}, {language}")
                for language in ("en", "zh-Hant")}  # fmt: skip
     match kind:
         case "number":
-            low, high, unit = _number_range(fields, where)
+            low, high, unit = _clinic_guide_number_range_and_unit(fields, where)
             return GuideFact(name=name, kind=GuideFactKind.NUMBER, meaning=meaning, unit=unit,
                              low=low, high=high)  # fmt: skip
         case "word":
-            words = _word_list(fields["words"], f"{where}, words")
+            words = _checked_clinic_guide_word_list(fields["words"], f"{where}, words")
             return GuideFact(name=name, kind=GuideFactKind.WORD, meaning=meaning, words=words)
         case _:
             flag = GuideFactKind.FLAG
             return GuideFact(name=name, kind=flag, meaning=meaning, words=("yes", "no"))
 
 
-def guide_text(text: Any, where: str, longest: int = 500) -> str:
+def checked_clinic_guide_text(text: Any, where: str, longest: int = 500) -> str:
     """Return a text of a guide.
 
     Raises:
@@ -162,7 +162,9 @@ def guide_text(text: Any, where: str, longest: int = 500) -> str:
     return text
 
 
-def _number_range(fields: Mapping[str, Any], where: str) -> tuple[float, float, str]:
+def _clinic_guide_number_range_and_unit(
+    fields: Mapping[str, Any], where: str
+) -> tuple[float, float, str]:
     ends: list[float] = []
     for end in ("from", "to"):
         bound = fields[end]
@@ -186,7 +188,7 @@ def _number_range(fields: Mapping[str, Any], where: str) -> tuple[float, float, 
     return low, high, unit
 
 
-def _word_list(words: Any, where: str) -> tuple[str, ...]:
+def _checked_clinic_guide_word_list(words: Any, where: str) -> tuple[str, ...]:
     if not isinstance(words, list) or not words:
         raise RulesError(where, wanted=Message("a list of words"))
     listed = cast("list[Any]", words)

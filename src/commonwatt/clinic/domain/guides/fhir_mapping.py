@@ -107,10 +107,10 @@ class GuideFhirMapping:
     facts: Mapping[str, FhirFactSource]
 
 
-def fhir_template_type(template: str) -> str:
+def fhir_prefetch_template_resource_type(template: str) -> str:
     """Return the type of the resource that a template asks for.
 
-    >>> fhir_template_type("Observation?patient={{context.patientId}}")
+    >>> fhir_prefetch_template_resource_type("Observation?patient={{context.patientId}}")
     'Observation'
     """
     return re.split(r"[/?]", template, maxsplit=1)[0]
@@ -124,19 +124,21 @@ def parse_guide_fhir_mapping(
     Raises:
         RulesError: It is not of the form, or over a fact that the guide has not.
     """
-    fields = _mapping_table(section, where)
-    _check_mapping_fields(fields, frozenset({"prefetch", "facts"}), where)
-    templates = _mapping_table(fields.get("prefetch"), f"{where}, prefetch")
+    fields = _checked_clinic_guide_mapping_table(section, where)
+    _check_clinic_guide_mapping_fields_allowed(fields, frozenset({"prefetch", "facts"}), where)
+    templates = _checked_clinic_guide_mapping_table(fields.get("prefetch"), f"{where}, prefetch")
     for key, template in templates.items():
-        _check_prefetch_template(key, template, f"{where}, prefetch, {key}")
-    sources = _mapping_table(fields.get("facts"), f"{where}, facts")
+        _check_fhir_prefetch_template(key, template, f"{where}, prefetch, {key}")
+    sources = _checked_clinic_guide_mapping_table(fields.get("facts"), f"{where}, facts")
     parsed: dict[str, FhirFactSource] = {}
     for name, entry in sources.items():
         at = f"{where}, facts, {name}"
         if name not in facts:
             wanted = Message("one of {values}", {"values": ", ".join(facts)})
             raise RulesError(at, found=repr(name), wanted=wanted)
-        parsed[name] = _parse_fact_source(_mapping_table(entry, at), facts[name], templates, at)
+        parsed[name] = _parse_fact_source(
+            _checked_clinic_guide_mapping_table(entry, at), facts[name], templates, at
+        )
     unused = sorted(set(templates) - {source.prefetch_key for source in parsed.values()})
     # A service asks for the least that it needs of a patient.
     if unused:
@@ -146,7 +148,7 @@ def parse_guide_fhir_mapping(
     return GuideFhirMapping(prefetch=templates, facts=parsed)
 
 
-def _check_prefetch_template(key: str, template: Any, where: str) -> None:
+def _check_fhir_prefetch_template(key: str, template: Any, where: str) -> None:
     if not _KEY.fullmatch(key):
         raise RulesError(
             where, found=repr(key), wanted=Message("a name of letters, digits, - and _")
@@ -171,17 +173,19 @@ def _parse_fact_source(
             where, wanted=Message("from (one of {values}) and exactly one of {rules}", gaps)
         )
     [rule] = rules
-    _check_mapping_fields(entry, _FIELDS_OF_RULE[rule] | {"from", rule.value}, where)
+    _check_clinic_guide_mapping_fields_allowed(
+        entry, _FIELDS_OF_RULE[rule] | {"from", rule.value}, where
+    )
     source = FhirFactSource(
         prefetch_key=str(entry["from"]),
         rule=rule,
-        path=_fhir_path(entry[rule.value], where) if rule in _BY_PATH else "",
+        path=_checked_guide_fhir_path(entry[rule.value], where) if rule in _BY_PATH else "",
         codes=frozenset()
         if rule in _BY_PATH
-        else _fhir_codings_or_empty_for_any(entry[rule.value], f"{where}, {rule}"),
-        words=_words_of_codes(entry.get("words", {}), fact, f"{where}, words"),
+        else _guide_fhir_codings_or_empty_for_any(entry[rule.value], f"{where}, {rule}"),
+        words=_guide_word_by_fhir_code(entry.get("words", {}), fact, f"{where}, words"),
         other=_known_word(entry.get("other", ""), fact, f"{where}, other"),
-        units=_units_of_codes(entry.get("units", {}), fact, f"{where}, units"),
+        units=_guide_unit_by_fhir_unit_code(entry.get("units", {}), fact, f"{where}, units"),
         within_days=_days(entry.get("within_days"), f"{where}, within_days"),
         otherwise=_known_word(entry.get("otherwise", ""), fact, f"{where}, otherwise"),
     )  # fmt: skip
@@ -200,7 +204,7 @@ def _check_source_fits_fact(
         FhirFactRule.AGE: kind is GuideFactKind.NUMBER and fact.unit in ("year", "years", "a"),
         FhirFactRule.CODED: kind is not GuideFactKind.NUMBER and bool(source.words),
         FhirFactRule.OBSERVATION: bool(source.codes)
-        and fhir_template_type(template) == "Observation"
+        and fhir_prefetch_template_resource_type(template) == "Observation"
         and (bool(source.units) == (kind is GuideFactKind.NUMBER))
         and (bool(source.words) or kind is not GuideFactKind.WORD),
         FhirFactRule.PRESENT: kind is GuideFactKind.FLAG,
@@ -220,13 +224,13 @@ def _check_source_fits_fact(
         )
 
 
-def _fhir_path(path: Any, where: str) -> str:
+def _checked_guide_fhir_path(path: Any, where: str) -> str:
     if not isinstance(path, str) or not _PATH.fullmatch(path):
         raise RulesError(where, found=repr(path), wanted=Message("elements of FHIR, apart by dots"))
     return path
 
 
-def _fhir_codings_or_empty_for_any(codes: Any, where: str) -> frozenset[str]:
+def _guide_fhir_codings_or_empty_for_any(codes: Any, where: str) -> frozenset[str]:
     if codes == "any":
         return frozenset()
     listed = cast("list[Any]", codes) if isinstance(codes, list) else []
@@ -236,8 +240,8 @@ def _fhir_codings_or_empty_for_any(codes: Any, where: str) -> frozenset[str]:
     return frozenset(sound)
 
 
-def _words_of_codes(words: Any, fact: GuideFact, where: str) -> dict[str, str]:
-    table = _mapping_table(words, where)
+def _guide_word_by_fhir_code(words: Any, fact: GuideFact, where: str) -> dict[str, str]:
+    table = _checked_clinic_guide_mapping_table(words, where)
     for code, word in table.items():
         # A plain code (a gender, a status) has no system of its own.
         if "|" in code and not _CODING.fullmatch(code):
@@ -252,16 +256,16 @@ def _known_word(word: Any, fact: GuideFact, where: str) -> str:
     return str(word)
 
 
-def _units_of_codes(units: Any, fact: GuideFact, where: str) -> dict[str, str]:
-    table = _mapping_table(units, where)
+def _guide_unit_by_fhir_unit_code(units: Any, fact: GuideFact, where: str) -> dict[str, str]:
+    table = _checked_clinic_guide_mapping_table(units, where)
     for code, unit in table.items():
-        if not isinstance(unit, str) or not _converts(unit, fact.unit):
+        if not isinstance(unit, str) or not _clinic_guide_unit_converts_into(unit, fact.unit):
             wanted = Message("the name of a unit that becomes {unit}", {"unit": fact.unit or '""'})
             raise RulesError(f"{where}, {code}", found=repr(unit), wanted=wanted)
     return dict(table)
 
 
-def _converts(unit: str, into: str) -> bool:
+def _clinic_guide_unit_converts_into(unit: str, into: str) -> bool:
     # A unit that cannot be read would make the fact missing for every patient, in silence.
     try:
         return unit == into or (
@@ -281,14 +285,14 @@ def _days(days: Any, where: str) -> int | None:
     return days
 
 
-def _mapping_table(section: Any, where: str) -> dict[str, Any]:
+def _checked_clinic_guide_mapping_table(section: Any, where: str) -> dict[str, Any]:
     table = cast("dict[Any, Any]", section) if isinstance(section, dict) else None
     if table is None or not all(isinstance(key, str) for key in table):
         raise RulesError(where, wanted=Message("named values"))
     return cast("dict[str, Any]", table)
 
 
-def _check_mapping_fields(
+def _check_clinic_guide_mapping_fields_allowed(
     entry: Mapping[str, Any], allowed: frozenset[str], where: str
 ) -> None:  # fmt: skip
     for name in sorted(set(entry) - allowed):

@@ -16,7 +16,7 @@ from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.guides.facts import (
     GuideFact,
     GuideFactKind,
-    guide_text,
+    checked_clinic_guide_text,
     parse_guide_fact,
 )
 from commonwatt.clinic.domain.guides.fhir_mapping import GuideFhirMapping, parse_guide_fhir_mapping
@@ -91,7 +91,7 @@ class DepartmentGuide:
     subgroups: tuple[str, ...]
     fhir: GuideFhirMapping | None = None
 
-    def check_predicate(self, predicate: Predicate, where: str) -> None:
+    def check_predicate_over_guide_facts(self, predicate: Predicate, where: str) -> None:
         """Refuse a predicate over what the guide does not declare.
 
         Raises:
@@ -118,16 +118,16 @@ def parse_department_guide(guide_id: str, text: str) -> DepartmentGuide:
     except (yaml.YAMLError, ValueError, RecursionError):
         raise RulesError(where, wanted=Message("a file in YAML, every key once")) from None
     has_fhir = isinstance(file, dict) and _FHIR in cast("dict[Any, Any]", file)
-    fields = _guide_fields(file, _FIELDS | {_FHIR} if has_fhir else _FIELDS, where)
-    declared = _guide_fields(fields["facts"], None, f"{where}, facts")
+    fields = _checked_clinic_guide_fields(file, _FIELDS | {_FHIR} if has_fhir else _FIELDS, where)
+    declared = _checked_clinic_guide_fields(fields["facts"], None, f"{where}, facts")
     if not declared:
         raise RulesError(f"{where}, facts", wanted=Message("at least one fact"))
-    wording = _guide_fields(fields["wording"], _WORDING, f"{where}, wording")
+    wording = _checked_clinic_guide_fields(fields["wording"], _WORDING, f"{where}, wording")
     guide = DepartmentGuide(
         guide_id=guide_id,
-        sha256=_guide_sha256(fields, where),
-        names=_guide_words(fields["name"], f"{where}, name"),
-        source=guide_text(fields["source"], f"{where}, source"),
+        sha256=_clinic_guide_sha256(fields, where),
+        names=_clinic_guide_text_by_language(fields["name"], f"{where}, name"),
+        source=checked_clinic_guide_text(fields["source"], f"{where}, source"),
         facts={
             name: parse_guide_fact(name, entry, f"{where}, facts")
             for name, entry in declared.items()
@@ -135,25 +135,35 @@ def parse_department_guide(guide_id: str, text: str) -> DepartmentGuide:
         indications=parse_guide_predicate(fields["indications"], f"{where}, indications"),
         contraindications=tuple(
             _parse_contraindication(entry, f"{where}, contraindications")
-            for entry in _guide_list(fields["contraindications"], f"{where}, contraindications")
+            for entry in _checked_clinic_guide_list(
+                fields["contraindications"], f"{where}, contraindications"
+            )
         ),
-        participation=guide_text(fields["participation"], f"{where}, participation"),
-        sign_off=frozenset(_guide_codes(fields["sign_off"], f"{where}, sign_off")),
+        participation=checked_clinic_guide_text(fields["participation"], f"{where}, participation"),
+        sign_off=frozenset(_checked_clinic_guide_codes(fields["sign_off"], f"{where}, sign_off")),
         sign_off_classes=frozenset(
-            _guide_codes(fields["sign_off_classes"], f"{where}, sign_off_classes")
+            _checked_clinic_guide_codes(fields["sign_off_classes"], f"{where}, sign_off_classes")
         ),
-        finding=_advice_words(wording["finding"], f"{where}, wording.finding"),
-        no_finding=_advice_words(wording["no_finding"], f"{where}, wording.no_finding"),
-        notice=_guide_words(fields["notice"], f"{where}, notice"),
-        override_reasons=_guide_codes(fields["override_reasons"], f"{where}, override_reasons"),
-        subgroups=_guide_codes(fields["subgroups"], f"{where}, subgroups"),
+        finding=_advice_sentence_template_by_language(
+            wording["finding"], f"{where}, wording.finding"
+        ),
+        no_finding=_advice_sentence_template_by_language(
+            wording["no_finding"], f"{where}, wording.no_finding"
+        ),
+        notice=_clinic_guide_text_by_language(fields["notice"], f"{where}, notice"),
+        override_reasons=_checked_clinic_guide_codes(
+            fields["override_reasons"], f"{where}, override_reasons"
+        ),
+        subgroups=_checked_clinic_guide_codes(fields["subgroups"], f"{where}, subgroups"),
     )
     if has_fhir:
         mapping = parse_guide_fhir_mapping(fields[_FHIR], guide.facts, f"{where}, {_FHIR}")
         guide = replace(guide, fhir=mapping)
-    guide.check_predicate(guide.indications, f"{where}, indications")
+    guide.check_predicate_over_guide_facts(guide.indications, f"{where}, indications")
     for each in guide.contraindications:
-        guide.check_predicate(each.when, f"{where}, contraindications, {each.name}")
+        guide.check_predicate_over_guide_facts(
+            each.when, f"{where}, contraindications, {each.name}"
+        )
     names = [each.name for each in guide.contraindications]
     if len(set(names)) < len(names):
         raise RulesError(f"{where}, contraindications", wanted=Message("each id once"))
@@ -201,7 +211,7 @@ class _OneKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _guide_sha256(fields: Mapping[str, Any], where: str) -> str:
+def _clinic_guide_sha256(fields: Mapping[str, Any], where: str) -> str:
     try:
         text = json.dumps(fields, sort_keys=True, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -210,7 +220,9 @@ def _guide_sha256(fields: Mapping[str, Any], where: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _guide_fields(entry: Any, wanted: frozenset[str] | None, where: str) -> dict[str, Any]:
+def _checked_clinic_guide_fields(
+    entry: Any, wanted: frozenset[str] | None, where: str
+) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise RulesError(where, wanted=Message("named values"))
     fields = cast("dict[Any, Any]", entry)
@@ -221,29 +233,29 @@ def _guide_fields(entry: Any, wanted: frozenset[str] | None, where: str) -> dict
     return cast("dict[str, Any]", fields)
 
 
-def _guide_list(entry: Any, where: str) -> list[Any]:
+def _checked_clinic_guide_list(entry: Any, where: str) -> list[Any]:
     if not isinstance(entry, list):
         raise RulesError(where, wanted=Message("a list"))
     return cast("list[Any]", entry)
 
 
-def _guide_codes(entry: Any, where: str) -> tuple[str, ...]:
-    codes = _guide_list(entry, where)
+def _checked_clinic_guide_codes(entry: Any, where: str) -> tuple[str, ...]:
+    codes = _checked_clinic_guide_list(entry, where)
     for code in codes:
         if not isinstance(code, str) or not _CODE.fullmatch(code):
             raise RulesError(where, found=repr(code), wanted=Message("a code"))
     return tuple(codes)
 
 
-def _guide_words(entry: Any, where: str) -> dict[str, str]:
-    fields = _guide_fields(entry, frozenset(LANGUAGES), where)
-    return {language: guide_text(fields[language], f"{where}, {language}")
+def _clinic_guide_text_by_language(entry: Any, where: str) -> dict[str, str]:
+    fields = _checked_clinic_guide_fields(entry, frozenset(LANGUAGES), where)
+    return {language: checked_clinic_guide_text(fields[language], f"{where}, {language}")
             for language in LANGUAGES}  # fmt: skip
 
 
-def _advice_words(entry: Any, where: str) -> dict[str, str]:
+def _advice_sentence_template_by_language(entry: Any, where: str) -> dict[str, str]:
     """Return what is shown with a score, in which score and threshold are gaps."""
-    words = _guide_words(entry, where)
+    words = _clinic_guide_text_by_language(entry, where)
     for language, text in words.items():
         try:
             parts = list(Formatter().parse(text))
@@ -262,10 +274,10 @@ def _advice_words(entry: Any, where: str) -> dict[str, str]:
 
 
 def _parse_contraindication(entry: Any, where: str) -> Contraindication:
-    fields = _guide_fields(entry, frozenset({"id", "when", *LANGUAGES}), where)
-    [name] = _guide_codes([fields["id"]], where)
+    fields = _checked_clinic_guide_fields(entry, frozenset({"id", "when", *LANGUAGES}), where)
+    [name] = _checked_clinic_guide_codes([fields["id"]], where)
     where = f"{where}, {name}"
-    words = {language: guide_text(fields[language], where) for language in LANGUAGES}
+    words = {language: checked_clinic_guide_text(fields[language], where) for language in LANGUAGES}
     return Contraindication(
         name=name, when=parse_guide_predicate(fields["when"], where), words=words
     )

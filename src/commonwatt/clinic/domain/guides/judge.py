@@ -43,7 +43,7 @@ class EncounterJudgement:
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def product_indications(sentences: Any, guide: DepartmentGuide, where: str) -> Predicate:
+def parse_product_indications(sentences: Any, guide: DepartmentGuide, where: str) -> Predicate:
     """Return the indications of a product: sentences over the guide's facts that must all hold.
 
     Raises:
@@ -58,7 +58,7 @@ def product_indications(sentences: Any, guide: DepartmentGuide, where: str) -> P
     # An empty `all` always holds and would indicate everything.
     if not rule_predicate_leaves(predicate):
         raise RulesError(where, wanted=Message("fact, sign and value"))
-    guide.check_predicate(predicate, where)
+    guide.check_predicate_over_guide_facts(predicate, where)
     return predicate
 
 
@@ -72,10 +72,10 @@ def judge_encounter_facts(
         indications: The product's own, which bind beside the guide's.
         facts: As they were given.
     """
-    missing = sorted(facts_asked_for(guide, indications) - set(facts))
+    missing = sorted(names_of_facts_asked_by_guide(guide, indications) - set(facts))
     if missing:
         return EncounterJudgement(rule=MISSING_FACT, detail=", ".join(missing))
-    canonical, invalid = _canonical_facts(guide, facts)
+    canonical, invalid = _canonical_facts_and_invalid_fact_names(guide, facts)
     unknown = sorted(set(facts) - set(guide.facts))
     if invalid or unknown:
         return _invalid_fact_judgement(guide, invalid, unknown)
@@ -91,13 +91,13 @@ def judge_encounter_facts(
     return EncounterJudgement(facts=canonical)
 
 
-def facts_asked_for(guide: DepartmentGuide, indications: Predicate) -> set[str]:
+def names_of_facts_asked_by_guide(guide: DepartmentGuide, indications: Predicate) -> set[str]:
     """Return the facts without which nobody can say; others may be given, for the model."""
     predicates = (guide.indications, indications, *(c.when for c in guide.contraindications))
     return {leaf.fact for each in predicates for leaf in rule_predicate_leaves(each)}
 
 
-def _canonical_facts(
+def _canonical_facts_and_invalid_fact_names(
     guide: DepartmentGuide, facts: Mapping[str, str]
 ) -> tuple[dict[str, str], list[str]]:
     canonical: dict[str, str] = {}
@@ -119,7 +119,8 @@ def _invalid_fact_judgement(
                      {"values": ", ".join(guide.facts)})  # fmt: skip
     # Cut, and not all of them: whoever asked spelled them, and they may be anything.
     wanted += [
-        (_without_unpaired_surrogates(name[:40]), listed) for name in unknown[:_MOST_UNKNOWN]
+        (_fact_name_without_unpaired_surrogates(name[:40]), listed)
+        for name in unknown[:_MOST_UNKNOWN]
     ]
     words = {
         language: "; ".join(f"{name}: {sentence.translate(language)}" for name, sentence in wanted)
@@ -131,6 +132,6 @@ def _invalid_fact_judgement(
     return EncounterJudgement(rule=INVALID_FACT, detail=", ".join(recorded), words=words)
 
 
-def _without_unpaired_surrogates(text: str) -> str:
+def _fact_name_without_unpaired_surrogates(text: str) -> str:
     # Half a letter of UTF-16 can stand in JSON, and in no answer.
     return text.encode("utf-8", "replace").decode()

@@ -27,7 +27,7 @@ class ApprovalCondition:
     by: date | None = None
 
 
-def conditions_of_determination(determination: RegistryRecord) -> list[ApprovalCondition]:
+def approval_conditions_of_determination(determination: RegistryRecord) -> list[ApprovalCondition]:
     """Return the conditions in a determination's record, in order.
 
     What is neither a text nor named values is shown as it stands: a condition that nobody can
@@ -38,10 +38,14 @@ def conditions_of_determination(determination: RegistryRecord) -> list[ApprovalC
     return [_approval_condition(condition) for condition in conditions]
 
 
-def open_conditions(registry: Registry, determination: RegistryRecord) -> list[ApprovalCondition]:
+def unmet_approval_conditions(
+    registry: Registry, determination: RegistryRecord
+) -> list[ApprovalCondition]:
     """Return the conditions of a determination that are not on record as met."""
     met = registry.conditions_met.get(determination.name, set[str]())
-    return [each for each in conditions_of_determination(determination) if each.text not in met]
+    return [
+        each for each in approval_conditions_of_determination(determination) if each.text not in met
+    ]
 
 
 def _approval_condition(condition: Any) -> ApprovalCondition:

@@ -50,7 +50,7 @@ class EvidenceStandard:
 
 
 @cache
-def evidence_standards() -> Mapping[str, EvidenceStandard]:
+def evidence_standard_by_risk_class() -> Mapping[str, EvidenceStandard]:
     """Return the least evidence by class, I to IV."""
     file = cast("dict[str, Any]", yaml.safe_load(STANDARDS_FILE.read_text(encoding="utf-8")))
     return {
@@ -65,7 +65,7 @@ def evidence_standards() -> Mapping[str, EvidenceStandard]:
     }
 
 
-def evidence_form_fault(estimates: Sequence[Any]) -> Message | None:
+def evidence_estimates_form_fault_or_none(estimates: Sequence[Any]) -> Message | None:
     """Return what is impossible in the estimates of a record; None where they may stand."""
     return next(_evidence_form_faults(estimates), None)
 
@@ -79,7 +79,10 @@ def _evidence_form_faults(estimates: Sequence[Any]) -> Iterator[Message]:
         estimate = cast("Mapping[str, Any]", row)
         words = {name: str(estimate.get(name)) for name in ("metric", "group")}
         key = (words["group"], words["metric"])
-        faults = [*_estimate_faults(estimate), *([Message("given twice")] if key in seen else [])]
+        faults = [
+            *_evidence_estimate_faults(estimate),
+            *([Message("given twice")] if key in seen else []),
+        ]
         for fault in faults:
             yield Message("{metric} of {group}: {fault}", words | {"fault": str(fault)})
         seen.add(key)
@@ -87,7 +90,7 @@ def _evidence_form_faults(estimates: Sequence[Any]) -> Iterator[Message]:
         yield Message("no AUC of all patients")
 
 
-def _estimate_faults(estimate: Mapping[str, Any]) -> Iterator[Message]:
+def _evidence_estimate_faults(estimate: Mapping[str, Any]) -> Iterator[Message]:
     if estimate.get("metric") not in METRICS:
         yield Message("an unknown metric")
         return
@@ -95,7 +98,7 @@ def _estimate_faults(estimate: Mapping[str, Any]) -> Iterator[Message]:
     # A group that is too small has its row and no figure.
     if all(number is None for number in numbers):
         return
-    if not all(is_finite_number(number) for number in numbers):
+    if not all(is_finite_number_in_registry_record(number) for number in numbers):
         yield Message("no number")
         return
     middle, low, high = cast("list[float]", numbers)
@@ -108,17 +111,21 @@ def _estimate_faults(estimate: Mapping[str, Any]) -> Iterator[Message]:
     # A sealed examination leaves the counts of a group out where another could be counted back.
     if (rows, events) == (None, None):
         return
-    if not (_is_count(rows) and _is_count(events) and cast("int", events) <= cast("int", rows)):
+    if not (
+        _is_patient_count_in_evidence(rows)
+        and _is_patient_count_in_evidence(events)
+        and cast("int", events) <= cast("int", rows)
+    ):
         yield Message("more events than rows")
 
 
-def is_finite_number(value: object) -> bool:
+def is_finite_number_in_registry_record(value: object) -> bool:
     """Return whether a value of a record is a number, and one that can be compared."""
     is_one = isinstance(value, int | float) and not isinstance(value, bool)
     return is_one and math.isfinite(cast("float", value))
 
 
-def _is_count(value: object) -> bool:
+def _is_patient_count_in_evidence(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
@@ -135,7 +142,7 @@ def evidence_shortfall(
     """
     estimates: Any = record.body.get("estimates")
     rows = cast("list[Any]", estimates) if isinstance(estimates, list) else []
-    if (fault := evidence_form_fault(rows)) is not None:
+    if (fault := evidence_estimates_form_fault_or_none(rows)) is not None:
         return fault
     return next(_evidence_shortfalls(record, rows, standard, attested=attested), None)
 
@@ -197,7 +204,7 @@ def _evidence_shortfalls(
 def _count_or_zero(counts: Any, name: str) -> int:
     # None where something else stands there: what cannot be read shows no patient.
     count = cast("Mapping[str, Any]", counts).get(name) if isinstance(counts, Mapping) else None
-    return cast("int", count) if _is_count(count) else 0
+    return cast("int", count) if _is_patient_count_in_evidence(count) else 0
 
 
 def evidence_standard(risk_class: str) -> EvidenceStandard:
@@ -206,7 +213,7 @@ def evidence_standard(risk_class: str) -> EvidenceStandard:
     Raises:
         RulesError: The standards have no such class.
     """
-    standards = evidence_standards()
+    standards = evidence_standard_by_risk_class()
     if risk_class not in standards:
         raise RulesError(
             risk_class or "class",
@@ -215,7 +222,7 @@ def evidence_standard(risk_class: str) -> EvidenceStandard:
     return standards[risk_class]
 
 
-def lower_bounds_by_metric(record: RegistryRecord) -> dict[str, float]:
+def lower_confidence_bound_by_metric(record: RegistryRecord) -> dict[str, float]:
     """Return the lower confidence bound of each metric over all patients."""
     return {
         row["metric"]: row["low"]

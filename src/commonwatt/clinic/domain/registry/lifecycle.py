@@ -49,7 +49,7 @@ class DeploymentFacts:
     own_approval: bool = False
 
 
-def _unnamed_fallback_refusal(facts: DeploymentFacts) -> MoveRefusal | None:
+def _unnamed_fallback_deployment_refusal(facts: DeploymentFacts) -> MoveRefusal | None:
     if facts.named_as_fallback:
         return None
     return MoveRefusal(wanted=Message("the fallback that the approved plan names"))
@@ -81,7 +81,7 @@ BY_ANOTHER_PERSON: Final = MovePrecondition[DeploymentFacts](
 NAMED_AS_FALLBACK: Final = MovePrecondition[DeploymentFacts](
     name="named-as-fallback",
     sentence=Message("The plan approved with the deployment that is paused names it."),
-    refusal=_unnamed_fallback_refusal,
+    refusal=_unnamed_fallback_deployment_refusal,
 )
 
 _LEAD: Final = frozenset({LedgerRole.CLINICAL_LEAD})

@@ -14,7 +14,7 @@ from typing import Any, Final
 from commonwatt.core.errors import InputError
 from commonwatt.core.identifiers import IdentifierKind, qualified_identifier
 from commonwatt.core.messages import Message
-from commonwatt.core.notices import give_notice
+from commonwatt.core.notices import send_notice_to_collector
 
 INSTITUTION_FIELD: Final = IdentifierKind.INSTITUTION.value
 OLD_INSTITUTION_FIELD: Final = "site"
@@ -36,7 +36,9 @@ def deployment_body_in_todays_words(body: Mapping[str, Any]) -> Mapping[str, Any
     }
 
 
-def new_input_in_todays_words_with_notice(body: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+def deployment_input_in_todays_words_with_notice(
+    body: Mapping[str, Any], where: str
+) -> Mapping[str, Any]:
     """Return what somebody gave now, in today's words, and tell them of an old one.
 
     Args:
@@ -56,7 +58,7 @@ def new_input_in_todays_words_with_notice(body: Mapping[str, Any], where: str) -
             wanted=new,
             remedy=Message("Leave {old} out; it is the older word for the same.", {"old": old}),
         )
-    give_notice(
+    send_notice_to_collector(
         Message("{where}: {old} is called {new} now.", {"where": where, "old": old, "new": new})
     )
     return deployment_body_in_todays_words(body)

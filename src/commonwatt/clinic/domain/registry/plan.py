@@ -19,8 +19,8 @@ from commonwatt.clinic.domain.errors import MonitorError, StatusMoveError
 from commonwatt.clinic.domain.registry.evidence import (
     METRICS,
     SHARES,
-    is_finite_number,
-    lower_bounds_by_metric,
+    is_finite_number_in_registry_record,
+    lower_confidence_bound_by_metric,
 )
 from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
 from commonwatt.clinic.domain.registry.records import is_registry_sha256, is_registry_share
@@ -142,26 +142,26 @@ def _change_plan_form_faults(plan: Mapping[str, Any]) -> Iterator[Message]:
     if not isinstance(floors, Mapping) or not floors:
         yield Message("floors names no metric with its least lower bound")
     else:
-        yield from _floor_faults(cast("Mapping[str, Any]", floors))
+        yield from _change_plan_floor_faults(cast("Mapping[str, Any]", floors))
     if not is_registry_sha256(plan.get("dataset_sha256")):
         yield Message("dataset_sha256 is no SHA-256 of 64 hexadecimal digits")
     if not is_registry_share(plan.get("most_threshold_shift", 0.0)):
         yield Message("most_threshold_shift is no number from 0 to 1")
 
 
-def _floor_faults(floors: Mapping[str, Any]) -> Iterator[Message]:
+def _change_plan_floor_faults(floors: Mapping[str, Any]) -> Iterator[Message]:
     for metric, floor in floors.items():
         if metric not in METRICS:
             known = {"name": metric, "values": ", ".join(sorted(METRICS))}
             yield Message("{name} is none of {values}", known)
-        elif not _can_be_floor(metric, floor):
+        elif not _can_be_floor_of_clinic_metric(metric, floor):
             yield Message("the floor of {metric} is no value that it can have", {"metric": metric})
 
 
-def _can_be_floor(metric: str, floor: Any) -> bool:
+def _can_be_floor_of_clinic_metric(metric: str, floor: Any) -> bool:
     if metric in SHARES:
         return is_registry_share(floor)
-    return is_finite_number(floor) and floor >= 0
+    return is_finite_number_in_registry_record(floor) and floor >= 0
 
 
 def change_plan_of_determination(determination_plan: Mapping[str, Any]) -> ChangePlan:
@@ -204,7 +204,7 @@ def model_change_between_versions(
         kinds.add("threshold")
     return ModelChange(
         kinds=frozenset(kinds),
-        metrics=lower_bounds_by_metric(evidence) if evidence else {},
+        metrics=lower_confidence_bound_by_metric(evidence) if evidence else {},
         dataset_sha256=str(evidence.body.get("dataset_sha256", "")) if evidence else "",
         threshold_shift=shift,
     )
@@ -216,7 +216,7 @@ def _evidence_threshold_or_nan(evidence: RegistryRecord | None) -> float:
     return math.nan if threshold is None else float(threshold)
 
 
-def monitor_plan_fault(monitor: Any) -> Message | None:
+def monitor_plan_form_fault_or_none(monitor: Any) -> Message | None:
     """Return what is wrong with the plan by which a deployment is watched; None if nothing is."""
     if not isinstance(monitor, Mapping):
         return Message("named values are missing")
@@ -247,15 +247,17 @@ def check_new_monitor_plan(registry: Registry, deployment: RegistryRecord) -> No
         StatusMoveError: The fallback is not on record, is retired, or is of another product,
             place or institution.
     """
-    if monitor_plan_fault(deployment.body.get("monitor")) is not None:
+    if monitor_plan_form_fault_or_none(deployment.body.get("monitor")) is not None:
         return
     monitor = cast("Mapping[str, Any]", deployment.body["monitor"])
     check_new_surveillance_plan(monitor, deployment.name)
     if "fallback" in monitor:
-        _check_fallback(registry, deployment, str(monitor["fallback"]))
+        _check_fallback_deployment_of_monitor(registry, deployment, str(monitor["fallback"]))
 
 
-def _check_fallback(registry: Registry, deployment: RegistryRecord, fallback: str) -> None:
+def _check_fallback_deployment_of_monitor(
+    registry: Registry, deployment: RegistryRecord, fallback: str
+) -> None:
     where = f"{deployment.name}, monitor.fallback"
     if fallback == deployment.name:
         raise StatusMoveError(where, wanted=Message("another deployment than this one"))

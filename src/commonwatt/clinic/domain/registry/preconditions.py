@@ -31,15 +31,15 @@ from commonwatt.clinic.domain.registry.plan import (
     change_plan_form_fault,
     change_plan_of_determination,
     model_change_between_versions,
-    monitor_plan_fault,
+    monitor_plan_form_fault_or_none,
 )
 from commonwatt.clinic.domain.registry.rulings import (
+    institution_risk_class_of_product,
+    is_ruling_by_rules_held_here,
     place_law_gives_product_route,
-    product_risk_class,
     product_ruling_on_day,
-    ruling_by_rules_held,
-    ruling_fault,
-    site_rule_book,
+    rule_book_of_this_process,
+    ruling_difference_from_rules_on_day,
 )
 from commonwatt.clinic.domain.registry.state import DeploymentMove, Registry, RegistryRecord
 from commonwatt.clinic.domain.registry.steps import (
@@ -205,7 +205,7 @@ class JudgedDeployments:
         return fault
 
 
-def rules_refusing_live_deployments(
+def refusing_rule_or_none_by_live_deployment(
     registry: Registry, on: date, deployments: Iterable[str] | None = None
 ) -> dict[str, str | None]:
     """Return each live deployment, with the rule that it may not advise by; None where it may.
@@ -235,7 +235,7 @@ def fault_of_approval(
     return _first_broken_precondition(basis)
 
 
-def change_since_approval(
+def model_change_and_plan_faults_since_approval(
     registry: Registry, approval: RegistryRecord, version: RegistryRecord, on: date
 ) -> tuple[ModelChange, list[Message]] | None:
     """Return in what a version differs from the approved one, and how it leaves the plan.
@@ -253,7 +253,7 @@ def change_since_approval(
         basis = _approval_basis(registry, approval, version, approval, on)
     except _MissingError:
         return None
-    return _version_change(basis), _version_change_faults(basis)
+    return _model_change_of_running_version(basis), _change_plan_faults_of_running_version(basis)
 
 
 def advice_move_refusal(fault: PreconditionFault | None) -> MoveRefusal | None:
@@ -265,7 +265,7 @@ def advice_move_refusal(fault: PreconditionFault | None) -> MoveRefusal | None:
     )
 
 
-def check_advice_preconditions(fault: PreconditionFault | None) -> None:
+def check_no_broken_advice_precondition(fault: PreconditionFault | None) -> None:
     """Refuse a step towards a patient of which a precondition does not hold.
 
     Raises:
@@ -289,7 +289,7 @@ def regulatory_product_routes_by_place() -> Mapping[str, frozenset[str]]:
     (['approval', 'exempt'], [])
     """
     # The book by which rulings are computed: to read it once more would take a second.
-    book = site_rule_book()
+    book = rule_book_of_this_process()
     # Read from the rules rather than listed here: a place whose law gains a route must not wait for
     # a release of ours.
     return {
@@ -436,10 +436,10 @@ def _version_name_outside_change_plan(basis: ApprovalBasis) -> str:
     # Without any evidence on it there is nothing to measure a change by; a later row says so.
     if _evidence_on_running_version(basis) is None:
         return ""
-    return basis.version.name if _version_change_faults(basis) else ""
+    return basis.version.name if _change_plan_faults_of_running_version(basis) else ""
 
 
-def _version_change_faults(basis: ApprovalBasis) -> list[Message]:
+def _change_plan_faults_of_running_version(basis: ApprovalBasis) -> list[Message]:
     stated = basis.determination.body.get("plan")
     if stated is None:
         return [Message("no plan of changes was approved")]
@@ -447,10 +447,12 @@ def _version_change_faults(basis: ApprovalBasis) -> list[Message]:
     # certain covers nothing.
     if fault := change_plan_form_fault(stated):
         return [fault]
-    return change_plan_faults(_version_change(basis), change_plan_of_determination(stated))
+    return change_plan_faults(
+        _model_change_of_running_version(basis), change_plan_of_determination(stated)
+    )
 
 
-def _version_change(basis: ApprovalBasis) -> ModelChange:
+def _model_change_of_running_version(basis: ApprovalBasis) -> ModelChange:
     return model_change_between_versions(
         basis.approved,
         basis.version,
@@ -537,15 +539,19 @@ def _last_sufficient_or_else_last_evidence(
     for place in range(end - 1, bisect_right(records, after, key=index) - 1, -1):
         record = records[place]
         if counts(record):
-            if _evidence_shortfall(basis, record) is None:
+            if _evidence_shortfall_for_approved_class(basis, record) is None:
                 return record
             last = last or record
     return last
 
 
-def _evidence_shortfall(basis: ApprovalBasis, record: RegistryRecord) -> Message | None:
+def _evidence_shortfall_for_approved_class(
+    basis: ApprovalBasis, record: RegistryRecord
+) -> Message | None:
     try:
-        standard = evidence_standard(product_risk_class(basis.use, basis.approved_on))
+        standard = evidence_standard(
+            institution_risk_class_of_product(basis.use, basis.approved_on)
+        )
     except RulesError as error:
         return Message("{fault}", {"fault": str(error)})
     return evidence_shortfall(record, standard, attested=is_attested(basis.registry, record))
@@ -574,30 +580,32 @@ def _model_version_name_without_evidence(basis: ApprovalBasis) -> str:
     return "" if _evidence_on_running_version(basis) else basis.version.name
 
 
-def _weak_evidence(basis: ApprovalBasis) -> RegistryRecord | None:
+def _insufficient_evidence_record_or_none(basis: ApprovalBasis) -> RegistryRecord | None:
     """Return the evidence, of the approval or of what runs, that is not enough for the class."""
     for record in (_evidence_weighed_by_approval(basis), _evidence_on_running_version(basis)):
-        if record is not None and _evidence_shortfall(basis, record) is not None:
+        if record is not None and _evidence_shortfall_for_approved_class(basis, record) is not None:
             return record
     return None
 
 
 def _weak_evidence_name(basis: ApprovalBasis) -> str:
-    record = _weak_evidence(basis)
+    record = _insufficient_evidence_record_or_none(basis)
     return record.name if record else ""
 
 
 def _weak_evidence_shortfall(basis: ApprovalBasis) -> Message:
-    record = _weak_evidence(basis)
-    return (_evidence_shortfall(basis, record) if record else None) or Message("")
+    record = _insufficient_evidence_record_or_none(basis)
+    return (_evidence_shortfall_for_approved_class(basis, record) if record else None) or Message(
+        ""
+    )
 
 
 def _ruling_name_by_rules_not_held(basis: ApprovalBasis) -> str:
     """Return a ruling by rules that stand nowhere here: nobody could compute it again."""
-    return "" if ruling_by_rules_held(basis.ruling) else basis.ruling.name
+    return "" if is_ruling_by_rules_held_here(basis.ruling) else basis.ruling.name
 
 
-def _digest_of_rules_not_held(basis: ApprovalBasis) -> Message:
+def _digest_of_rules_not_held_message(basis: ApprovalBasis) -> Message:
     gaps = {
         "place": basis.jurisdiction,
         "digest": str(basis.ruling.body.get("rule_set_sha256"))[:16],
@@ -605,17 +613,17 @@ def _digest_of_rules_not_held(basis: ApprovalBasis) -> Message:
     return Message("rules of {place} with the digest {digest}…", gaps)
 
 
-def _uncomputed_ruling_name(basis: ApprovalBasis) -> str:
-    return basis.ruling.name if _ruling_fault(basis, basis.ruling.at.date()) else ""
+def _wrongly_computed_ruling_name(basis: ApprovalBasis) -> str:
+    return basis.ruling.name if _ruling_fault_of_basis_on_day(basis, basis.ruling.at.date()) else ""
 
 
 def _outdated_ruling_name(basis: ApprovalBasis) -> str:
     """Return a ruling that the law on the day of the approval would not give any more."""
-    return basis.ruling.name if _ruling_fault(basis, basis.approved_on) else ""
+    return basis.ruling.name if _ruling_fault_of_basis_on_day(basis, basis.approved_on) else ""
 
 
-def _ruling_fault(basis: ApprovalBasis, on: date) -> Message | None:
-    return ruling_fault(basis.ruling, basis.use, on)
+def _ruling_fault_of_basis_on_day(basis: ApprovalBasis, on: date) -> Message | None:
+    return ruling_difference_from_rules_on_day(basis.ruling, basis.use, on)
 
 
 def _ruling_name_of_another_place(basis: ApprovalBasis) -> str:
@@ -666,7 +674,10 @@ def _unexamined_threshold_sentence(basis: ApprovalBasis) -> Message:
 
 def _deployment_name_without_monitor_plan(basis: ApprovalBasis) -> str:
     deployment = basis.deployment
-    if deployment is None or monitor_plan_fault(deployment.body.get("monitor")) is None:
+    if (
+        deployment is None
+        or monitor_plan_form_fault_or_none(deployment.body.get("monitor")) is None
+    ):
         return ""
     return deployment.name
 
@@ -746,7 +757,7 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         wanted=Message("a change inside the plan"),
         step=DETERMINE,
         broken=_version_name_outside_change_plan,
-        why=lambda basis: _version_change_faults(basis)[0],
+        why=lambda basis: _change_plan_faults_of_running_version(basis)[0],
     ),
     Precondition(
         rule="gate.ruling-of-another-product",
@@ -785,15 +796,17 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         wanted=Message("a ruling by rules that this process holds"),
         step=RULE,
         broken=_ruling_name_by_rules_not_held,
-        why=_digest_of_rules_not_held,
+        why=_digest_of_rules_not_held_message,
     ),
     Precondition(
         rule="gate.ruling-not-computed",
         sentence=Message("The ruling is not what the rules give for this product."),
         wanted=_COMPUTED,
         step=RULE,
-        broken=_uncomputed_ruling_name,
-        why=lambda basis: _ruling_fault(basis, basis.ruling.at.date()) or Message(""),
+        broken=_wrongly_computed_ruling_name,
+        why=lambda basis: (
+            _ruling_fault_of_basis_on_day(basis, basis.ruling.at.date()) or Message("")
+        ),
     ),
     Precondition(
         rule="gate.ruling-outdated",
@@ -801,7 +814,7 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         wanted=_COMPUTED,
         step=RULE,
         broken=_outdated_ruling_name,
-        why=lambda basis: _ruling_fault(basis, basis.approved_on) or Message(""),
+        why=lambda basis: _ruling_fault_of_basis_on_day(basis, basis.approved_on) or Message(""),
     ),
     Precondition(
         rule="gate.ruling-of-another-place",
@@ -861,7 +874,11 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         step=PROPOSE,
         broken=_deployment_name_without_monitor_plan,
         why=lambda basis: (
-            (monitor_plan_fault(basis.deployment.body.get("monitor")) if basis.deployment else None)
+            (
+                monitor_plan_form_fault_or_none(basis.deployment.body.get("monitor"))
+                if basis.deployment
+                else None
+            )
             or Message("")
         ),
     ),

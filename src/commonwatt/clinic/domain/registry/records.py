@@ -402,7 +402,7 @@ def _is_registry_list(field_value: Any) -> bool:
     return isinstance(field_value, list)
 
 
-def _is_list_of_conditions(field_value: Any) -> bool:
+def _is_list_of_approval_conditions(field_value: Any) -> bool:
     return isinstance(field_value, list) and all(
         _is_approval_condition(each) for each in cast("list[Any]", field_value)
     )
@@ -447,7 +447,7 @@ _WANTED: Final[Mapping[str, tuple[Callable[[Any], bool], Message]]] = {
     "word": (_is_registry_word, Message("a code of letters, digits, full stops and hyphens")),
     "list": (_is_registry_list, Message("a list")),
     "conditions": (
-        _is_list_of_conditions,
+        _is_list_of_approval_conditions,
         Message('a list of texts, or of objects with "condition" and, as YYYY-MM-DD, "by"'),
     ),
     "map": (_is_registry_map, Message("named values")),
@@ -463,11 +463,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_text(value: Any) -> bool:
+def _is_registry_read_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-_READ_AS: Final[Mapping[str, Callable[[Any], bool]]] = dict.fromkeys(_WANTED, _is_text) | {
+_READ_AS: Final[Mapping[str, Callable[[Any], bool]]] = dict.fromkeys(
+    _WANTED, _is_registry_read_text
+) | {
     "share": _is_number,
     "flag": _is_registry_flag,
     "day": _is_registry_day,

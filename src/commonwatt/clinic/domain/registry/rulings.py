@@ -18,7 +18,7 @@ from commonwatt.clinic.domain.registry.state import RegistryRecord
 from commonwatt.clinic.domain.rules.book import (
     INSTITUTION,
     RegulatoryRuleBook,
-    load_rule_book,
+    load_regulatory_rule_book,
 )
 from commonwatt.clinic.domain.rules.classify import ProductRuling, classify_product
 from commonwatt.clinic.domain.rules.rule import UNDECIDED
@@ -28,7 +28,7 @@ RISK_SCHEME: Final = "service-risk"
 """The scheme of the institution's own rules, which gives every product and service a class."""
 
 
-def computed_ruling_body(
+def computed_ruling_record_body(
     intended_use: str,
     facts: Mapping[str, Any],
     place: str,
@@ -57,7 +57,7 @@ def computed_ruling_body(
     return {
         "intended_use": intended_use,
         "jurisdiction": place,
-        "rule_set_sha256": (book or site_rule_book()).digests_by_place[place],
+        "rule_set_sha256": (book or rule_book_of_this_process()).digests_by_place[place],
         "classes": {verdict.scheme: verdict.klass for verdict in ruling.verdicts},
         "route": ruling.route,
     }
@@ -93,26 +93,26 @@ def product_ruling_on_day(facts: Mapping[str, Any], place: str, on: date) -> Pro
 @lru_cache(maxsize=4096)
 def _product_ruling(facts: tuple[tuple[str, Any], ...], place: str, on: date) -> ProductRuling:
     # The gate asks this at every question, and a product has the same facts all its life.
-    return classify_product(site_rule_book(), dict(facts), jurisdiction=place, on=on)
+    return classify_product(rule_book_of_this_process(), dict(facts), jurisdiction=place, on=on)
 
 
 @cache
-def site_rule_book() -> RegulatoryRuleBook:
+def rule_book_of_this_process() -> RegulatoryRuleBook:
     """Return the rule book of this process, the site's own folders included.
 
     Read once: a gate answers by the rules that were there when it started, and reading them
     takes longer than an answer may.
     """
-    return load_rule_book()
+    return load_regulatory_rule_book()
 
 
-def ruling_by_rules_held(ruling: RegistryRecord) -> bool:
+def is_ruling_by_rules_held_here(ruling: RegistryRecord) -> bool:
     """Return whether this process holds the rules whose digest a ruling carries."""
-    digests = site_rule_book().digests_by_place
+    digests = rule_book_of_this_process().digests_by_place
     return ruling.body.get("rule_set_sha256") == digests.get(str(ruling.body["jurisdiction"]))
 
 
-def ruling_fault(
+def ruling_difference_from_rules_on_day(
     ruling: RegistryRecord,
     use: RegistryRecord,
     on: date,
@@ -127,8 +127,8 @@ def ruling_fault(
         book: The rules; those of this process where it is not given.
     """
     try:
-        computed = computed_ruling_body(
-            use.name, _stated_facts(use), str(ruling.body["jurisdiction"]), on, book
+        computed = computed_ruling_record_body(
+            use.name, _stated_facts_of_intended_use(use), str(ruling.body["jurisdiction"]), on, book
         )
     except (RulesError, TypeError) as error:
         return Message("{fault}", {"fault": str(error)})
@@ -141,7 +141,7 @@ def ruling_fault(
     return None
 
 
-def _stated_facts(use: RegistryRecord) -> Mapping[str, Any]:
+def _stated_facts_of_intended_use(use: RegistryRecord) -> Mapping[str, Any]:
     facts: Any = use.body.get("facts")
     if not isinstance(facts, Mapping):
         raise RulesError(use.name, wanted=Message("named values"))
@@ -154,10 +154,10 @@ def check_intended_use_facts(facts: Mapping[str, Any]) -> None:
     Raises:
         RulesError: A fact is missing or unknown; it is named.
     """
-    site_rule_book().complete_product_facts(facts)
+    rule_book_of_this_process().complete_product_facts(facts)
 
 
-def product_risk_class(use: RegistryRecord, on: date) -> str:
+def institution_risk_class_of_product(use: RegistryRecord, on: date) -> str:
     """Return the class, I to IV, that the institution's own rules give a product on a day.
 
     Whatever the law of the place calls its classes, this one says how strong the evidence
@@ -166,11 +166,11 @@ def product_risk_class(use: RegistryRecord, on: date) -> str:
     Raises:
         RulesError: A fact is missing or unknown.
     """
-    ruling = product_ruling_on_day(_stated_facts(use), INSTITUTION, on)
+    ruling = product_ruling_on_day(_stated_facts_of_intended_use(use), INSTITUTION, on)
     return next((v.klass for v in ruling.verdicts if v.scheme == RISK_SCHEME), "")
 
 
-def product_classes_in_place(
+def product_class_by_scheme_in_place(
     facts: Mapping[str, Any], place: str, on: date
 ) -> Mapping[str, str] | None:
     """Return the classes that the rules of a place give a product on a day, by scheme.
@@ -198,6 +198,6 @@ def place_law_gives_product_route(use: RegistryRecord, place: str, on: date) -> 
     Raises:
         RulesError: The place has no rules, or a fact is missing or unknown.
     """
-    ruling = product_ruling_on_day(_stated_facts(use), place, on)
+    ruling = product_ruling_on_day(_stated_facts_of_intended_use(use), place, on)
     # A law of which the book says that it holds no rule is a law all the same.
     return bool(ruling.route or ruling.gap_reasons)

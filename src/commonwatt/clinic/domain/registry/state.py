@@ -17,7 +17,10 @@ from commonwatt.clinic.domain.registry.records import (
     OUTCOME_CORRECTORS,
     registry_record_read_fault,
 )
-from commonwatt.clinic.domain.rules.classify import ReportingPeriod, periods_with_graver_events
+from commonwatt.clinic.domain.rules.classify import (
+    ReportingPeriod,
+    shortest_reporting_periods_across_graver_events,
+)
 from commonwatt.clinic.domain.rules.rule import GRAVEST_FIRST, RegulatoryRule
 from commonwatt.core.messages import Message
 from commonwatt.ledger import LedgerEntry
@@ -127,7 +130,7 @@ class SetAsideEntry:
     fault: Message
 
 
-def _entry_read_fault(entry: LedgerEntry) -> Message | None:
+def _registry_entry_read_fault(entry: LedgerEntry) -> Message | None:
     if entry.kind == MOVE:
         to: object = entry.body.get("to")
         is_status = isinstance(to, str) and to in _STATUSES
@@ -178,7 +181,7 @@ class Registry:
         """
         for entry in entries:
             self.entries_applied = entry.index + 1
-            if fault := _entry_read_fault(entry):
+            if fault := _registry_entry_read_fault(entry):
                 self.set_aside[entry.index] = SetAsideEntry(
                     index=entry.index, subject=entry.subject, fault=fault
                 )
@@ -338,7 +341,7 @@ class Registry:
     def encounters_shown_advice_undisclosed(self, deployment: str) -> list[str]:
         """Return the encounters that were advised on before, or without, a disclosure."""
         encounters: list[str] = []
-        for record in self._advice_records(deployment):
+        for record in self._advice_records_of_deployment(deployment):
             disclosed_at = self.disclosed.get((deployment, record.body["encounter"]))
             if record.body["shown"] and (disclosed_at is None or disclosed_at > record.at):
                 encounters.append(record.body["encounter"])
@@ -348,7 +351,7 @@ class Registry:
         """Return the advice on which a signed decision is wanted and none is on record."""
         return [
             record.name
-            for record in self._advice_records(deployment)
+            for record in self._advice_records_of_deployment(deployment)
             if record.body.get("sign_off") and record.name not in self.decision_of
         ]
 
@@ -371,7 +374,7 @@ class Registry:
     def outcome_counts_by_decision(self, deployment: str) -> dict[str, dict[str, int]]:
         """Return, for each decision, how often the event came, did not, or is not known yet."""
         table: dict[str, dict[str, int]] = {}
-        for record in self._advice_records(deployment):
+        for record in self._advice_records_of_deployment(deployment):
             decision = self.decision_of.get(record.name)
             outcome = self.records[decision].body["outcome"] if decision else "none"
             row = table.setdefault(outcome, {"event": 0, "no event": 0, "not known": 0})
@@ -399,7 +402,7 @@ class Registry:
         """
         return [
             (record.body["score"], record.body["own_estimate"], self.outcome_of[record.name])
-            for record in self._advice_records(deployment)
+            for record in self._advice_records_of_deployment(deployment)
             if record.body.get("sampled") and record.name in self.outcome_of
         ]
 
@@ -425,9 +428,9 @@ class Registry:
             classes_of: Gives the classes of a product elsewhere than where it was ruled on.
         """
         duties = [
-            self._duty_of_period(record, record.body.get("jurisdiction", ""), period)
-            for record in self._incidents(closed=closed)
-            for period in self._running_periods(record, periods, classes_of)
+            self._reporting_duty_of_period(record, record.body.get("jurisdiction", ""), period)
+            for record in self._incident_records(closed=closed)
+            for period in self._reporting_periods_running_for_incident(record, periods, classes_of)
         ]
         return sorted(duties, key=lambda duty: (duty.due_at, duty.event, duty.reporter))
 
@@ -451,20 +454,20 @@ class Registry:
             classes_of: Gives the classes of a product elsewhere than where it was ruled on.
         """
         duties: list[UntimedReportingDuty] = []
-        for record in self._incidents(closed=closed):
-            timed = self._running_periods(record, periods, classes_of)
-            duties += self._untimed_duties(
+        for record in self._incident_records(closed=closed):
+            timed = self._reporting_periods_running_for_incident(record, periods, classes_of)
+            duties += self._untimed_reporting_duties_of_incident(
                 record, {period.reporter for period in timed}, rules, classes_of
             )
         return duties
 
-    def _incidents(self, *, closed: bool) -> Iterator[RegistryRecord]:
+    def _incident_records(self, *, closed: bool) -> Iterator[RegistryRecord]:
         for name in self.by_kind["event"]:
             record = self.records[name]
             if record.body["type"] == "incident" and (closed or name not in self.closed_by):
                 yield record
 
-    def _running_periods(
+    def _reporting_periods_running_for_incident(
         self,
         incident: RegistryRecord,
         periods: ReportingPeriods,
@@ -473,18 +476,22 @@ class Registry:
         """Return the period of everybody who must report an incident, by its own severity."""
         body = incident.body
         place, severity = body.get("jurisdiction", ""), body["severity"]
-        classes = self._classes_in_place(incident, place, classes_of)
+        classes = self._product_class_by_scheme_of_event(incident, place, classes_of)
         lesser = GRAVEST_FIRST[GRAVEST_FIRST.index(severity) :]
         running = (
             period
             for event in lesser
             for period in periods.get((place, event), ())
             if body.get("reporter", period.reporter) == period.reporter
-            and (classes is None or period.runs_under(classes))
+            and (classes is None or period.runs_under_product_classes(classes))
         )
-        return [each for each in periods_with_graver_events(running) if each.event == severity]
+        return [
+            each
+            for each in shortest_reporting_periods_across_graver_events(running)
+            if each.event == severity
+        ]
 
-    def _untimed_duties(
+    def _untimed_reporting_duties_of_incident(
         self,
         incident: RegistryRecord,
         timed: set[str],
@@ -492,7 +499,7 @@ class Registry:
         classes_of: ProductClasses | None,
     ) -> list[UntimedReportingDuty]:
         place, named = incident.body.get("jurisdiction", ""), incident.body.get("reporter", "")
-        classes = self._classes_in_place(incident, place, classes_of)
+        classes = self._product_class_by_scheme_of_event(incident, place, classes_of)
         by_reporter = {
             rule.reports: rule.rule_id
             for rule in rules.get(place, ())
@@ -514,7 +521,7 @@ class Registry:
             for reporter, rule_id in by_reporter.items()
         ]
 
-    def _duty_of_period(
+    def _reporting_duty_of_period(
         self, record: RegistryRecord, jurisdiction: str, period: ReportingPeriod
     ) -> ReportingDuty:
         aware_at, report = incident_aware_at(record), self.closed_by.get(record.name)
@@ -523,13 +530,13 @@ class Registry:
             jurisdiction=jurisdiction,
             severity=period.event,
             reporter=period.reporter,
-            due_at=reporting_due_at(aware_at, period.days, working=period.working),
+            due_at=incident_report_due_at(aware_at, period.days, working=period.working),
             rule=period.rule,
             aware_at=aware_at,
             report_number=self.records[report].body.get("report_number", "") if report else "",
         )
 
-    def _classes_in_place(
+    def _product_class_by_scheme_of_event(
         self, event: RegistryRecord, place: str, classes_of: ProductClasses | None
     ) -> Mapping[str, str] | None:
         """Return the classes of an event's product in a place; None where nobody can say."""
@@ -547,7 +554,7 @@ class Registry:
         # ruling on record is silent.
         return recorded if computed is None else {**computed, **(recorded or {})}
 
-    def _advice_records(self, deployment: str) -> Iterable[RegistryRecord]:
+    def _advice_records_of_deployment(self, deployment: str) -> Iterable[RegistryRecord]:
         records = (self.records[name] for name in self.by_kind["advice"])
         return (record for record in records if record.body["deployment"] == deployment)
 
@@ -580,10 +587,10 @@ def incident_aware_at(record: RegistryRecord) -> datetime:
     return datetime.fromisoformat(aware_at) if aware_at else record.at
 
 
-def reporting_due_at(since: datetime, days: float, *, working: bool) -> datetime:
+def incident_report_due_at(since: datetime, days: float, *, working: bool) -> datetime:
     """Return the end of a period; working days leave out Saturday and Sunday, not holidays.
 
-    >>> reporting_due_at(datetime(2026, 11, 20), 5, working=True).date()
+    >>> incident_report_due_at(datetime(2026, 11, 20), 5, working=True).date()
     datetime.date(2026, 11, 27)
     """
     if not working:

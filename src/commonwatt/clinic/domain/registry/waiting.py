@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from commonwatt.clinic.domain.errors import RulesError
-from commonwatt.clinic.domain.registry.conditions import open_conditions
+from commonwatt.clinic.domain.registry.conditions import unmet_approval_conditions
 from commonwatt.clinic.domain.registry.evidence import evidence_shortfall, evidence_standard
 from commonwatt.clinic.domain.registry.independence import is_attested
 from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
@@ -25,10 +25,10 @@ from commonwatt.clinic.domain.registry.preconditions import (
     last_day_of_approval,
 )
 from commonwatt.clinic.domain.registry.rulings import (
-    product_classes_in_place,
-    product_risk_class,
-    ruling_by_rules_held,
-    ruling_fault,
+    institution_risk_class_of_product,
+    is_ruling_by_rules_held_here,
+    product_class_by_scheme_in_place,
+    ruling_difference_from_rules_on_day,
 )
 from commonwatt.clinic.domain.registry.state import (
     ALARM,
@@ -117,17 +117,19 @@ class WaitingRow:
 
     def working_days_left(self, on: date) -> int | None:
         """Return the working days from a day to the due one; negative once it has passed."""
-        return None if self.due_at is None else working_days_between(on, self.due_at.date())
+        return (
+            None if self.due_at is None else reporting_working_days_between(on, self.due_at.date())
+        )
 
 
-def working_days_between(first: date, last: date) -> int:
+def reporting_working_days_between(first: date, last: date) -> int:
     """Return the working days after `first` up to and with `last`; negative if it lies before.
 
     Saturdays and Sundays are left out, public holidays are not, as in reporting periods.
 
-    >>> working_days_between(date(2026, 11, 20), date(2026, 11, 23))
+    >>> reporting_working_days_between(date(2026, 11, 20), date(2026, 11, 23))
     1
-    >>> working_days_between(date(2026, 11, 23), date(2026, 11, 20))
+    >>> reporting_working_days_between(date(2026, 11, 23), date(2026, 11, 20))
     -1
     """
     early, late = min(first, last), max(first, last)
@@ -136,7 +138,7 @@ def working_days_between(first: date, last: date) -> int:
     return days if first <= last else -days
 
 
-def waiting_rows(
+def registry_waiting_rows(
     registry: Registry, on: date, periods: ReportingPeriods, *, product: str = ""
 ) -> list[WaitingRow]:
     """Return everything that waits on a day, those that are due soonest first.
@@ -156,10 +158,10 @@ def waiting_rows(
         *_waiting_alarms(registry),
         *_waiting_reports(registry, periods),
     ]
-    return sorted((row for row in rows if product in ("", row.product)), key=_waiting_order)
+    return sorted((row for row in rows if product in ("", row.product)), key=_waiting_row_sort_key)
 
 
-def _waiting_order(row: WaitingRow) -> tuple[bool, datetime, datetime, str, str, str]:
+def _waiting_row_sort_key(row: WaitingRow) -> tuple[bool, datetime, datetime, str, str, str]:
     due = row.due_at or row.since
     return (row.due_at is None, due, row.since, row.product, row.subject, row.reason.text)
 
@@ -217,18 +219,18 @@ def _waiting_record(
         reason=reason,
         step=step,
         since=since or record.at,
-        due_at=None if due_on is None else _end_of_day(due_on, record.at),
+        due_at=None if due_on is None else _due_end_of_day_in_zone_of(due_on, record.at),
         rule=rule,
         detail=detail,
     )
 
 
-def _end_of_day(day: date, like: datetime) -> datetime:
+def _due_end_of_day_in_zone_of(day: date, like: datetime) -> datetime:
     return datetime(day.year, day.month, day.day, 23, 59, tzinfo=like.tzinfo)
 
 
 def _waiting_uses(registry: Registry, on: date) -> Iterator[WaitingRow]:
-    rulings = latest_rulings(registry)
+    rulings = latest_ruling_by_use_and_place(registry)
     for use in records_of_kind(registry, "intended-use"):
         own = [ruling for (name, _), ruling in rulings.items() if name == use.name]
         if not own:
@@ -242,7 +244,7 @@ def _waiting_uses(registry: Registry, on: date) -> Iterator[WaitingRow]:
                 )
 
 
-def latest_rulings(registry: Registry) -> Mapping[tuple[str, str], RegistryRecord]:
+def latest_ruling_by_use_and_place(registry: Registry) -> Mapping[tuple[str, str], RegistryRecord]:
     """Return the last ruling on each intended use in each place."""
     return {
         (str(ruling.body["intended_use"]), str(ruling.body["jurisdiction"])): ruling
@@ -258,15 +260,15 @@ def ruling_fault_today(ruling: RegistryRecord, use: RegistryRecord, on: date) ->
         use: The intended use that it is on.
         on: The day.
     """
-    if not ruling_by_rules_held(ruling):
+    if not is_ruling_by_rules_held_here(ruling):
         return Message("it is by rules that are not held here")
-    return ruling_fault(ruling, use, on)
+    return ruling_difference_from_rules_on_day(ruling, use, on)
 
 
 def _waiting_versions(registry: Registry, on: date) -> Iterator[WaitingRow]:
     versions = records_of_kind(registry, "version")
     replaced = {version.body.get("previous") for version in versions}
-    running = _versions_that_may_run(registry, on)
+    running = _names_of_versions_that_may_run(registry, on)
     for version in versions:
         settled = version.name in replaced or registry.decisions_on.get(version.name)
         if settled or version.name in running:
@@ -281,14 +283,14 @@ def _waiting_versions(registry: Registry, on: date) -> Iterator[WaitingRow]:
                 registry, WaitingKind.EVIDENCE_TOO_WEAK, version, _WEAK_EVIDENCE, EXAMINE,
                 since=evidence[-1].at, detail=fault,
             )  # fmt: skip
-        elif product_uses(registry, str(version.body.get("product", "")), ruled=True):
+        elif intended_uses_of_product(registry, str(version.body.get("product", "")), ruled=True):
             yield _waiting_record(
                 registry, WaitingKind.UNDECIDED, version, _UNDECIDED, DETERMINE,
                 since=evidence[-1].at,
             )  # fmt: skip
 
 
-def _versions_that_may_run(registry: Registry, on: date) -> set[str]:
+def _names_of_versions_that_may_run(registry: Registry, on: date) -> set[str]:
     """Return the versions that a deployment runs on a basis that holds: a plan covers them."""
     return {
         str(deployment.body.get("version"))
@@ -310,7 +312,7 @@ def version_evidence_shortfall(
     fault: Message | None = None
     for record in evidence:
         version = registry.records.get(str(record.body.get("version", "")))
-        uses = product_uses(registry, product_of_record(registry, version))
+        uses = intended_uses_of_product(registry, product_of_record(registry, version))
         # Without a use there is no class, and the product waits for its use already.
         faults = [evidence_shortfall_for_use(registry, record, use, on) for use in uses] or [None]
         if None in faults:
@@ -324,15 +326,17 @@ def evidence_shortfall_for_use(
 ) -> Message | None:
     """Return what a record of evidence lacks for the class of an intended use; None if nothing."""
     try:
-        standard = evidence_standard(product_risk_class(use, on))
+        standard = evidence_standard(institution_risk_class_of_product(use, on))
     except RulesError as error:
         return Message("{fault}", {"fault": str(error)})
     return evidence_shortfall(record, standard, attested=is_attested(registry, record))
 
 
-def product_uses(registry: Registry, product: str, *, ruled: bool = False) -> list[RegistryRecord]:
+def intended_uses_of_product(
+    registry: Registry, product: str, *, ruled: bool = False
+) -> list[RegistryRecord]:
     """Return the intended uses of a product; with `ruled`, those that have a ruling."""
-    with_ruling = {name for name, _ in latest_rulings(registry)}
+    with_ruling = {name for name, _ in latest_ruling_by_use_and_place(registry)}
     return [
         use
         for use in records_of_kind(registry, "intended-use")
@@ -364,7 +368,7 @@ def _waiting_determinations(registry: Registry, on: date) -> Iterator[WaitingRow
 
 
 def _waiting_conditions(registry: Registry, approval: RegistryRecord) -> Iterator[WaitingRow]:
-    for condition in open_conditions(registry, approval):
+    for condition in unmet_approval_conditions(registry, approval):
         reason = Message("A condition is open: {condition}", {"condition": condition.text})
         yield _waiting_record(
             registry, WaitingKind.CONDITION_OPEN, approval, reason, FULFIL, due_on=condition.by,
@@ -401,7 +405,7 @@ def _waiting_basis(
 
 
 def _waiting_deployments(registry: Registry, on: date) -> Iterator[WaitingRow]:
-    standing_by = _fallbacks_of_live_deployments(registry)
+    standing_by = _fallback_names_of_live_deployments(registry)
     for deployment in records_of_kind(registry, "deployment"):
         status = registry.deployment_status(deployment.name)
         if status is None or status is DeploymentStatus.RETIRED:
@@ -417,17 +421,19 @@ def _waiting_deployments(registry: Registry, on: date) -> Iterator[WaitingRow]:
             yield _waiting_record(registry, kind, deployment, reason, step, since=since)
 
 
-def _fallbacks_of_live_deployments(registry: Registry) -> set[str]:
+def _fallback_names_of_live_deployments(registry: Registry) -> set[str]:
     """Return the deployments that stand by on purpose, as the plan of a live one says."""
     live = (
         deployment
         for deployment in records_of_kind(registry, "deployment")
         if registry.deployment_status(deployment.name) is DeploymentStatus.LIVE
     )
-    return {str(_plan_of(deployment).get("fallback", "")) for deployment in live}
+    return {
+        str(_monitor_plan_body_of_deployment(deployment).get("fallback", "")) for deployment in live
+    }
 
 
-def _plan_of(deployment: RegistryRecord) -> Mapping[str, Any]:
+def _monitor_plan_body_of_deployment(deployment: RegistryRecord) -> Mapping[str, Any]:
     monitor: Any = deployment.body.get("monitor")
     return monitor if isinstance(monitor, Mapping) else {}  # pyright: ignore[reportUnknownVariableType]
 
@@ -439,7 +445,9 @@ def _waiting_monitor(
     run = registry.last_monitor_run(deployment.name)
     live_since = registry.moves[deployment.name][-1].at
     since = max(run.at, live_since) if run else live_since
-    due_on = since.date() + timedelta(days=planned_days_between_runs(_plan_of(deployment)))
+    due_on = since.date() + timedelta(
+        days=planned_days_between_runs(_monitor_plan_body_of_deployment(deployment))
+    )
     rule = f"{deployment.name}, monitor"
     if on > due_on:
         reason = Message("Its monitor has not run since {day}.", {"day": since.date().isoformat()})
@@ -454,7 +462,7 @@ def _waiting_monitor(
 
 
 def _waiting_alarms(registry: Registry) -> Iterator[WaitingRow]:
-    for alarm in alarms_on_record(registry):
+    for alarm in monitor_alarms_on_record(registry):
         name = str(alarm.body["deployment"])
         retired = registry.deployment_status(name) is DeploymentStatus.RETIRED
         if not retired and alarm_answer(registry, alarm) is None:
@@ -462,7 +470,7 @@ def _waiting_alarms(registry: Registry) -> Iterator[WaitingRow]:
             yield _waiting_record(registry, WaitingKind.ALARM_OPEN, alarm, reason, ANSWER)
 
 
-def alarms_on_record(registry: Registry) -> list[RegistryRecord]:
+def monitor_alarms_on_record(registry: Registry) -> list[RegistryRecord]:
     """Return the alarms of monitors, in order."""
     return [
         event
@@ -487,7 +495,7 @@ def alarm_answer(registry: Registry, alarm: RegistryRecord) -> tuple[str, dateti
 
 
 def _waiting_reports(registry: Registry, periods: ReportingPeriods) -> Iterator[WaitingRow]:
-    for duty in registry.reporting_duties(periods, classes_of=product_classes_in_place):
+    for duty in registry.reporting_duties(periods, classes_of=product_class_by_scheme_in_place):
         incident = registry.records[duty.event]
         gaps = {
             "reporter": duty.reporter, "severity": duty.severity, "place": duty.jurisdiction,

@@ -4,7 +4,11 @@ Rule files are read into a `RegulatoryRuleBook`; `classify` gives class, route a
 with their reasons, `check` looks at every combination of the axes.
 """
 
-from commonwatt.clinic.domain.rules.book import RegulatoryRule, RegulatoryRuleBook, load_rule_book
+from commonwatt.clinic.domain.rules.book import (
+    RegulatoryRule,
+    RegulatoryRuleBook,
+    load_regulatory_rule_book,
+)
 from commonwatt.clinic.domain.rules.check import (
     RuleBookFindings,
     product_class_cells_changed_by_rule_date,
@@ -23,7 +27,7 @@ __all__ = [
     "ReportingPeriod",
     "RuleBookFindings",
     "classify_product",
-    "load_rule_book",
+    "load_regulatory_rule_book",
     "product_class_cells_changed_by_rule_date",
     "rule_book_findings",
 ]

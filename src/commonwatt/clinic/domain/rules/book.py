@@ -24,8 +24,8 @@ from commonwatt.clinic.domain.rules.digest import rule_set_sha256
 from commonwatt.clinic.domain.rules.facts import (
     CompletedFacts,
     ProductFact,
-    check_known_facts,
-    complete_facts,
+    check_known_product_facts,
+    completed_product_facts_with_defaults,
     parse_product_facts,
 )
 from commonwatt.clinic.domain.rules.files import read_rule_file
@@ -40,8 +40,15 @@ from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
 
 __all__ = [
-    "FOLDER", "INSTITUTION", "ROUTES", "RULES_VARIABLE", "ClassificationScheme", "RegulatoryRule",
-    "RegulatoryRuleBook", "load_rule_book", "site_rule_folders",
+    "FOLDER",
+    "INSTITUTION",
+    "ROUTES",
+    "RULES_VARIABLE",
+    "ClassificationScheme",
+    "RegulatoryRule",
+    "RegulatoryRuleBook",
+    "clinic_rule_folders_of_environment",
+    "load_regulatory_rule_book",
 ]  # fmt: skip
 
 FOLDER: Final = DATA / "clinic" / "rules"
@@ -156,13 +163,13 @@ class RegulatoryRuleBook:
         places = {**self.places, place.place: replace(place, rules=rules)}
         return replace(self, places=places)
 
-    def check_facts(self, facts: Mapping[str, str]) -> None:
+    def check_product_fact_values(self, facts: Mapping[str, str]) -> None:
         """Refuse facts that are not declared, and values that they have not.
 
         Raises:
             RulesError: There is one.
         """
-        check_known_facts((*self.axes, *self.other_facts), facts)
+        check_known_product_facts((*self.axes, *self.other_facts), facts)
 
     def complete_product_facts(self, facts: Mapping[str, str]) -> CompletedFacts:
         """Return every fact, with defaults for those that are not axes.
@@ -170,20 +177,22 @@ class RegulatoryRuleBook:
         Raises:
             RulesError: An axis is missing, a fact or value is unknown, or two contradict.
         """
-        return complete_facts(self.axes, self.other_facts, facts)
+        return completed_product_facts_with_defaults(self.axes, self.other_facts, facts)
 
 
-def site_rule_folders(environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+def clinic_rule_folders_of_environment(
+    environment: Mapping[str, str] = os.environ,
+) -> tuple[Path, ...]:
     """Return the folders of rules that the site has named, beside those that are shipped.
 
-    >>> site_rule_folders({"COMMONWATT_CLINIC_RULES": ""})
+    >>> clinic_rule_folders_of_environment({"COMMONWATT_CLINIC_RULES": ""})
     ()
     """
     named = environment.get(RULES_VARIABLE, "")
     return tuple(Path(folder) for folder in named.split(os.pathsep) if folder)
 
 
-def load_rule_book(
+def load_regulatory_rule_book(
     folder: Path = FOLDER, site_folders: Sequence[Path] | None = None
 ) -> RegulatoryRuleBook:
     """Return the rule book of a folder, with what the site's own folders add.
@@ -196,17 +205,19 @@ def load_rule_book(
         RulesError: A folder is missing, or the file of facts is at fault. A file of a place
             that is at fault is named among the `faults`.
 
-    >>> book = load_rule_book()
+    >>> book = load_regulatory_rule_book()
     >>> len(book.rules) >= 250, len(book.jurisdictions) >= 16, dict(book.faults)
     (True, True, {})
     """
-    others_folders = site_rule_folders() if site_folders is None else tuple(site_folders)
-    axes, others = _load_shared_facts(folder, others_folders)
+    others_folders = (
+        clinic_rule_folders_of_environment() if site_folders is None else tuple(site_folders)
+    )
+    axes, others = _load_axes_and_other_product_facts(folder, others_folders)
     shared = {fact.name: fact for fact in (*axes, *others)}
     places: dict[str, RulePlace] = {}
     faults: dict[str, RulesError] = {}
     for each in (folder, *others_folders):
-        for path in _place_files(each):
+        for path in _clinic_rule_files_of_places(each):
             try:
                 place = load_rule_place(path, shared)
                 _check_place_is_new(place, places)
@@ -233,7 +244,7 @@ def load_rule_book(
     )
 
 
-def _place_files(folder: Path) -> list[Path]:
+def _clinic_rule_files_of_places(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise RulesError(
             str(folder), wanted=Message("a folder of rule files"),
@@ -243,7 +254,7 @@ def _place_files(folder: Path) -> list[Path]:
     return sorted(path for path in paths if path.name != FACTS_FILE)
 
 
-def _load_shared_facts(
+def _load_axes_and_other_product_facts(
     folder: Path, site_folders: Sequence[Path]
 ) -> tuple[list[ProductFact], list[ProductFact]]:
     file = read_rule_file(folder / FACTS_FILE)

@@ -24,7 +24,7 @@ class RuleEffect:
     outcome: Any
 
 
-def never_decides(rule: RegulatoryRule) -> bool:
+def rule_never_decides(rule: RegulatoryRule) -> bool:
     """Return whether a rule is a proposal, or was replaced before its day came."""
     replaced = rule.valid_to is not None and rule.valid_to <= rule.valid_from
     return rule.status == "proposed" or replaced
@@ -67,7 +67,7 @@ def outcome_turns_on_rule_case(rule_book: RegulatoryRuleBook, rule: RegulatoryRu
     if case is None or len(case.flip) != 1:
         return False
     book = rule_book
-    if never_decides(rule):
+    if rule_never_decides(rule):
         if _effect_of_case(rule_book, rule, case.facts, case.on).decides:
             return False
         book = book.with_rule_changed(replace(rule, status="in force", valid_to=None))

@@ -42,7 +42,7 @@ class RuleBookFindings:
     unruled_services: pl.DataFrame
 
 
-def product_fact_grid(
+def product_fact_combination_columns(
     rule_book: RegulatoryRuleBook, others: Mapping[str, str] | None = None
 ) -> dict[str, npt.NDArray[np.str_]]:
     """Return every combination of the axes, one column a fact, shape (combinations,).
@@ -50,7 +50,7 @@ def product_fact_grid(
     Raises:
         RulesError: One of `others` is no fact, or a value that it has not.
     """
-    rule_book.check_facts(others or {})
+    rule_book.check_product_fact_values(others or {})
     values = [axis.values for axis in rule_book.axes]
     rows = list(itertools.product(*values))
     columns = {
@@ -60,7 +60,7 @@ def product_fact_grid(
     return columns | {name: np.full(len(rows), value) for name, value in fixed_facts.items()}
 
 
-def scheme_class_of_cells(
+def scheme_class_index_of_cells(
     scheme: ClassificationScheme,
     rules: Sequence[RegulatoryRule],
     masks: Mapping[str, Mask],
@@ -101,14 +101,14 @@ def class_indices_and_rule_masks_of_place(
     classes: dict[str, I16] = {}
     named = {scheme.name: scheme.classes for scheme in schemes}
     for scheme in schemes:
-        held = _masks_under_classes(rules, masks, classes, named)
-        classes[scheme.name] = scheme_class_of_cells(
+        held = _rule_masks_under_given_classes(rules, masks, classes, named)
+        classes[scheme.name] = scheme_class_index_of_cells(
             scheme, rules, held, scheme.scope.mask(columns)
         )
-    return classes, _masks_under_classes(rules, masks, classes, named)
+    return classes, _rule_masks_under_given_classes(rules, masks, classes, named)
 
 
-def _masks_under_classes(
+def _rule_masks_under_given_classes(
     rules: Sequence[RegulatoryRule],
     masks: Mapping[str, Mask],
     classes: Mapping[str, I16],
@@ -146,7 +146,7 @@ def rule_book_findings(
         others: Facts that are no axes, where they are not to take their default.
     """
     days = list(days)
-    columns = product_fact_grid(rule_book, others)
+    columns = product_fact_combination_columns(rule_book, others)
     masks = {rule.rule_id: rule.when.mask(columns) for rule in rule_book.rules}
     cells: list[pl.DataFrame] = []
     gaps: list[dict[str, object]] = []
@@ -253,17 +253,17 @@ def _rule_contradiction_rows(
             rules_named = (
                 first.rule_id,
                 first.klass,
-                _rule_citation(first),
+                _regulatory_rule_citation(first),
                 second.rule_id,
                 second.klass,
-                _rule_citation(second),
+                _regulatory_rule_citation(second),
             )
             values = (place, day, scheme.name, both, *rules_named)
             clashes.append(dict(zip(_CLASH, values, strict=True)))
     return clashes
 
 
-def _rule_citation(rule: RegulatoryRule) -> str:
+def _regulatory_rule_citation(rule: RegulatoryRule) -> str:
     return f"{rule.source.title}, {rule.article} ({rule.source.checked})"
 
 

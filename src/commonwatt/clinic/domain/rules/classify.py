@@ -56,7 +56,7 @@ class ReportingPeriod:
     rule: str
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
-    def runs_under(self, class_of_scheme: Mapping[str, str]) -> bool:
+    def runs_under_product_classes(self, class_of_scheme: Mapping[str, str]) -> bool:
         """Return whether the period runs for a product of these classes, by scheme.
 
         It runs for one whose class the book does not give: silence is no release from a duty.
@@ -121,8 +121,8 @@ def classify_product(
     given = tuple(rule for rule in holding if rule.given_classes_are_allowed(decided))
     rules = _without_rules_that_a_special_one_replaces(given)
     verdicts = tuple(verdict for verdict in by_scheme if verdict.klass)
-    route, reasons = product_route_and_rules(rules, verdicts)
-    turning = _facts_rules_turn_on(place.schemes, in_force)
+    route, reasons = product_route_and_rule_ids(rules, verdicts)
+    turning = _names_of_facts_rules_turn_on(place.schemes, in_force)
     return ProductRuling(
         jurisdiction=jurisdiction,
         on=on,
@@ -131,20 +131,20 @@ def classify_product(
         gaps=tuple(verdict.scheme for verdict in by_scheme if not verdict.klass),
         route=route,
         route_reasons=reasons,
-        obligations=_rules_by_obligation(rules),
+        obligations=_rule_ids_by_obligation(rules),
         periods=shortest_reporting_periods_of_rules(rules, facts.get(REPORTER)),
         assumed=tuple(name for name in completed.assumed if name in turning),
         unconfirmed=tuple(r.rule_id for r in rules if r.source.checked == "unconfirmed"),
         digest=rule_book.digest,
         gap_reasons={v.scheme: v.reasons for v in by_scheme if not v.klass and v.reasons},
         unread=unread_stated_facts(
-            _facts_of_predicates(rule_book.other_facts, in_force),
+            _facts_only_predicates_read(rule_book.other_facts, in_force),
             given_facts,
             place=jurisdiction,
             predicates=_predicates_of_place(place.schemes, in_force),
             declarations=place.unread,
         ),
-        untimed=_rules_without_period(rules),
+        untimed=_untimed_rule_ids_by_reporter(rules),
         rules=rules,
     )
 
@@ -202,7 +202,7 @@ def _without_rules_that_a_special_one_replaces(
     )
 
 
-def product_route_and_rules(
+def product_route_and_rule_ids(
     rules: tuple[RegulatoryRule, ...], verdicts: tuple[SchemeClass, ...]
 ) -> tuple[str, tuple[str, ...]]:
     """Return the route and the rules that give it; empty where no rule gives one.
@@ -244,7 +244,7 @@ def shortest_reporting_periods_of_rules(
         reporter: Who reports; everybody where it is None.
     """
     periods = (reporting_period_of_rule(rule) for rule in rules)
-    return periods_with_graver_events(
+    return shortest_reporting_periods_across_graver_events(
         period for period in periods if period and reporter in (None, period.reporter)
     )
 
@@ -276,7 +276,7 @@ def shortest_reporting_periods(
     return tuple(shortest.values())
 
 
-def periods_with_graver_events(
+def shortest_reporting_periods_across_graver_events(
     periods: Iterable[ReportingPeriod],
 ) -> tuple[ReportingPeriod, ...]:
     """Return the period that ends first for each reporter and event, or lesser event.
@@ -301,7 +301,7 @@ def _least_calendar_days(period: ReportingPeriod) -> float:
     return period.days * _WEEK / _WORKING_WEEK if period.working else period.days
 
 
-def _facts_rules_turn_on(
+def _names_of_facts_rules_turn_on(
     schemes: Iterable[ClassificationScheme], rules: Iterable[RegulatoryRule]
 ) -> set[str]:
     named: set[str] = set()
@@ -312,7 +312,7 @@ def _facts_rules_turn_on(
     return named
 
 
-def _facts_of_predicates(
+def _facts_only_predicates_read(
     facts: Iterable[ProductFact], rules: Iterable[RegulatoryRule]
 ) -> list[ProductFact]:
     """Return the facts that only predicates could read: who reports is read by every clock."""
@@ -326,7 +326,7 @@ def _predicates_of_place(
     return (*(scheme.scope for scheme in schemes), *(rule.when for rule in rules))
 
 
-def _rules_without_period(rules: Iterable[RegulatoryRule]) -> dict[str, tuple[str, ...]]:
+def _untimed_rule_ids_by_reporter(rules: Iterable[RegulatoryRule]) -> dict[str, tuple[str, ...]]:
     by_reporter: dict[str, tuple[str, ...]] = {}
     for rule in rules:
         if rule.reports:
@@ -334,7 +334,7 @@ def _rules_without_period(rules: Iterable[RegulatoryRule]) -> dict[str, tuple[st
     return by_reporter
 
 
-def _rules_by_obligation(rules: tuple[RegulatoryRule, ...]) -> dict[str, tuple[str, ...]]:
+def _rule_ids_by_obligation(rules: tuple[RegulatoryRule, ...]) -> dict[str, tuple[str, ...]]:
     rules_of_duty: dict[str, list[str]] = {}
     for rule in rules:
         for duty in rule.obligations:

@@ -101,7 +101,7 @@ def _rule_digest_members(rule: RegulatoryRule) -> dict[str, Any]:
         "valid_to": str(rule.valid_to),
         "recorded_on": str(rule.recorded_on),
         "when": _rule_predicate_repr_for_digest(rule.when),
-        "given": _given_classes_members(rule.given),
+        "given": _given_classes_digest_members(rule.given),
         "scheme": rule.scheme,
         "klass": rule.klass,
         "fallback": str(rule.fallback),
@@ -110,18 +110,18 @@ def _rule_digest_members(rule: RegulatoryRule) -> dict[str, Any]:
         "obligations": list(rule.obligations),
         "clock": _reporting_deadline_repr_for_digest(rule.clock),
         "supersedes": rule.supersedes,
-        "case": _rule_case_members(rule.case),
+        "case": _rule_case_digest_members(rule.case),
         # Only where they say something: a rule of before them keeps the bytes that it had.
         **({"gap": str(rule.gap)} if rule.gap else {}),
         **({"reports": rule.reports} if rule.reports else {}),
     }
 
 
-def _given_classes_members(given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def _given_classes_digest_members(given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     return {scheme: list(classes) for scheme, classes in given.items()}
 
 
-def _rule_case_members(case: RuleCase | None) -> dict[str, Any]:
+def _rule_case_digest_members(case: RuleCase | None) -> dict[str, Any]:
     if case is None:
         return {}
     return {"facts": dict(case.facts), "flip": dict(case.flip), "on": str(case.on)}

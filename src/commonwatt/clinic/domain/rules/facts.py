@@ -40,7 +40,7 @@ class ProductFact:
     law_of: str = ""
     fault: RulesError | None = None
 
-    def table_key(self, value: str) -> str:
+    def fact_table_key_of_value(self, value: str) -> str:
         """Return a value as its table spells it: product codes are written in capitals."""
         # As text, because a value on record may be a list, which is a key of nothing.
         written = str(value)
@@ -54,7 +54,7 @@ class ProductFact:
         """
         if self.fault is not None:
             raise self.fault
-        if value in self.values or self.table_key(value) in self.table:
+        if value in self.values or self.fact_table_key_of_value(value) in self.table:
             return
         if self.table:
             gaps = {"count": str(len(self.table)), "table": self.as_of}
@@ -82,7 +82,7 @@ class CompletedFacts:
     assumed: tuple[str, ...]
 
 
-def complete_facts(
+def completed_product_facts_with_defaults(
     axes: Sequence[ProductFact], others: Sequence[ProductFact], given: Mapping[str, str]
 ) -> CompletedFacts:
     """Return every fact: as given, as a table gives it, or by default.
@@ -92,9 +92,9 @@ def complete_facts(
             what a table says.
     """
     declared = {fact.name: fact for fact in (*axes, *others)}
-    check_known_facts(tuple(declared.values()), given)
+    check_known_product_facts(tuple(declared.values()), given)
     _check_no_axis_missing(axes, given)
-    facts = {name: declared[name].table_key(value) for name, value in given.items()}
+    facts = {name: declared[name].fact_table_key_of_value(value) for name, value in given.items()}
     for name, value in tuple(facts.items()):
         for followed, follows in declared[name].table.get(value, {}).items():
             # Two statements on one fact are shown to whoever made them, and none is preferred.
@@ -111,7 +111,7 @@ def complete_facts(
     return CompletedFacts(facts=defaults | facts, assumed=assumed)
 
 
-def check_known_facts(facts: Iterable[ProductFact], given: Mapping[str, str]) -> None:
+def check_known_product_facts(facts: Iterable[ProductFact], given: Mapping[str, str]) -> None:
     """Refuse a fact that is not declared, and a value that it has not.
 
     Raises:
@@ -173,11 +173,11 @@ def _parse_product_fact(
     table: dict[str, Mapping[str, str]] = {}
     fault: RulesError | None = None
     if "table" in section.entries:
-        table = _read_fact_table(section, section.path.parent / section.text("table"))
+        table = _followed_facts_by_table_key(section, section.path.parent / section.text("table"))
         try:
             for folder in table_folders:
                 path = folder / section.text("table")
-                table |= _read_fact_table(section, path) if path.exists() else {}
+                table |= _followed_facts_by_table_key(section, path) if path.exists() else {}
         except RulesError as error:
             fault = error
     return ProductFact(
@@ -193,7 +193,9 @@ def _parse_product_fact(
     )
 
 
-def _read_fact_table(section: RuleFileSection, path: Path) -> dict[str, Mapping[str, str]]:
+def _followed_facts_by_table_key(
+    section: RuleFileSection, path: Path
+) -> dict[str, Mapping[str, str]]:
     """Return a table beside a rule file: by key, the facts that follow from it.
 
     A key of several rows, such as a regulation of several product codes, gives a fact only if
@@ -207,10 +209,10 @@ def _read_fact_table(section: RuleFileSection, path: Path) -> dict[str, Mapping[
         follows = {name: row[column] for name, column in gives.items() if row[column]}
         if row[key]:
             by_key.setdefault(row[key], []).append(follows)
-    return {name: _columns_equal_in_all_rows(rows) for name, rows in by_key.items()}
+    return {name: _product_fact_values_equal_in_all_rows(rows) for name, rows in by_key.items()}
 
 
-def _columns_equal_in_all_rows(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def _product_fact_values_equal_in_all_rows(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {
         name: value
         for name, value in rows[0].items()

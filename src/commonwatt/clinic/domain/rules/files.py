@@ -47,7 +47,7 @@ class RuleFileSection:
     ) -> RulesError:
         """Return the error that names file and line of a part of this section."""
         way = (*self.keys, *keys)
-        line = _line_of_yaml_node(self.root, way)
+        line = _regulatory_rule_file_line_of_keys(self.root, way)
         named = next((str(key) for key in reversed(way) if isinstance(key, str)), "")
         where = f"{self.path}, line {line}" + (f", {named}" if named else "")
         return RulesError(where, found=found, wanted=wanted, remedy=_MEND)
@@ -140,7 +140,7 @@ class RuleFileSection:
             raise self.fault(key, found=written, wanted=Message("a list that repeats nothing"))
         return tuple(listed)
 
-    def fact_values(self) -> dict[str, str]:
+    def fact_value_by_name(self) -> dict[str, str]:
         """Return facts by name; an unquoted yes or no, which YAML reads as a flag, is a word.
 
         Raises:
@@ -262,7 +262,7 @@ def _parsed_rule_file(path: Path, text: str) -> RuleFileSection:
     try:
         loader = _LOADER(text)
         root = loader.get_single_node()
-        _check_unique_yaml_keys(path, root, set())
+        _check_rule_yaml_keys_unique_and_unaliased(path, root, set())
         document: Any = loader.construct_document(root) if root is not None else None
     except yaml.MarkedYAMLError as error:
         # A bracket that is never closed is found at the end, on a line that no editor shows.
@@ -279,7 +279,7 @@ def _parsed_rule_file(path: Path, text: str) -> RuleFileSection:
     return RuleFileSection(path=path, root=root, keys=(), entries=entries)
 
 
-def _check_unique_yaml_keys(path: Path, node: Any, seen: set[int]) -> None:
+def _check_rule_yaml_keys_unique_and_unaliased(path: Path, node: Any, seen: set[int]) -> None:
     """Refuse a key that stands twice in one mapping, and a part that is referred to.
 
     YAML takes the last of two and says nothing. By references a file of a kilobyte unfolds to
@@ -303,24 +303,24 @@ def _check_unique_yaml_keys(path: Path, node: Any, seen: set[int]) -> None:
                     remedy=_MEND,
                 )
             names.add(str(key.value))
-            _check_unique_yaml_keys(path, inner, seen)
+            _check_rule_yaml_keys_unique_and_unaliased(path, inner, seen)
     elif isinstance(node, yaml.SequenceNode):
         for inner in cast("list[Any]", node.value):
-            _check_unique_yaml_keys(path, inner, seen)
+            _check_rule_yaml_keys_unique_and_unaliased(path, inner, seen)
 
 
-def _line_of_yaml_node(node: Any, keys: Sequence[Key]) -> int:
+def _regulatory_rule_file_line_of_keys(node: Any, keys: Sequence[Key]) -> int:
     """Return the line, from 1, of the part of a document to which `keys` lead, or nearly."""
     line = node.start_mark.line + 1 if node is not None else 1
     for key in keys:
-        inner = _inner_yaml_node(node, key)
+        inner = _inner_rule_yaml_key_and_value_node(node, key)
         if inner is None:
             break
         node, line = inner[1], inner[0].start_mark.line + 1
     return line
 
 
-def _inner_yaml_node(node: Any, key: Key) -> tuple[Any, Any] | None:
+def _inner_rule_yaml_key_and_value_node(node: Any, key: Key) -> tuple[Any, Any] | None:
     if isinstance(node, yaml.MappingNode):
         pairs = cast("list[tuple[Any, Any]]", node.value)
         return next((pair for pair in pairs if pair[0].value == key), None)

@@ -127,7 +127,7 @@ def _parse_classification_schemes(
     for name, section in file.sections("schemes").items():
         section.check_keys(("classes", "conflict", "scope"))
         scope = section.predicate("scope")
-        _check_predicate(section, "scope", scope, declared)
+        _check_rule_predicate_facts(section, "scope", scope, declared)
         schemes.append(
             ClassificationScheme(
                 name=name,
@@ -148,9 +148,9 @@ def _parse_regulatory_rules(
     sources = {name: _parse_rule_source(each) for name, each in file.sections("sources").items()}
     defaults = file.optional_section("defaults")
     base = file.optional_section("base")
-    base_facts = base.fact_values() if base else {}
+    base_facts = base.fact_value_by_name() if base else {}
     if base:
-        _check_case_facts(base, base_facts, declared)
+        _check_rule_case_facts(base, base_facts, declared)
     rules: list[RegulatoryRule] = []
     for section in file.listed_sections("rules"):
         section.check_keys(_RULE_KEYS)
@@ -158,7 +158,7 @@ def _parse_regulatory_rules(
         rule = _parse_regulatory_rule(entry, place, sources, base_facts)
         _check_regulatory_rule(entry, rule, schemes, declared)
         rules.append(rule)
-    _check_rule_names(file, rules)
+    _check_rule_names_and_superseded_names(file, rules)
     return tuple(rules)
 
 
@@ -214,7 +214,7 @@ def _parse_regulatory_rule(
         obligations=entry.texts("obligations", ()),
         clock=_parse_reporting_deadline(entry.optional_section("clock")),
         supersedes=entry.text("supersedes", ""),
-        given=_parse_given_classes(entry.optional_section("given")),
+        given=_parse_given_classes_by_scheme(entry.optional_section("given")),
         special=entry.flag("special", default=False),
         gap=entry.flag("gap", default=False),
         reports=entry.text("reports", ""),
@@ -224,7 +224,7 @@ def _parse_regulatory_rule(
     )
 
 
-def _parse_given_classes(section: RuleFileSection | None) -> dict[str, tuple[str, ...]]:
+def _parse_given_classes_by_scheme(section: RuleFileSection | None) -> dict[str, tuple[str, ...]]:
     if section is None:
         return {}
     return {scheme: section.texts(scheme) for scheme in section.entries}
@@ -250,8 +250,8 @@ def _parse_rule_case(
     section.check_keys(("with", "flip", "day"))
     own = section.optional_section("with")
     return RuleCase(
-        facts={**base_facts, **(own.fact_values() if own else {})},
-        flip=section.section("flip").fact_values(),
+        facts={**base_facts, **(own.fact_value_by_name() if own else {})},
+        flip=section.section("flip").fact_value_by_name(),
         on=section.day("day") if "day" in section.entries else CASE_DAY,
     )
 
@@ -279,17 +279,17 @@ def _check_regulatory_rule(
         raise entry.fault("gap", found=repr(rule.klass or rule.scheme), wanted=wanted)
     reporter = declared.get("reporter")
     if rule.clock and reporter:
-        _check_word(entry, ("clock", "by"), rule.clock.reporter, reporter.values)
+        _check_rule_word_is_allowed(entry, ("clock", "by"), rule.clock.reporter, reporter.values)
     if rule.reports and reporter:
-        _check_word(entry, ("reports",), rule.reports, reporter.values)
+        _check_rule_word_is_allowed(entry, ("reports",), rule.reports, reporter.values)
     # Checked when the file is read: a predicate over an unknown fact would raise in the middle of
     # one classification and never in the others.
-    _check_predicate(entry, "when", rule.when, declared)
+    _check_rule_predicate_facts(entry, "when", rule.when, declared)
     if rule.case:
-        _check_case_facts(entry, {**rule.case.facts, **rule.case.flip}, declared)
+        _check_rule_case_facts(entry, {**rule.case.facts, **rule.case.flip}, declared)
 
 
-def _check_word(
+def _check_rule_word_is_allowed(
     entry: RuleFileSection, keys: tuple[str, ...], word: str, allowed: tuple[str, ...]
 ) -> None:
     if word not in allowed:
@@ -297,7 +297,7 @@ def _check_word(
         raise entry.fault(*keys, found=repr(word), wanted=wanted)
 
 
-def _check_case_facts(
+def _check_rule_case_facts(
     entry: RuleFileSection, facts: Mapping[str, str], declared: Mapping[str, ProductFact]
 ) -> None:
     for name, value in facts.items():
@@ -308,7 +308,7 @@ def _check_case_facts(
             )
 
 
-def _check_predicate(
+def _check_rule_predicate_facts(
     entry: RuleFileSection,
     key: str,
     predicate: Predicate,
@@ -343,7 +343,9 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _check_rule_names(file: RuleFileSection, rules: list[RegulatoryRule]) -> None:
+def _check_rule_names_and_superseded_names(
+    file: RuleFileSection, rules: list[RegulatoryRule]
+) -> None:
     names = [rule.rule_id for rule in rules]
     for number, rule in enumerate(rules):
         if rule.rule_id in names[:number]:

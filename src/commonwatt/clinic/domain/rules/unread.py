@@ -33,7 +33,7 @@ class UnreadFacts:
     text: str
     label_zh: str
 
-    def names_fact(self, name: str, value: str) -> bool:
+    def covers_unread_fact_value(self, name: str, value: str) -> bool:
         """Return whether the declaration covers a fact with that value."""
         return name in self.names or f"{name}={value}" in self.names
 
@@ -80,7 +80,9 @@ def _parse_unread_declaration(
     )
 
 
-def is_fact_read(fact: ProductFact, value: str, predicates: Iterable[Predicate]) -> bool:
+def is_fact_value_read_by_predicates(
+    fact: ProductFact, value: str, predicates: Iterable[Predicate]
+) -> bool:
     """Return whether some predicate tells a value of a fact from what it has where none is stated.
 
     An axis has no default: it is read where any predicate speaks of it.
@@ -91,10 +93,13 @@ def is_fact_read(fact: ProductFact, value: str, predicates: Iterable[Predicate])
         predicates: Of the rules and schemes of a place.
     """
     leaves = (leaf for each in predicates for leaf in leaves_of(each) if leaf.fact == fact.name)
-    return any(not fact.default or _tells_apart(leaf, value, fact.default) for leaf in leaves)
+    return any(
+        not fact.default or _leaf_tells_value_from_default(leaf, value, fact.default)
+        for leaf in leaves
+    )
 
 
-def _tells_apart(leaf: OneOf | Comparator, value: str, default: str) -> bool:
+def _leaf_tells_value_from_default(leaf: OneOf | Comparator, value: str, default: str) -> bool:
     return leaf.holds({leaf.fact: value}) != leaf.holds({leaf.fact: default})
 
 
@@ -121,11 +126,16 @@ def unread_stated_facts(
             name=fact.name,
             value=stated[fact.name],
             declared=next(
-                (each for each in declared if each.names_fact(fact.name, stated[fact.name])), None
+                (
+                    each
+                    for each in declared
+                    if each.covers_unread_fact_value(fact.name, stated[fact.name])
+                ),
+                None,
             ),
         )
         for fact in facts
         if stated.get(fact.name, fact.default) != fact.default
         and fact.law_of in ("", place)
-        and not is_fact_read(fact, stated[fact.name], asked)
+        and not is_fact_value_read_by_predicates(fact, stated[fact.name], asked)
     )

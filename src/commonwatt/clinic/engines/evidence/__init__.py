@@ -11,7 +11,7 @@ from commonwatt.clinic.engines.evidence.joint import (
 from commonwatt.clinic.engines.evidence.metrics import (
     ESTIMATES,
     evaluate_score_sketch,
-    model_net_benefit,
+    model_net_benefit_by_group,
 )
 from commonwatt.clinic.engines.evidence.recalibrate import score_recalibration_of_group
 from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, sketch_model_scores
@@ -22,7 +22,7 @@ __all__ = [
     "ScoreSketch",
     "compare_clinician_and_model",
     "evaluate_score_sketch",
-    "model_net_benefit",
+    "model_net_benefit_by_group",
     "score_recalibration_of_group",
     "sketch_model_scores",
 ]

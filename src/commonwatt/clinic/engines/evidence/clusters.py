@@ -22,8 +22,8 @@ from commonwatt.clinic.engines.evidence.recalibrate import Recalibration
 from commonwatt.clinic.engines.evidence.sketch import (
     BINS,
     UNIT,
+    model_score_bin_index,
     model_score_bin_middle_logits,
-    model_score_bins,
 )
 
 F64 = npt.NDArray[np.float64]
@@ -185,7 +185,7 @@ def auc_standard_error_by_patient(score: F64, event: npt.NDArray[np.bool_], pati
 
     Source: Obuchowski (1997), Biometrics 53, 567.
     """
-    bins = model_score_bins(score)
+    bins = model_score_bin_index(score)
     neg = np.bincount(bins[~event], minlength=BINS).astype(np.float64)
     pos = np.bincount(bins[event], minlength=BINS).astype(np.float64)
     n, p = neg.sum(), pos.sum()
@@ -215,7 +215,7 @@ def recalibration_by_patient(line: Recalibration, rows: PatientRows) -> Recalibr
 
     Source: Liang and Zeger (1986), Biometrika 73, 13.
     """
-    logit = model_score_bin_middle_logits()[model_score_bins(rows.score)]
+    logit = model_score_bin_middle_logits()[model_score_bin_index(rows.score)]
     design = np.stack([np.ones_like(logit), logit])
     chance = 1 / (1 + np.exp(-np.clip(line.intercept + line.slope * logit, -700, 700)))
     bread = np.linalg.inv((design * (chance * (1 - chance))) @ design.T)

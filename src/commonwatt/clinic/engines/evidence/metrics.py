@@ -58,7 +58,9 @@ def evaluate_score_sketch(
     # and it is not worth reading.
     enough = (none >= fewest) & (some >= fewest)
     metrics_of_groups = {
-        "auc": auc_with_interval(sketch.counts, z, by_patient.auc_se if by_patient else None),
+        "auc": auc_and_interval_by_group(
+            sketch.counts, z, by_patient.auc_se if by_patient else None
+        ),
         "o_over_e": observed_over_expected(sketch, level, _design_effect(by_patient, "o_over_e")),
     }
     metrics_of_groups |= {
@@ -78,7 +80,7 @@ def evaluate_score_sketch(
         values[number][:, ~is_enough] = np.nan
     columns = values.transpose(1, 0, 2).reshape(3, -1)
     exact = np.zeros((metrics, count))
-    exact[0] = np.where(enough, auc_error_of_score_bins(sketch.counts), 0.0)
+    exact[0] = np.where(enough, auc_binning_error_bound_by_group(sketch.counts), 0.0)
     verdict = np.where(np.isnan(columns[0]), "too few to say", "estimated")
     return ESTIMATES.build_frame(
         group=names * metrics,
@@ -97,7 +99,9 @@ def _design_effect(by_patient: PatientEffects | None, metric: str) -> F64 | floa
     return by_patient.design_effects[metric] if by_patient else 1.0
 
 
-def auc_with_interval(score_counts: I64, z: float, se: F64 | None = None) -> tuple[F64, F64, F64]:
+def auc_and_interval_by_group(
+    score_counts: I64, z: float, se: F64 | None = None
+) -> tuple[F64, F64, F64]:
     """Return the AUC and its interval for each group.
 
         A = Σ_b p_b (N_<b + n_b / 2) / (P N)
@@ -124,7 +128,7 @@ def auc_with_interval(score_counts: I64, z: float, se: F64 | None = None) -> tup
     return area, np.clip(area - half, 0, 1), np.clip(area + half, 0, 1)
 
 
-def auc_error_of_score_bins(score_counts: I64) -> F64:
+def auc_binning_error_bound_by_group(score_counts: I64) -> F64:
     """Return how far the AUC of the rows can lie from that of their bins, shape (groups,)."""
     neg, pos = score_counts[:, 0].astype(np.float64), score_counts[:, 1].astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -171,7 +175,7 @@ def share_and_wilson_interval(hits: I64 | F64, trials: I64 | F64, z: float) -> t
     return share, np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
-def model_net_benefit(sketch: ScoreSketch) -> F64:
+def model_net_benefit_by_group(sketch: ScoreSketch) -> F64:
     """Return the net benefit of each group at the threshold, per patient.
 
         NB = TP / n − FP / n · t / (1 − t)

@@ -50,10 +50,10 @@ def score_recalibration_of_group(sketch: ScoreSketch, group: int = 0) -> Recalib
     if len(x) < 2 or not 0 < y.sum() < n.sum():
         raise EvidenceError("recalibration", wanted=Message("events, non-events and two scores"))
     design = np.stack([np.ones_like(x), x])
-    beta, covariance = _fit_recalibration_line(design, n, y, np.zeros_like(x))
+    beta, covariance = _recalibration_coefficients_and_covariance(design, n, y, np.zeros_like(x))
     # With the logit as offset the slope is held at one: what remains is how far scores are off in
     # the large.
-    large, _ = _fit_recalibration_line(design[:1], n, y, x)
+    large, _ = _recalibration_coefficients_and_covariance(design[:1], n, y, x)
     errors = np.sqrt(np.diag(covariance))
     return Recalibration(
         intercept=float(beta[0]),
@@ -64,7 +64,9 @@ def score_recalibration_of_group(sketch: ScoreSketch, group: int = 0) -> Recalib
     )
 
 
-def _fit_recalibration_line(design: F64, n: F64, y: F64, offset: F64) -> tuple[F64, F64]:
+def _recalibration_coefficients_and_covariance(
+    design: F64, n: F64, y: F64, offset: F64
+) -> tuple[F64, F64]:
     beta: F64 = np.zeros(len(design))
     covariance: F64 = np.eye(len(design))
     for _ in range(50):

@@ -103,7 +103,7 @@ class SignedStatement:
             key, signature = b"", b""
         if not (
             len(key) == 32
-            and actor_signature_holds(key, signature, _canonical_evidence_bytes(self.body))
+            and actor_signature_holds(key, signature, _canonical_evidence_json_bytes(self.body))
         ):
             raise EvidenceError("signature", found=Message("not one over this statement"))
 
@@ -113,7 +113,7 @@ class SignedStatement:
 
     def evidence_statement_sha256(self) -> str:
         """Return the name of the statement."""
-        return hashlib.sha256(_canonical_evidence_bytes(self.body)).hexdigest()
+        return hashlib.sha256(_canonical_evidence_json_bytes(self.body)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ def seal_evidence_cases(
     return _sign_evidence_statement(body | {"size": len(items), "terms": asdict(terms)}, by)
 
 
-def examine_on_sealed_cases(
+def examine_model_on_sealed_cases(
     items: Sequence[SealedCase],
     secret: bytes,
     sealed: SignedStatement,
@@ -194,7 +194,7 @@ def examine_on_sealed_cases(
     return _sign_evidence_statement(body, by)
 
 
-def sealed_cases_sketch(items: Sequence[SealedCase], by: Signer) -> list[str]:
+def sealed_set_similarity_marks(items: Sequence[SealedCase], by: Signer) -> list[str]:
     """Return marks of items by which a set is known again under another salt, order or seal.
 
     Each mark hangs on the evaluator's key, whose signature of the same bytes is always the
@@ -203,19 +203,19 @@ def sealed_cases_sketch(items: Sequence[SealedCase], by: Signer) -> list[str]:
     documents). Where most items have facts that others have, too, two fresh sets would share
     them by chance: such a set has one mark, of all of it.
     """
-    facts = sorted(_canonical_evidence_bytes(item.facts) for item in items)
+    facts = sorted(_canonical_evidence_json_bytes(item.facts) for item in items)
     distinct = set(facts)
     marked = [b"\n".join(facts)] if 2 * len(distinct) < len(facts) else distinct
     marks = (hashlib.sha256(by.sign(_MARK + each)).hexdigest()[:16] for each in marked)
     return sorted(marks)[:SKETCH_MARKS]
 
 
-def sketches_share_most_items(first: Sequence[str], other: Sequence[str]) -> bool:
+def sealed_set_marks_share_most_items(first: Sequence[str], other: Sequence[str]) -> bool:
     """Return whether one set holds half or more of the smaller of the two.
 
-    >>> sketches_share_most_items(list("abcdefghij"), list("fghijklmnop"))
+    >>> sealed_set_marks_share_most_items(list("abcdefghij"), list("fghijklmnop"))
     True
-    >>> sketches_share_most_items(["1", "2", "3"], ["3", "4"])
+    >>> sealed_set_marks_share_most_items(["1", "2", "3"], ["3", "4"])
     False
     """
     # Beyond the last mark that a full sketch kept, nobody knows what the set holds.
@@ -289,7 +289,7 @@ def _sealed_case_leaves(items: Sequence[SealedCase], secret: bytes) -> list[byte
 def _sealed_case_leaf(item: SealedCase, salt: bytes) -> bytes:
     # Salt first: without it whoever guesses an item, and medical facts are few, could confirm the
     # guess against the root.
-    return merkle_leaf_hash(salt + _canonical_evidence_bytes(asdict(item)))
+    return merkle_leaf_hash(salt + _canonical_evidence_json_bytes(asdict(item)))
 
 
 def _sealed_case_salt(secret: bytes, case_number: int) -> bytes:
@@ -357,14 +357,14 @@ def _sign_evidence_statement(body: Mapping[str, Any], by: Signer) -> SignedState
     statement = SignedStatement(
         body=body,
         public_key=by.public_key.hex(),
-        signature=by.sign(_canonical_evidence_bytes(body)).hex(),
+        signature=by.sign(_canonical_evidence_json_bytes(body)).hex(),
     )
     # A signer may be a card or a server; what it returns is checked before anybody relies on it.
     statement.check_evaluator_signature()
     return statement
 
 
-def _canonical_evidence_bytes(body: Mapping[str, Any]) -> bytes:
+def _canonical_evidence_json_bytes(body: Mapping[str, Any]) -> bytes:
     # One spelling of a body, whatever order its members were written in: it is what is hashed and
     # signed.
     text = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -76,7 +76,7 @@ def model_score_bin_middle_logits() -> F64:
     return -EDGE + (np.arange(BINS, dtype=np.float64) + 0.5) * STEP
 
 
-def model_score_bins(score: F64) -> I64:
+def model_score_bin_index(score: F64) -> I64:
     """Return the bin of each score from 0 to 1, as `sketch_model_scores` counts it."""
     with np.errstate(divide="ignore"):
         logits = np.log(score / (1.0 - score))

@@ -30,7 +30,7 @@ from commonwatt.ledger import EntryDraft, LedgerError, Signer
 from commonwatt.ledger.actors import find_ledger_actor
 from commonwatt.ledger.errors import ActorError
 from commonwatt.ledger.keys import actor_id_of, actor_signature_holds
-from commonwatt.ledger.store import ledger_entries_on
+from commonwatt.ledger.store import verified_ledger_entries_by_connection
 
 AGENT_CALL: Final = "agent.call"
 RULES: Final = (
@@ -156,7 +156,7 @@ def sign_human_step(
     return replace(unsigned, signature=by.sign(unsigned.signed_message()))
 
 
-def parse_step_decision(supplied: Any) -> StepDecision | None:
+def parse_human_step_decision_or_none(supplied: Any) -> StepDecision | None:
     """Return the statement that an agent carries; one that is not of the form is as good as none.
 
     Exactly its members: what it says further was not signed.
@@ -199,7 +199,7 @@ class PathwayRunner:
         """Take in what this pathway's runners put on record since; return what they signed."""
         signed = set[str]()
         subject = f"pathway/{self.pathway.name}"
-        for entry in ledger_entries_on(
+        for entry in verified_ledger_entries_by_connection(
             connection, self._entries_read, kind=AGENT_CALL, subject=subject
         ):
             self._entries_read = entry.index + 1
@@ -216,18 +216,20 @@ class PathwayRunner:
         self._statements_used |= signed
         return signed
 
-    def run_pathway_steps(
+    def judge_and_record_pathway_steps(
         self, steps: Sequence[Any], statements: Mapping[int, StepDecision], *, at: datetime
     ) -> list[GateVerdict]:
         """Return a verdict for each step, and stop at the first refusal."""
         verdicts: list[GateVerdict] = []
         for number, step in enumerate(steps):
-            verdicts.append(self.call_pathway_step(number, step, statements.get(number), at=at))
+            verdicts.append(
+                self.judge_and_record_pathway_step(number, step, statements.get(number), at=at)
+            )
             if not verdicts[-1].allows_advice:
                 break
         return verdicts
 
-    def call_pathway_step(
+    def judge_and_record_pathway_step(
         self, number: int, step: Any, statement: StepDecision | None, *, at: datetime
     ) -> GateVerdict:
         """Return the verdict on one step; the call is on record whatever it is."""
@@ -273,7 +275,7 @@ class PathwayRunner:
         self, tx: sa.Connection, number: int, prepared: PreparedAdvice, at: datetime
     ) -> GateVerdict:
         """Put the gate's answer and the call under one signature on record."""
-        outcome = self.gate.record_prepared_advice_on(
+        outcome = self.gate.record_prepared_advice_in_transaction(
             tx, prepared, at=at, note=lambda verdict: [self._agent_call_entry(number, verdict)]
         )
         if isinstance(outcome, CommonwattError):
@@ -304,7 +306,7 @@ class PathwayRunner:
         if deployment not in self.pathway.deployments:
             return GateVerdict(rule="agent.tool-not-listed", deployment=deployment)
         if deployment in self.pathway.needs_human:
-            fault = self._use_human_statement_or_broken_rule(number, call, statement, at)
+            fault = self._use_human_statement_returning_broken_rule(number, call, statement, at)
             if fault:
                 # A person can sign only what is named to them.
                 step_named = f"plan {self.plan_id[:200]}, step {number}"
@@ -314,7 +316,7 @@ class PathwayRunner:
         )
         return self.gate.prepare_advice(question)
 
-    def _use_human_statement_or_broken_rule(
+    def _use_human_statement_returning_broken_rule(
         self, number: int, call: AgentCall, statement: StepDecision | None, at: datetime
     ) -> str:
         """Return the rule that a human step breaks; empty if it stands."""
@@ -322,14 +324,14 @@ class PathwayRunner:
         if fault or statement is None:
             return fault
         message = statement.signed_message()
-        name = self.gate.keyed_digest(message + statement.public_key)
+        name = self.gate.keyed_digest_hex(message + statement.public_key)
         if not actor_signature_holds(statement.public_key, statement.signature, message):
             fault = "agent.signature-false"
         elif name in self._statements_used:
             fault = "agent.statement-used"
         else:
             fault = self._rule_broken_by_human_signer(statement)
-        if not fault and not self._is_signed_lately(statement, at):
+        if not fault and not self._is_human_statement_signed_lately(statement, at):
             fault = "agent.statement-expired"
         if fault:
             return fault
@@ -354,7 +356,7 @@ class PathwayRunner:
         computed = (call.deployment, call.subject_sha256())
         return "" if subject == computed else "agent.statement-of-another-call"
 
-    def _is_signed_lately(self, statement: StepDecision, at: datetime) -> bool:
+    def _is_human_statement_signed_lately(self, statement: StepDecision, at: datetime) -> bool:
         try:
             signed_at = datetime.fromisoformat(statement.signed_at)
         except ValueError:

@@ -20,8 +20,8 @@ from commonwatt.clinic.engines.gateway.hooks.cards import (
     OpenCard,
     OpenCards,
     advice_name_of_card_uuid_or_empty,
-    override_reasons_code_system,
-    suggestion_uuid,
+    card_suggestion_uuid,
+    override_reasons_code_system_urn,
 )
 from commonwatt.clinic.engines.gateway.hooks.feedback import ACCEPTED, OWN_REASON, CardFeedback
 from commonwatt.ledger import Signer
@@ -83,7 +83,7 @@ class CardAnswers:
         estimate = self._estimates.get((deployment, encounter))
         return estimate.share if estimate and self.clock() < estimate.expires_at else None
 
-    def record_reports(
+    def record_card_feedback_reports(
         self, deployment: str, reports: Sequence[CardFeedback], signer: Signer | None
     ) -> None:
         """Put the reports on some cards on record, all or none.
@@ -103,7 +103,7 @@ class CardAnswers:
             for report in reports:
                 card = self.open_cards.card(report.card, self.clock())
                 if card is None:
-                    self._record_decision(tx, deployment, report, signer)
+                    self._record_clinician_decision_on_advice(tx, deployment, report, signer)
                 elif card.deployment != deployment:
                     raise CardAnswerError(404, "card-unknown", f"{report.where}.card")
                 elif report.outcome == ACCEPTED:
@@ -127,17 +127,19 @@ class CardAnswers:
         if card.rule == ESTIMATE_FIRST:
             answer = _Estimate(float(picked[0]), at + _ESTIMATE_HOLDS)
             return {(card.deployment, card.encounter): answer}
-        self.gate.record_disclosure_on(tx, card.deployment, card.encounter, picked[0], by=by, at=at)
+        self.gate.record_patient_disclosure_in_transaction(
+            tx, card.deployment, card.encounter, picked[0], by=by, at=at
+        )
         return {}
 
-    def _record_decision(
+    def _record_clinician_decision_on_advice(
         self, tx: sa.Connection, deployment: str, report: CardFeedback, signer: Signer | None
     ) -> None:
         registry = self.gate.writer.registry
         record = registry.records.get(advice_name_of_card_uuid_or_empty(report.card))
         if record is None or record.kind != "advice" or record.body["deployment"] != deployment:
             raise CardAnswerError(404, "card-unknown", f"{report.where}.card")
-        agreed = {suggestion_uuid(report.card, "agree")}
+        agreed = {card_suggestion_uuid(report.card, "agree")}
         if set(report.suggestions) - agreed:
             raise CardAnswerError(404, "suggestion-unknown", f"{report.where}.acceptedSuggestions")
         by = signer or self.people.clinician_of_actor(str(record.body.get("shown_to", "")))
@@ -160,6 +162,6 @@ class CardAnswers:
 
     def _override_reason_code_of_guide(self, deployment: str, reason: tuple[str, str]) -> str:
         guide, (system, code) = self.gate.guide_of_own_deployment_or_none(deployment), reason
-        known = guide is not None and system == override_reasons_code_system(guide.guide_id)
+        known = guide is not None and system == override_reasons_code_system_urn(guide.guide_id)
         # A reason of the record system's own may be a text about the patient.
         return code if known and guide and code in guide.override_reasons else OWN_REASON

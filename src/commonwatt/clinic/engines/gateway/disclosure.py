@@ -63,12 +63,12 @@ def record_encounter_disclosure(
         ActorError: The signer may not say so.
     """
     with writer.transaction() as tx:
-        return record_encounter_disclosure_on(
+        return record_encounter_disclosure_in_transaction(
             tx, writer, institution, deployment, encounter_id, language, salt=salt, by=by, at=at
         )
 
 
-def record_encounter_disclosure_on(
+def record_encounter_disclosure_in_transaction(
     tx: sa.Connection, writer: RegistryWriter, institution: str, deployment: str,
     encounter_id: str, language: str, *, salt: bytes, by: Signer, at: datetime,
 ) -> DisclosureReceipt:  # fmt: skip

@@ -23,9 +23,9 @@ import sqlalchemy as sa
 from commonwatt.clinic.domain.errors import AdviceRefusedError, RulesError
 from commonwatt.clinic.domain.guides import (
     DepartmentGuide,
-    facts_asked_for,
     judge_encounter_facts,
-    product_indications,
+    names_of_facts_asked_by_guide,
+    parse_product_indications,
 )
 from commonwatt.clinic.domain.guides.judge import (
     CONTRAINDICATED,
@@ -40,7 +40,7 @@ from commonwatt.clinic.engines.gateway.disclosure import (
     DisclosureReceipt,
     encounter_pseudonym,
     record_encounter_disclosure,
-    record_encounter_disclosure_on,
+    record_encounter_disclosure_in_transaction,
 )
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.clinic.io.registry import (
@@ -163,7 +163,7 @@ def _no_verdict_entries(_: GateVerdict) -> Sequence[EntryDraft]:
     return ()
 
 
-def _utc_today() -> date:
+def _gate_utc_today() -> date:
     return datetime.now(UTC).date()
 
 
@@ -189,7 +189,7 @@ class AdviceGate:
         by: Signer,
         salt: bytes,
         sample: EncounterLottery | None = None,
-        today: Callable[[], date] = _utc_today,
+        today: Callable[[], date] = _gate_utc_today,
     ) -> None:
         self.writer, self.institution, self.models = writer, institution, models
         self.by, self._salt, self.sample, self._today = by, salt, sample, today
@@ -202,7 +202,7 @@ class AdviceGate:
         """Return the name under which an encounter is on record; it cannot be turned back."""
         return encounter_pseudonym(self._salt, encounter_id)
 
-    def record_disclosure(
+    def record_patient_disclosure(
         self, deployment: str, encounter_id: str, language: str, *, by: Signer, at: datetime
     ) -> DisclosureReceipt:
         """Put on record that a patient was told; after it the gate may answer."""
@@ -211,27 +211,27 @@ class AdviceGate:
             salt=self._salt, by=by, at=at,
         )  # fmt: skip
 
-    def record_disclosure_on(
+    def record_patient_disclosure_in_transaction(
         self, tx: sa.Connection, deployment: str, encounter_id: str, language: str,
         *, by: Signer, at: datetime,
     ) -> DisclosureReceipt:  # fmt: skip
         """Put the same on record in the caller's transaction."""
-        return record_encounter_disclosure_on(
+        return record_encounter_disclosure_in_transaction(
             tx, self.writer, self.institution, deployment, encounter_id, language,
             salt=self._salt, by=by, at=at,
         )  # fmt: skip
 
-    def keyed_digest(self, message: bytes) -> str:
+    def keyed_digest_hex(self, message: bytes) -> str:
         """Return a digest of something that nobody without the institution's secret can try out."""
         return hmac.digest(self._salt, message, "sha256").hex()
 
-    def advice_verdict(
+    def advice_verdict_without_record(
         self, deployment: str, encounter: str, facts: Mapping[str, str]
     ) -> GateVerdict:
         """Return whether the model may be asked; nothing is written."""
-        return self._judge_encounter(deployment, encounter, facts)[0]
+        return self._verdict_and_canonical_facts_of_encounter(deployment, encounter, facts)[0]
 
-    def _judge_encounter(
+    def _verdict_and_canonical_facts_of_encounter(
         self, deployment: str, encounter: str, facts: Mapping[str, str]
     ) -> tuple[GateVerdict, Mapping[str, str]]:
         """Return whether the model may be asked, and the facts as it is to be given them."""
@@ -241,7 +241,9 @@ class AdviceGate:
         registry = self.writer.registry
         record = registry.records[deployment]
         guide = self.writer.guides.guides[record.body["guide"]]
-        judgement = judge_encounter_facts(guide, self._indications(record, guide), facts)
+        judgement = judge_encounter_facts(
+            guide, self._product_indications_of_deployment(record, guide), facts
+        )
         if judgement.rule:
             refusal = GateVerdict(
                 rule=judgement.rule,
@@ -277,7 +279,7 @@ class AdviceGate:
         fault = self.writer.registered_deployment_fault(record, self._today())
         if fault is None:
             return self._guide_refusal(record)
-        words = _in_all_languages(fault.sentence)
+        words = _gate_message_text_by_language(fault.sentence)
         return GateVerdict(rule=fault.rule, deployment=deployment, detail=fault.where, words=words)
 
     def wanted_facts_or_empty_if_refused(self, deployment: str) -> frozenset[str]:
@@ -286,7 +288,11 @@ class AdviceGate:
             return frozenset()
         record = self.writer.registry.records[deployment]
         guide = self.writer.guides.guides[record.body["guide"]]
-        return frozenset(facts_asked_for(guide, self._indications(record, guide)))
+        return frozenset(
+            names_of_facts_asked_by_guide(
+                guide, self._product_indications_of_deployment(record, guide)
+            )
+        )
 
     def guide_of_own_deployment_or_none(self, deployment: str) -> DepartmentGuide | None:
         """Return the guide of a deployment of this institution; `None` if it is none."""
@@ -312,15 +318,17 @@ class AdviceGate:
             rule, sentence = "gate.guide-changed", _GUIDE_CHANGED
         else:
             try:
-                self._indications(record, guide)
+                self._product_indications_of_deployment(record, guide)
             except RulesError as error:
                 rule, sentence, detail = "gate.no-indications", _NO_INDICATIONS, error.where
         if not rule:
             return None
-        words = _in_all_languages(sentence)
+        words = _gate_message_text_by_language(sentence)
         return GateVerdict(rule=rule, deployment=record.name, detail=detail, words=words)
 
-    def _indications(self, record: RegistryRecord, guide: DepartmentGuide) -> Predicate:
+    def _product_indications_of_deployment(
+        self, record: RegistryRecord, guide: DepartmentGuide
+    ) -> Predicate:
         """Return the indications of the product that a deployment runs.
 
         Raises:
@@ -331,10 +339,10 @@ class AdviceGate:
         # Parsed once: the gate asks at every question.
         if key not in self._indications_read:
             sentences = use.body.get("indications")
-            self._indications_read[key] = product_indications(sentences, guide, use.name)
+            self._indications_read[key] = parse_product_indications(sentences, guide, use.name)
         return self._indications_read[key]
 
-    def request_advice(
+    def record_and_answer_advice_request(
         self,
         deployment: str,
         encounter_id: str,
@@ -364,7 +372,7 @@ class AdviceGate:
         )
         # A model is asked only where its answer may be used: to score a patient who was not told is
         # itself a use of the model.
-        verdict, facts = self._judge_prepared_advice(prepared)
+        verdict, facts = self._verdict_and_canonical_facts_of_prepared(prepared)
         return self._with_model_score(prepared, facts) if verdict.allows_advice else prepared
 
     def record_prepared_advice(
@@ -376,9 +384,9 @@ class AdviceGate:
         answered by its error and leaves the others alone.
         """
         with self.writer.transaction() as tx:
-            return self.record_prepared_group_on(tx, prepared, at=at)
+            return self.record_prepared_advice_group_in_transaction(tx, prepared, at=at)
 
-    def record_prepared_group_on(
+    def record_prepared_advice_group_in_transaction(
         self, tx: sa.Connection, prepared: Sequence[PreparedAdvice], *, at: datetime
     ) -> list[SettledAdvice]:
         """Put the answers on record in the caller's transaction, under one signature."""
@@ -386,7 +394,7 @@ class AdviceGate:
         drafts: list[EntryDraft] = []
         for each in prepared:
             try:
-                verdict, draft = self._settled_draft(each, at, len(drafts))
+                verdict, draft = self._gate_verdict_and_entry_draft(each, at, len(drafts))
             except CommonwattError as error:
                 outcomes.append(error)
                 continue
@@ -396,10 +404,12 @@ class AdviceGate:
             self._append_gate_drafts(tx, drafts, at)
         except CommonwattError:
             # Nothing of the group is written yet; one by one, only whoever is at fault is refused.
-            return [self.record_prepared_advice_on(tx, each, at=at) for each in prepared]
+            return [
+                self.record_prepared_advice_in_transaction(tx, each, at=at) for each in prepared
+            ]
         return outcomes
 
-    def record_prepared_advice_on(
+    def record_prepared_advice_in_transaction(
         self,
         tx: sa.Connection,
         prepared: PreparedAdvice,
@@ -412,7 +422,7 @@ class AdviceGate:
         `note` says what else stands under the same signature, once the answer is known.
         """
         try:
-            verdict, draft = self._settled_draft(prepared, at, 0)
+            verdict, draft = self._gate_verdict_and_entry_draft(prepared, at, 0)
             self._append_gate_drafts(tx, [draft, *note(verdict)], at)
         # Returned, not raised: others in the same transaction are patients, too, and their answers
         # stand.
@@ -420,11 +430,11 @@ class AdviceGate:
             return error
         return verdict
 
-    def _settled_draft(
+    def _gate_verdict_and_entry_draft(
         self, prepared: PreparedAdvice, at: datetime, ahead: int
     ) -> tuple[GateVerdict, EntryDraft]:
         """Return the verdict on a question, and its entry; `ahead` entries go before it."""
-        verdict, facts = self._judge_prepared_advice(prepared)
+        verdict, facts = self._verdict_and_canonical_facts_of_prepared(prepared)
         if verdict.allows_advice and prepared.score is None and not prepared.failed:
             # Let through only by what was written meanwhile.
             prepared = self._with_model_score(prepared, facts)
@@ -433,7 +443,7 @@ class AdviceGate:
                 rule="gate.model-failed", deployment=verdict.deployment, detail=prepared.failed
             )
         if verdict.allows_advice:
-            return self._advice_draft(prepared, at, ahead)
+            return self._advice_verdict_and_entry_draft(prepared, at, ahead)
         return verdict, self._advice_refusal_draft(verdict, prepared.encounter)
 
     def _append_gate_drafts(
@@ -443,14 +453,14 @@ class AdviceGate:
         refusals = all(draft.kind == REFUSAL for draft in drafts)
         roles = None if refusals else RECORD_ROLES["advice"]
         if drafts:
-            self.writer.append_drafts(tx, drafts, by=self.by, at=at, roles=roles)
+            self.writer.append_registry_entry_drafts(tx, drafts, by=self.by, at=at, roles=roles)
 
-    def _judge_prepared_advice(
+    def _verdict_and_canonical_facts_of_prepared(
         self, prepared: PreparedAdvice
     ) -> tuple[GateVerdict, Mapping[str, str]]:
         """Return the verdict on a question, and the facts as the model is to be given them."""
         question = prepared.question
-        verdict, facts = self._judge_encounter(
+        verdict, facts = self._verdict_and_canonical_facts_of_encounter(
             question.deployment, prepared.encounter, question.facts
         )
         if (
@@ -458,7 +468,7 @@ class AdviceGate:
             and question.own_estimate is None
             and self._asks_clinician_first(prepared)
         ):
-            words, rule = _in_all_languages(_ESTIMATE_FIRST), "gate.own-estimate-first"
+            words, rule = _gate_message_text_by_language(_ESTIMATE_FIRST), "gate.own-estimate-first"
             return GateVerdict(rule=rule, deployment=question.deployment, words=words), {}
         return verdict, facts
 
@@ -490,7 +500,7 @@ class AdviceGate:
             else replace(prepared, failed="no score from 0 to 1")
         )
 
-    def _advice_draft(
+    def _advice_verdict_and_entry_draft(
         self, prepared: PreparedAdvice, at: datetime, ahead: int
     ) -> tuple[GateVerdict, EntryDraft]:
         deployment, score = prepared.question.deployment, prepared.score
@@ -504,8 +514,11 @@ class AdviceGate:
         # Named by its place in the ledger: one encounter may be advised on more than once, and the
         # transaction holds the head.
         name = f"{prepared.encounter}-{self.writer.registry.entries_applied + ahead}"
-        body = self._advice_body(prepared, shown) | {"threshold": threshold, "finding": finding}
-        figures = shown_score_and_threshold(score, threshold)
+        body = self._advice_record_body(prepared, shown) | {
+            "threshold": threshold,
+            "finding": finding,
+        }
+        figures = shown_score_and_threshold_texts(score, threshold)
         wording = guide.finding if finding else guide.no_finding
         words = {language: text.format_map(figures) for language, text in wording.items()}
         verdict = GateVerdict(
@@ -521,7 +534,7 @@ class AdviceGate:
         draft = self.writer.registry_record_draft("advice", name, body, by=self.by, at=at)
         return verdict, draft
 
-    def _advice_body(self, prepared: PreparedAdvice, shown: bool) -> dict[str, object]:
+    def _advice_record_body(self, prepared: PreparedAdvice, shown: bool) -> dict[str, object]:
         question = prepared.question
         body: dict[str, object] = {
             "deployment": question.deployment,
@@ -561,12 +574,12 @@ class AdviceGate:
         return EntryDraft(kind=REFUSAL, subject=subject, body=body)
 
 
-def shown_score_and_threshold(score: float, threshold: float) -> dict[str, str]:
+def shown_score_and_threshold_texts(score: float, threshold: float) -> dict[str, str]:
     """Return score and threshold with as many decimals as show on which side the score is.
 
-    >>> shown_score_and_threshold(0.5, 0.3)
+    >>> shown_score_and_threshold_texts(0.5, 0.3)
     {'score': '0.50', 'threshold': '0.30'}
-    >>> shown_score_and_threshold(0.2999, 0.3)
+    >>> shown_score_and_threshold_texts(0.2999, 0.3)
     {'score': '0.2999', 'threshold': '0.3000'}
     """
     for decimals in range(2, 18):
@@ -577,5 +590,5 @@ def shown_score_and_threshold(score: float, threshold: float) -> dict[str, str]:
     return {"score": repr(score), "threshold": repr(threshold)}
 
 
-def _in_all_languages(sentence: Message) -> dict[str, str]:
+def _gate_message_text_by_language(sentence: Message) -> dict[str, str]:
     return {language: sentence.translate(language) for language in LANGUAGES}

@@ -42,7 +42,7 @@ from typing import Any, Final, cast
 from commonwatt.clinic.domain.errors import AdviceRefusedError
 from commonwatt.clinic.domain.registry.old_words import (
     OLD_SECRET_FILE,
-    new_input_in_todays_words_with_notice,
+    deployment_input_in_todays_words_with_notice,
 )
 from commonwatt.clinic.engines.gateway.agents import STATEMENT_MINUTES, Pathway
 from commonwatt.clinic.engines.gateway.hooks.settings import (
@@ -51,14 +51,14 @@ from commonwatt.clinic.engines.gateway.hooks.settings import (
 )
 from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.clinic.engines.gateway.models import LoadedModel, load_medical_model
-from commonwatt.clinic.io.guides import GuideLibrary, load_guide_library
+from commonwatt.clinic.io.guides import GuideLibrary, load_clinic_guide_library
 from commonwatt.clinic.io.registry import Registry
 from commonwatt.core.errors import InputError
 from commonwatt.core.files import save_bytes
 from commonwatt.core.messages import Message
-from commonwatt.core.notices import give_notice
+from commonwatt.core.notices import send_notice_to_collector
 from commonwatt.ledger import Key, Ledger, Signer, actor_id_of
-from commonwatt.ledger.roles import check_known_role
+from commonwatt.ledger.roles import check_known_ledger_role
 
 _FIELDS: Final = frozenset(
     {"institution", "sample_share", "guides", "models", "clinicians", "pathways", "cds_hooks"}
@@ -106,7 +106,7 @@ class ClinicInstitution:
         keys = [each.key for each in self.clinicians.values()]
         return next((key for key in keys if actor_id_of(key.public_key) == actor_id), None)
 
-    def clinician_signer(self, name: str, token: str) -> Signer | None:
+    def clinician_signer_of_token(self, name: str, token: str) -> Signer | None:
         """Return the key of a clinician whose client sent the right token."""
         clinician = self.clinicians.get(name)
         digest = hashlib.sha256(token.encode()).hexdigest()
@@ -158,7 +158,7 @@ class ClinicInstitution:
         enrolled = {actor.person.role for actor in ledger.actors()}
         for pathway in self.pathways.values():
             for role in sorted(pathway.roles - enrolled):
-                check_known_role(role, f"{where}, pathways.{pathway.name}.roles")
+                check_known_ledger_role(role, f"{where}, pathways.{pathway.name}.roles")
 
 
 _OTHER_WEIGHTS: Final = {
@@ -216,7 +216,7 @@ def _read_clinic_institution_file(path: Path) -> Mapping[str, Any]:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         raise InputError(str(path), wanted=Message("an institution file in TOML")) from None
-    file = new_input_in_todays_words_with_notice(document, str(path))
+    file = deployment_input_in_todays_words_with_notice(document, str(path))
     unknown = sorted(set(file) - _FIELDS)
     # A misspelt key is refused: `sample_shares = 0.1` would otherwise ask no doctor first, in
     # silence.
@@ -242,7 +242,7 @@ def load_or_make_clinic_institution_secret(path: Path) -> bytes:
     Raises:
         InputError: The file holds no 32 bytes in hexadecimal.
     """
-    path = _secret_file_in_use(path)
+    path = _institution_secret_file_in_use(path)
     if not path.exists():
         # With its rights from the first byte on: between a plain open and a chmod anybody on the
         # machine could read it.
@@ -256,7 +256,7 @@ def read_clinic_institution_secret(path: Path) -> bytes:
     Raises:
         InputError: There is no file, or it holds no 32 bytes in hexadecimal.
     """
-    path = _secret_file_in_use(path)
+    path = _institution_secret_file_in_use(path)
     try:
         secret = bytes.fromhex(path.read_text(encoding="utf-8-sig").strip())
     except (OSError, ValueError):
@@ -266,20 +266,20 @@ def read_clinic_institution_secret(path: Path) -> bytes:
     return secret
 
 
-def _secret_file_in_use(path: Path) -> Path:
+def _institution_secret_file_in_use(path: Path) -> Path:
     """Return the file of the secret, under its older name where it still bears that one."""
     # A new secret beside the old one would give every encounter a new name and break the pledge of
     # the lots, in silence.
     older = path.with_name(OLD_SECRET_FILE)
     if path.name != SECRET_FILE or path.exists() or not older.exists():
         return path
-    give_notice(
+    send_notice_to_collector(
         Message("{old} is called {new} now.", {"old": f"{older}", "new": f"{path}"}),
     )
     return older
 
 
-def encounter_salt(institution_secret: bytes) -> bytes:
+def encounter_pseudonym_salt(institution_secret: bytes) -> bytes:
     """Return what hides the hospital's names of encounters."""
     # Derived, so that an institution keeps one secret; to reveal the lots for an audit does not
     # reveal who the encounters are.
@@ -319,7 +319,7 @@ def _load_institution_guides(file: Mapping[str, Any], path: Path) -> GuideLibrar
         _is_pathway_name_list(listed), path, "guides", Message("a list of folders")
     )
     # Relative to the file, like everything that it names.
-    return load_guide_library([path.parent / folder for folder in listed])
+    return load_clinic_guide_library([path.parent / folder for folder in listed])
 
 
 def _parse_institution_clinicians(file: Mapping[str, Any], path: Path) -> dict[str, Clinician]:

@@ -53,7 +53,7 @@ class EncounterLottery:
         lot = int.from_bytes(hmac.digest(self.secret, message, "sha256")[:8], "big")
         return lot < self.share * 2.0**64
 
-    def lottery_commitment(self) -> str:
+    def lottery_commitment_sha256(self) -> str:
         """Return the digest that binds secret and share without disclosing the secret."""
         # The share is bound, too: otherwise an institution could lower it afterwards to explain
         # whom it did not ask.
@@ -83,7 +83,7 @@ def record_lottery_commitment(
     writer: RegistryWriter, institution: str, sample: EncounterLottery, *, by: Signer, at: datetime
 ) -> None:
     """Put the commitment on record unless it is the one in force already."""
-    body = {"commitment": sample.lottery_commitment(), "share": sample.share}
+    body = {"commitment": sample.lottery_commitment_sha256(), "share": sample.share}
     past = [
         entry
         for entry in writer.ledger.entries(kind=LOTTERY_COMMITMENT)
@@ -166,5 +166,6 @@ def _lottery_of_commitment(
     lots = (EncounterLottery(secret=secret, share=commitment_body["share"]) for secret in secrets)
     # A secret counts only for the pledge that it opens, whoever hands it in.
     return next(
-        (lot for lot in lots if lot.lottery_commitment() == commitment_body["commitment"]), None
+        (lot for lot in lots if lot.lottery_commitment_sha256() == commitment_body["commitment"]),
+        None,
     )

@@ -27,7 +27,7 @@ from commonwatt.clinic.domain.guides import DepartmentGuide, GuideFactKind
 from commonwatt.clinic.engines.gateway.agents import (
     HUMAN_STEP_MISSING,
     PathwayRunner,
-    parse_step_decision,
+    parse_human_step_decision_or_none,
 )
 from commonwatt.clinic.engines.gateway.gate import GateVerdict
 
@@ -50,17 +50,17 @@ class McpServer:
         return Server(
             SERVER_NAME,
             version=commonwatt.__version__,
-            on_list_tools=self._list_tools,
-            on_call_tool=self._call_tool,
+            on_list_tools=self._list_pathway_tools,
+            on_call_tool=self._call_pathway_tool,
         )
 
-    async def serve_standard_streams(self) -> None:
+    async def serve_mcp_on_standard_streams(self) -> None:
         """Serve until the agent closes its end."""
         server = self.mcp_protocol_server()
         async with stdio_server() as (read_stream, write_stream):
             await server.run(read_stream, write_stream, server.create_initialization_options())
 
-    async def _list_tools(self, _context: Any, _params: Any) -> types.ListToolsResult:
+    async def _list_pathway_tools(self, _context: Any, _params: Any) -> types.ListToolsResult:
         return types.ListToolsResult(tools=self._pathway_tools())
 
     def _pathway_tools(self) -> list[types.Tool]:
@@ -74,16 +74,19 @@ class McpServer:
                 types.Tool(
                     name=name,
                     description="needs a signed human step" if needs_human else "",
-                    input_schema=_tool_input_schema(guide, needs_human),
+                    input_schema=_pathway_tool_json_schema(guide, needs_human),
                 )
             )
         return tools
 
-    async def _call_tool(
+    async def _call_pathway_tool(
         self, _context: Any, params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         verdict = await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._tool_call_verdict, params.name, dict(params.arguments or {})
+            self._thread,
+            self._judge_and_record_tool_call,
+            params.name,
+            dict(params.arguments or {}),
         )
         if verdict.rule == NOT_LISTED:
             # By the standard an unknown tool is an error of the protocol and no result.
@@ -91,19 +94,21 @@ class McpServer:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {name}", {"rule": verdict.rule})
         return _mcp_verdict_result(verdict)
 
-    def _tool_call_verdict(self, name: str, arguments: dict[str, Any]) -> GateVerdict:
-        statement = parse_step_decision(arguments.pop("statement", None))
+    def _judge_and_record_tool_call(self, name: str, arguments: dict[str, Any]) -> GateVerdict:
+        statement = parse_human_step_decision_or_none(arguments.pop("statement", None))
         # An argument of that name would ask another model than the tool that was called.
         step = None if "deployment" in arguments else {"deployment": name} | arguments
         # Counted here and never taken from the agent, who could name a step that a person has
         # signed.
-        verdict = self._runner.call_pathway_step(self._step, step, statement, at=self._clock())
+        verdict = self._runner.judge_and_record_pathway_step(
+            self._step, step, statement, at=self._clock()
+        )
         # Signed, the same call is the same step: nobody could sign it if each attempt had another.
         self._step += verdict.rule != HUMAN_STEP_MISSING
         return verdict
 
 
-def _tool_input_schema(guide: DepartmentGuide | None, needs_human: bool) -> dict[str, Any]:
+def _pathway_tool_json_schema(guide: DepartmentGuide | None, needs_human: bool) -> dict[str, Any]:
     """Return what an agent sends, with the facts that the guide declares."""
     facts: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}
     if guide is not None:

@@ -82,11 +82,11 @@ def load_medical_model(entry: Mapping[str, Any], folder: Path, where: str) -> Lo
     """
     match dict(entry):
         case {"linear": str(name), **rest} if not rest:
-            return _loaded_logistic(folder / name)
+            return _loaded_logistic_model(folder / name)
         # No digest: what a function computes hangs on every module that it imports, and a hash of
         # one file would claim more than it shows.
         case {"python": str(name), **rest} if not rest:
-            return LoadedModel(model=_loaded_function(name, where))
+            return LoadedModel(model=_loaded_scoring_function(name, where))
         # `urlopen` would also read file: and ftp: addresses.
         case {"url": str(url), **rest} if not set(rest) - {"timeout_s"} and _is_model_server_url(
             url
@@ -111,7 +111,7 @@ def load_logistic_model(path: Path) -> LogisticModel:
         raise InputError(str(path), wanted=wanted) from None
 
 
-def _loaded_logistic(path: Path) -> LoadedModel:
+def _loaded_logistic_model(path: Path) -> LoadedModel:
     return LoadedModel(model=load_logistic_model(path), artefact_sha256=file_sha256(path))
 
 
@@ -130,7 +130,7 @@ def load_medical_model_function(name: str, where: str) -> Any:
         ) from None
 
 
-def _loaded_function(name: str, where: str) -> ScoringModel:
+def _loaded_scoring_function(name: str, where: str) -> ScoringModel:
     return cast("ScoringModel", load_medical_model_function(name, where))
 
 

@@ -37,10 +37,13 @@ from commonwatt.clinic.engines.gateway.gate import (
     SettledAdvice,
 )
 from commonwatt.clinic.engines.gateway.group_commit import GroupCommitter
-from commonwatt.clinic.engines.gateway.hooks.cards import cards_of_verdict, open_card_of
-from commonwatt.clinic.engines.gateway.hooks.facts_of_request import FactsOfRequest, gather_facts
+from commonwatt.clinic.engines.gateway.hooks.cards import cds_cards_of_verdict, open_card_of
+from commonwatt.clinic.engines.gateway.hooks.facts_of_request import (
+    FactsOfRequest,
+    gather_facts_of_cds_request,
+)
 from commonwatt.clinic.engines.gateway.hooks.feedback import parse_cds_feedback
-from commonwatt.clinic.engines.gateway.hooks.fhir_facts import load_fhir_models
+from commonwatt.clinic.engines.gateway.hooks.fhir_facts import load_fhir_model_classes_of_mappings
 from commonwatt.clinic.engines.gateway.hooks.requests import (
     EXTENSION,
     HOOK,
@@ -48,9 +51,9 @@ from commonwatt.clinic.engines.gateway.hooks.requests import (
     CdsMediaTypeError,
     CdsRequest,
     CdsRequestError,
-    cds_extension,
-    checked_json_object,
-    encounter_or_patient_of_context,
+    checked_cds_json_object,
+    encounter_or_patient_id_of_cds_context,
+    own_cds_extension_members,
     parse_cds_request,
 )
 from commonwatt.clinic.engines.gateway.hooks.settings import CdsClient, CdsHooksSettings
@@ -109,7 +112,7 @@ class CdsHooksService:
             self._record_advice_group
         )
         guides = gate.writer.guides.guides.values()
-        load_fhir_models(guide.fhir for guide in guides if guide.fhir)
+        load_fhir_model_classes_of_mappings(guide.fhir for guide in guides if guide.fhir)
 
     def cds_hooks_app(self) -> Starlette:
         """Return the web application."""
@@ -120,9 +123,10 @@ class CdsHooksService:
         routes += [
             Route(path, _named(handler), methods=["POST"]) for path, handler in posts.items()
         ]
-        routes += [Route(SERVICES, _options_endpoint_allowing("GET"), methods=["OPTIONS"])]
+        routes += [Route(SERVICES, _cds_options_endpoint_allowing("GET"), methods=["OPTIONS"])]
         routes += [
-            Route(path, _options_endpoint_allowing("POST"), methods=["OPTIONS"]) for path in posts
+            Route(path, _cds_options_endpoint_allowing("POST"), methods=["OPTIONS"])
+            for path in posts
         ]
         # No origin by default, and never all of them.
         cors = Middleware(
@@ -136,7 +140,7 @@ class CdsHooksService:
 
     async def discover(self, request: Request) -> JSONResponse:
         """List what is live here and may still advise."""
-        await self._client_that_signed_request(request)
+        await self._cds_client_that_signed_request(request)
         # In the thread that writes: the registry is folded in place, and must not be read half way
         # through.
         await self._group.run_between_advice_groups(self.gate.writer.refresh_registry)
@@ -151,7 +155,9 @@ class CdsHooksService:
         if unavailable or faults:
             # The file's place and fault are said at start, to whoever may see them.
             guides = [{"guide": name, "rule": "gate.guide-unavailable"} for name in faults]
-            extension = _without_empty({"unavailable": unavailable, "guides": guides})
+            extension = _members_without_empty_values(
+                {"unavailable": unavailable, "guides": guides}
+            )
             answer["extension"] = {EXTENSION: extension}
         return JSONResponse(answer)
 
@@ -178,28 +184,30 @@ class CdsHooksService:
 
     async def advise(self, name: str, request: Request) -> JSONResponse:
         """Answer a hook with a card, with none, or with what it lacks."""
-        await self._client_that_signed_request(request)
-        deployment = await self._known_deployment(name)
-        call = parse_cds_request(await cds_request_document(request))
-        facts = await self._gather_facts(deployment, call)
-        prepared = await self._prepare_advice(self._advice_request(deployment, call, facts))
+        await self._cds_client_that_signed_request(request)
+        deployment = await self._known_deployment_name_of_service(name)
+        call = parse_cds_request(await cds_request_json_document(request))
+        facts = await self._gather_facts_of_cds_call(deployment, call)
+        prepared = await self._prepare_advice_off_loop_if_remote(
+            self._advice_request_of_cds_call(deployment, call, facts)
+        )
         outcome = await self._group.submit_advice_question(prepared)
         if isinstance(outcome, CommonwattError):
             return JSONResponse(outcome.as_dict(), status_code=422)
         if outcome.rule == MISSING_FACT and facts.unanswered:
             return _precondition_failed_response(outcome, facts)
-        language = str(call.extension.get("language") or _accepted_language(request))
+        language = str(call.extension.get("language") or _language_accepted_by_cds_request(request))
         return self._verdict_response(outcome, call, language)
 
-    async def _gather_facts(self, deployment: str, call: CdsRequest) -> FactsOfRequest:
+    async def _gather_facts_of_cds_call(self, deployment: str, call: CdsRequest) -> FactsOfRequest:
         guide = self.gate.guide_of_own_deployment_or_none(deployment)
         given = {
             str(key): _cds_fact_text(value)
-            for key, value in checked_json_object(
+            for key, value in checked_cds_json_object(
                 call.extension.get("facts", {}), f"extension.{EXTENSION}.facts"
             ).items()
         }
-        return await gather_facts(
+        return await gather_facts_of_cds_request(
             guide,
             self.gate.wanted_facts_or_empty_if_refused(deployment),
             call,
@@ -208,7 +216,7 @@ class CdsHooksService:
             self.clock(),
         )
 
-    def _advice_request(
+    def _advice_request_of_cds_call(
         self, deployment: str, call: CdsRequest, facts: FactsOfRequest
     ) -> AdviceRequest:
         estimate: Any = call.extension.get("ownEstimate")
@@ -228,7 +236,7 @@ class CdsHooksService:
             shown_to=actor_id_of(shown_to.public_key) if shown_to else "",
         )
 
-    async def _prepare_advice(self, question: AdviceRequest) -> PreparedAdvice:
+    async def _prepare_advice_off_loop_if_remote(self, question: AdviceRequest) -> PreparedAdvice:
         if question.deployment in self.remote:
             return await asyncio.to_thread(self.gate.prepare_advice, question)
         return self.gate.prepare_advice(question)
@@ -238,7 +246,7 @@ class CdsHooksService:
             # Read after the lock: another gateway may have written while this one waited, and an
             # entry older than the last is refused.
             at = self.clock()
-            settled = self.gate.record_prepared_group_on(tx, group, at=at)
+            settled = self.gate.record_prepared_advice_group_in_transaction(tx, group, at=at)
         # Counts of a group and nothing of one encounter: a line a patient would be a record of its
         # own, outside the ledger.
         failed = sum(isinstance(outcome, CommonwattError) for outcome in settled)
@@ -248,46 +256,46 @@ class CdsHooksService:
     def _verdict_response(
         self, verdict: GateVerdict, call: CdsRequest, language: str
     ) -> JSONResponse:
-        cards = cards_of_verdict(
+        cards = cds_cards_of_verdict(
             verdict, self.gate.guide_of_own_deployment_or_none(verdict.deployment), language
         )
         for card in cards:
             if not verdict.allows_advice:
                 waiting = open_card_of(card, verdict, call.encounter, call.user, self.clock())
                 self.answers.open_cards.add(card["uuid"], waiting)
-        extension = _verdict_extension(verdict)
+        extension = _verdict_extension_members(verdict)
         answer = {"cards": cards, "extension": {EXTENSION: extension}}
         return JSONResponse(answer, headers=NO_STORE)
 
     async def feedback(self, name: str, request: Request) -> JSONResponse:
         """Record what the clinician did with the advice, under the clinician's own key."""
         body = await _cds_request_body(request)
-        extension = cds_extension(body)
+        extension = own_cds_extension_members(body)
         # Whoever proves who they are need not be vouched for by a record system.
-        signer = self._bearer_signer(request, extension)
+        signer = self._clinician_signer_of_bearer(request, extension)
         vouched = signer is None and self.trust.wants_token
         if vouched:
-            await self._client_that_signed_request(request)
-        deployment = await self._known_deployment(name)
+            await self._cds_client_that_signed_request(request)
+        deployment = await self._known_deployment_name_of_service(name)
         if "feedback" not in body and "advice" in extension:
-            return await self._record_plain_decision(name, extension, signer)
+            return await self._record_own_client_decision(name, extension, signer)
         reports = parse_cds_feedback(body)
         if signer is None and not vouched:
-            return _unsigned_response()
+            return _unsigned_feedback_response()
         try:
             await self._group.run_between_advice_groups(
-                lambda: self.answers.record_reports(deployment, reports, signer)
+                lambda: self.answers.record_card_feedback_reports(deployment, reports, signer)
             )
         except CommonwattError as error:
             return JSONResponse(error.as_dict(), status_code=422)
         return JSONResponse({})
 
-    async def _record_plain_decision(
+    async def _record_own_client_decision(
         self, name: str, extension: Mapping[str, Any], signer: Signer | None
     ) -> JSONResponse:
         """Record a decision that names the advice itself, as our own clients send it."""
         if signer is None:
-            return _unsigned_response()
+            return _unsigned_feedback_response()
         # Feedback comes after the card by its nature, whatever a client claims.
         body: dict[str, Any] = {"advice": str(extension["advice"]), "asked_before": False}
         body |= {"outcome": str(extension.get("outcome", ""))}
@@ -304,15 +312,15 @@ class CdsHooksService:
     async def disclose(self, name: str, request: Request) -> JSONResponse:
         """Record that the patient of an encounter was told, under the clinician's own key."""
         body = await _cds_request_body(request)
-        extension = cds_extension(body)
-        signer = self._bearer_signer(request, extension)
+        extension = own_cds_extension_members(body)
+        signer = self._clinician_signer_of_bearer(request, extension)
         if signer is None and self.trust.wants_token:
-            await self._client_that_signed_request(request)
-            user = checked_json_object(body.get("context"), "context").get("userId")
+            await self._cds_client_that_signed_request(request)
+            user = checked_cds_json_object(body.get("context"), "context").get("userId")
             signer = self.people.clinician_of_user(str(user))
         if signer is None:
-            return _unsigned_response()
-        encounter, by = encounter_or_patient_of_context(body), signer
+            return _unsigned_feedback_response()
+        encounter, by = encounter_or_patient_id_of_cds_context(body), signer
         language = str(extension.get("language", ""))
         try:
             receipt = await self._group.run_between_advice_groups(
@@ -326,15 +334,15 @@ class CdsHooksService:
         self, deployment: str, encounter: str, language: str, by: Signer
     ) -> DisclosureReceipt:
         with self.gate.writer.transaction() as tx:
-            return self.gate.record_disclosure_on(
+            return self.gate.record_patient_disclosure_in_transaction(
                 tx, deployment, encounter, language, by=by, at=self.clock()
             )
 
-    async def _client_that_signed_request(self, request: Request) -> CdsClient | None:
+    async def _cds_client_that_signed_request(self, request: Request) -> CdsClient | None:
         header = request.headers.get("authorization", "")
         return await self.trust.client_that_signed_call(header, request.url.path)
 
-    async def _known_deployment(self, name: str) -> str:
+    async def _known_deployment_name_of_service(self, name: str) -> str:
         """Return the deployment that a service's id names, whether or not it may advise now."""
         deployment = f"deployment/{name}"
         if not self._is_deployed_here(deployment):
@@ -348,7 +356,9 @@ class CdsHooksService:
         record = self.gate.writer.registry.records.get(deployment)
         return record is not None and record.body.get("institution") == self.gate.institution
 
-    def _bearer_signer(self, request: Request, extension: Mapping[str, Any]) -> Signer | None:
+    def _clinician_signer_of_bearer(
+        self, request: Request, extension: Mapping[str, Any]
+    ) -> Signer | None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -367,7 +377,7 @@ class UnknownServiceError(Exception):
     """There is no such service at this institution."""
 
 
-async def cds_request_document(request: Request) -> Any:
+async def cds_request_json_document(request: Request) -> Any:
     """Return the JSON of a request.
 
     Raises:
@@ -395,10 +405,10 @@ async def cds_request_document(request: Request) -> Any:
 
 
 async def _cds_request_body(request: Request) -> Mapping[str, Any]:
-    return checked_json_object(await cds_request_document(request), "body")
+    return checked_cds_json_object(await cds_request_json_document(request), "body")
 
 
-def _accepted_language(request: Request) -> str:
+def _language_accepted_by_cds_request(request: Request) -> str:
     first = request.headers.get("accept-language", "").split(",")[0].strip().lower()
     return "zh-Hant" if first.startswith("zh") else "en"
 
@@ -411,7 +421,7 @@ def _cds_fact_text(value: Any) -> str:
     return str(value)
 
 
-def _verdict_extension(verdict: GateVerdict) -> dict[str, Any]:
+def _verdict_extension_members(verdict: GateVerdict) -> dict[str, Any]:
     extension: dict[str, Any] = {"rule": verdict.rule, "advice": verdict.advice}
     if not verdict.allows_advice:
         extension |= {"detail": verdict.detail, "words": dict(verdict.words)}
@@ -419,16 +429,18 @@ def _verdict_extension(verdict: GateVerdict) -> dict[str, Any]:
         extension["signOff"] = verdict.sign_off
     if verdict.score is not None:
         extension |= {"finding": verdict.finding, "threshold": verdict.threshold}
-    return _without_empty(extension)
+    return _members_without_empty_values(extension)
 
 
-def _without_empty(members: Mapping[str, Any]) -> dict[str, Any]:
+def _members_without_empty_values(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value not in ("", None, [], {})}
 
 
 def _unavailable_service_entry(refusal: GateVerdict) -> dict[str, str]:
     name = refusal.deployment.removeprefix("deployment/")
-    return _without_empty({"id": name, "rule": refusal.rule, "detail": refusal.detail})
+    return _members_without_empty_values(
+        {"id": name, "rule": refusal.rule, "detail": refusal.detail}
+    )
 
 
 def _precondition_failed_response(verdict: GateVerdict, facts: FactsOfRequest) -> JSONResponse:
@@ -438,12 +450,12 @@ def _precondition_failed_response(verdict: GateVerdict, facts: FactsOfRequest) -
     return JSONResponse(answer, status_code=412)
 
 
-def _unsigned_response() -> JSONResponse:
+def _unsigned_feedback_response() -> JSONResponse:
     # One answer for an unknown clinician and for a false token, or names could be tried.
     return JSONResponse({"error": "feedback-unsigned", "rule": "signed identity"}, 403)
 
 
-def _bad_request_response(_: Request, error: Exception) -> JSONResponse:
+def _bad_cds_request_response(_: Request, error: Exception) -> JSONResponse:
     fault = cast("CdsRequestError", error)
     # A member's name comes from the caller: half a letter in it is no text that can be sent.
     where = fault.where.encode("utf-8", "replace").decode()[:200]
@@ -452,23 +464,23 @@ def _bad_request_response(_: Request, error: Exception) -> JSONResponse:
 
 
 def _media_type_response(request: Request, error: Exception) -> JSONResponse:
-    answer = _bad_request_response(request, error)
+    answer = _bad_cds_request_response(request, error)
     answer.status_code = 415
     answer.headers["accept"] = JSON_MEDIA_TYPE
     return answer
 
 
-def _card_answer_response(_: Request, error: Exception) -> JSONResponse:
+def _card_answer_error_response(_: Request, error: Exception) -> JSONResponse:
     fault = cast("CardAnswerError", error)
     return JSONResponse({"error": fault.error, "where": fault.where}, status_code=fault.status)
 
 
-def _untrusted_response(_: Request, __: Exception) -> JSONResponse:
+def _untrusted_cds_client_response(_: Request, __: Exception) -> JSONResponse:
     return JSONResponse({"error": "client-untrusted", "wanted": "a signed JWT for this address"},
                         status_code=401, headers={"www-authenticate": "Bearer"})  # fmt: skip
 
 
-def _unknown_service_response(_: Request, __: Exception) -> JSONResponse:
+def _unknown_cds_service_response(_: Request, __: Exception) -> JSONResponse:
     answer = {"error": "service-unknown", "rule": "gate.unknown-deployment"}
     return JSONResponse(answer, status_code=404)
 
@@ -484,7 +496,7 @@ def _named(
     return endpoint
 
 
-def _options_endpoint_allowing(method: str) -> Callable[[Request], Awaitable[Response]]:
+def _cds_options_endpoint_allowing(method: str) -> Callable[[Request], Awaitable[Response]]:
     async def options(_: Request) -> Response:
         return Response(status_code=204, headers={"allow": f"{method}, OPTIONS"})
 
@@ -493,10 +505,10 @@ def _options_endpoint_allowing(method: str) -> Callable[[Request], Awaitable[Res
 
 _ERROR_RESPONSES: Final = {
     CdsMediaTypeError: _media_type_response,
-    CdsRequestError: _bad_request_response,
-    CardAnswerError: _card_answer_response,
-    UntrustedCallError: _untrusted_response,
-    UnknownServiceError: _unknown_service_response,
+    CdsRequestError: _bad_cds_request_response,
+    CardAnswerError: _card_answer_error_response,
+    UntrustedCallError: _untrusted_cds_client_response,
+    UnknownServiceError: _unknown_cds_service_response,
 }
 
 

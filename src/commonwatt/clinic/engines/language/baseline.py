@@ -16,7 +16,7 @@ from typing import Final
 from commonwatt.clinic.engines.language.notes import (
     ClinicalNote,
     learning_and_held_out_notes,
-    numbered_note_sentences,
+    note_sentence_by_number,
 )
 from commonwatt.clinic.engines.language.prompts import (
     CHOOSE,
@@ -25,7 +25,10 @@ from commonwatt.clinic.engines.language.prompts import (
     LETTERS,
     SUMMARISE,
 )
-from commonwatt.clinic.engines.language.terms import extract_clinic_note_terms, note_sentences
+from commonwatt.clinic.engines.language.terms import (
+    clinical_note_sentences,
+    extract_clinic_note_terms,
+)
 
 ORDER: Final = 6
 _TOKEN: Final = re.compile(r"[A-Za-z]+-?\d*|\d+(?:[.,/-]\d+)*|[^\sA-Za-z\d]")
@@ -150,12 +153,12 @@ class NgramBaseline:
         return top, bits[top] - (sum(rest) / len(rest) if rest else 0.0)
 
     def _clinic_note_error_verdict(self, text: str) -> str:
-        sentences = numbered_note_sentences(text)
+        sentences = note_sentence_by_number(text)
         top, gap = self._most_surprising_index_and_bits_above_rest(list(sentences.values()))
         return str(list(sentences)[top]) if gap > self._limit else "CORRECT"
 
     def _summarise_note(self, text: str) -> str:
-        sentences = note_sentences(text)
+        sentences = clinical_note_sentences(text)
         weight = [self._clinic_note_term_rarity(sentence) for sentence in sentences]
         best = sorted(range(len(sentences)), key=lambda i: (-weight[i], i))[:4]
         return " ".join(sentences[i] for i in sorted({0, *best}))

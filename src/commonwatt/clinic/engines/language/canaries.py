@@ -24,7 +24,7 @@ from commonwatt.clinic.engines.language.models import TextModel
 from commonwatt.clinic.engines.language.prompts import (
     COMPLETE,
     clinic_model_canary_choice_prompt,
-    read_canary_choice,
+    read_canary_choice_index_or_none,
 )
 from commonwatt.core.messages import Message
 
@@ -126,7 +126,7 @@ def measure_clinical_canary_leak(model: TextModel, canaries: Sequence[Canary]) -
         for canary in canaries
     )
     answers = [
-        read_canary_choice(
+        read_canary_choice_index_or_none(
             model(clinic_model_canary_choice_prompt(canary.clinic_note_lines_with_decoys))
         )
         for canary in canaries

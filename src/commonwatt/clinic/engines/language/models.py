@@ -120,7 +120,7 @@ class RecordedModel:
 
 
 class RecordingModel:
-    """A model whose answers are remembered for `recorded_answers_json_lines`."""
+    """A model whose answers are remembered for `recorded_model_answers_json_lines`."""
 
     def __init__(self, model: TextModel) -> None:
         self._model, self.answers = model, dict[str, str]()
@@ -143,7 +143,9 @@ def language_prompt_sha256(prompt: str) -> str:
     return hashlib.sha256(prompt.encode()).hexdigest()
 
 
-def recorded_answers_json_lines(provenance: Mapping[str, str], answers: Mapping[str, str]) -> str:
+def recorded_model_answers_json_lines(
+    provenance: Mapping[str, str], answers: Mapping[str, str]
+) -> str:
     """Return recorded answers as lines of JSON."""
     lines = [
         dict(provenance),
@@ -153,7 +155,7 @@ def recorded_answers_json_lines(provenance: Mapping[str, str], answers: Mapping[
     return "".join(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n" for line in lines)
 
 
-def load_recorded_model(path: Path) -> RecordedModel:
+def load_recorded_language_model(path: Path) -> RecordedModel:
     """Return recorded answers.
 
     Raises:

@@ -83,7 +83,7 @@ def _medec_file_text(path: Path) -> str:
 
 
 def _parse_medec_note(medec_row: Mapping[str, str | None], where: str) -> ClinicalNote:
-    sentences = numbered_note_sentences(medec_row["sentences"] or "")
+    sentences = note_sentence_by_number(medec_row["sentences"] or "")
     flagged, number = (
         _parse_medec_whole_number(medec_row["error flag"]) == 1,
         _parse_medec_whole_number(medec_row["error sentence id"]),
@@ -113,10 +113,10 @@ def _parse_medec_whole_number(text: str | None) -> int | None:
     return int(match[1]) if match else None
 
 
-def numbered_note_sentences(text: str) -> dict[int, str]:
+def note_sentence_by_number(text: str) -> dict[int, str]:
     r"""Return sentences by number; a line without one belongs to the line before.
 
-    >>> numbered_note_sentences("0 A cough.\n1 The pressure is\n120/70.")
+    >>> note_sentence_by_number("0 A cough.\n1 The pressure is\n120/70.")
     {0: 'A cough.', 1: 'The pressure is 120/70.'}
     """
     sentences: dict[int, str] = {}

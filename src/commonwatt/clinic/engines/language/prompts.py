@@ -61,10 +61,10 @@ def clinic_model_canary_choice_prompt(lines: Sequence[str]) -> str:
     return CHOOSE.format(lines=listed)
 
 
-def read_canary_choice(answer: str) -> int | None:
+def read_canary_choice_index_or_none(answer: str) -> int | None:
     """Return the place of the line chosen, if the answer names one.
 
-    >>> read_canary_choice("B."), read_canary_choice("none of them")
+    >>> read_canary_choice_index_or_none("B."), read_canary_choice_index_or_none("none of them")
     (1, None)
     """
     match = re.match(r"\s*\(?([A-Z])\b", answer)

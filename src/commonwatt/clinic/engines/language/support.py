@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from commonwatt.clinic.engines.language.meaning import shipped_fidelity_meter
+from commonwatt.clinic.engines.language.meaning import shipped_clinic_note_fidelity_meter
 from commonwatt.clinic.engines.language.meaning.lexicon import load_clinical_lexicon
 from commonwatt.clinic.engines.language.meaning.reading import (
     clinical_sentences,
@@ -41,7 +41,7 @@ def is_contradicted_by_clinic_note(sentence: str, note: str) -> bool:
     >>> is_contradicted_by_clinic_note("Swelling of the left knee.", note)
     False
     """
-    meter = shipped_fidelity_meter()
+    meter = shipped_clinic_note_fidelity_meter()
     return meter.contradicts(meter(sentence, note))
 
 
@@ -51,7 +51,7 @@ def is_unsupported_by_clinic_note(sentence: str, note: str) -> bool:
     >>> is_unsupported_by_clinic_note("Blood pressure 120/80.", "The blood pressure is 120/70.")
     True
     """
-    meter = shipped_fidelity_meter()
+    meter = shipped_clinic_note_fidelity_meter()
     verdict = meter(sentence, note)
     return meter.contradicts(verdict) or verdict.not_in_source > MOST_NEW_CHANCE
 
@@ -158,7 +158,7 @@ def _false_clinic_note_sentence_by_kind(
     if digits := re.search(r"\d+", sentence):
         changed = str(int(digits[0]) + 1 + int(chance.integers(8)))
         plants["quantity"] = sentence[: digits.start()] + changed + sentence[digits.end() :]
-    if turned := _turned_sign(sentence):
+    if turned := _sentence_with_sign_turned_or_empty(sentence):
         plants["sign"] = turned
     for kind in ("side", "direction"):
         swapped = _SWAPPED_WORDS[kind].sub(lambda m: _OTHER_WORD[m[0].lower()], sentence)
@@ -177,7 +177,7 @@ _AFFIRMED: Final = (
 )
 
 
-def _turned_sign(sentence: str) -> str:
+def _sentence_with_sign_turned_or_empty(sentence: str) -> str:
     """Return a sentence that denies what another affirms, or the other way round; "" if neither."""
     kinds = load_clinical_lexicon().kinds
     says = read_clinical_sentence(sentence)
@@ -209,17 +209,17 @@ _SWAPPED_WORDS: Final = {
 
 def unsupported_and_all_sentence_counts(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many sentences of a summary are unsupported, of how many."""
-    parts = _telling_sentences(summary)
+    parts = _checkable_summary_sentences(summary)
     return sum(is_unsupported_by_clinic_note(part, note.text) for part in parts), len(parts)
 
 
 def contradicted_and_all_sentence_counts(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many sentences of a summary the note contradicts, of how many."""
-    parts = _telling_sentences(summary)
+    parts = _checkable_summary_sentences(summary)
     return sum(is_contradicted_by_clinic_note(part, note.text) for part in parts), len(parts)
 
 
-def _telling_sentences(summary: str) -> list[str]:
+def _checkable_summary_sentences(summary: str) -> list[str]:
     """Return the sentences that say anything which could be true or false of a patient."""
     read = [(part, read_clinical_sentence(part)) for part in clinical_sentences(summary)]
     return [

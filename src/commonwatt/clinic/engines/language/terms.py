@@ -83,7 +83,7 @@ def clinic_note_word_stem(word: str) -> str:
 _ABBREVIATION: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'])")
 
 
-def note_sentences(text: str) -> list[str]:
+def clinical_note_sentences(text: str) -> list[str]:
     """Return the sentences of a text, roughly; bullets and lines end one, too."""
     lines = [line.strip(" -*•\t") for line in text.splitlines()]
     return [part for line in lines if line for part in _ABBREVIATION.split(line) if part]

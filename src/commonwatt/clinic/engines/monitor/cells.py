@@ -9,12 +9,14 @@ import numpy as np
 import polars as pl
 
 from commonwatt.clinic.domain.surveillance import OTHER_GROUP
-from commonwatt.clinic.engines.evidence.sketch import model_score_bins
+from commonwatt.clinic.engines.evidence.sketch import model_score_bin_index
 from commonwatt.clinic.engines.monitor.days import DailyScoreCells
 from commonwatt.clinic.io.monitor_state import CELL_KEY, CELL_SCHEMA
 
 
-def cell_frame(rows: pl.DataFrame, groups: Mapping[str, Sequence[str]]) -> pl.DataFrame:
+def monitor_score_cell_frame(
+    rows: pl.DataFrame, groups: Mapping[str, Sequence[str]]
+) -> pl.DataFrame:
     """Return the cells of rows, ordered, with the columns of `CELL_SCHEMA`.
 
     Args:
@@ -24,7 +26,7 @@ def cell_frame(rows: pl.DataFrame, groups: Mapping[str, Sequence[str]]) -> pl.Da
     counted = rows.select(
         pl.col("counted_on").alias("day"),
         pl.col("label").cast(pl.Int64),
-        pl.Series("bin", model_score_bins(rows["score"].to_numpy()), pl.Int64),
+        pl.Series("bin", model_score_bin_index(rows["score"].to_numpy()), pl.Int64),
         *(
             pl.col(f"by {number}").replace_strict(
                 [*values, None], [*range(len(values)), len(values)], default=len(values),
@@ -42,7 +44,9 @@ def cell_frame(rows: pl.DataFrame, groups: Mapping[str, Sequence[str]]) -> pl.Da
     return pl.concat(cells).select(*CELL_SCHEMA).sort(*CELL_KEY)
 
 
-def daily_cells_of_frame(cells: pl.DataFrame, streams: int) -> tuple[list[date], DailyScoreCells]:
+def days_and_daily_cells_of_frame(
+    cells: pl.DataFrame, streams: int
+) -> tuple[list[date], DailyScoreCells]:
     """Return the days on which anything counted, and the cells by their number."""
     days = cells["day"].unique().sort()
     number = cells["day"].replace_strict(days, np.arange(len(days)), return_dtype=pl.Int64)
@@ -81,7 +85,9 @@ def days_without_rows(
     ]
 
 
-def group_values_by_column(rows: pl.DataFrame, by: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def monitor_group_values_by_column(
+    rows: pl.DataFrame, by: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
     """Return the values of each column of groups, as the table has them."""
     return {
         column: tuple(sorted(set(rows[f"by {number}"].unique().to_list()) - {OTHER_GROUP}))

@@ -43,7 +43,7 @@ def learned_day_effect_sds(squares: F64, variances: F64, plan: MonitorPlan) -> F
     look, error = FIRST_LOOK_DAYS, (1 - CUT_SHARE) * plan.day_effect_error / 2
     while look <= counted[-1]:
         end = int(np.searchsorted(counted, look)) + 1
-        learned = largest_plausible_day_effect_sd(
+        learned = largest_plausible_monitor_day_effect_sd(
             squares[:end], variances[:end], plan.day_effect_sd, error
         )
         # Never wider again: each limit holds for all days with its own part of the error.
@@ -52,7 +52,7 @@ def learned_day_effect_sds(squares: F64, variances: F64, plan: MonitorPlan) -> F
     return sds
 
 
-def largest_plausible_day_effect_sd(
+def largest_plausible_monitor_day_effect_sd(
     squares: F64, variances: F64, most: float, error: float
 ) -> float:
     """Return the largest standard deviation up to `most` that the days do not rule out.
@@ -75,7 +75,7 @@ def largest_plausible_day_effect_sd(
     return float(sds[plausible[-1]]) if len(plausible) else 0.0
 
 
-def days_differ_more_than_allowed(
+def clinic_days_differ_more_than_allowed(
     squares: F64, variances: F64, *, band: float, sd: float, z: float = 4.0
 ) -> bool:
     """Return whether days differ by more than the band and the allowed day effect make them.

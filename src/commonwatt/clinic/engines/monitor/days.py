@@ -74,17 +74,17 @@ class DailyScoreCells:
     def in_stream_order(self) -> DailyScoreCells:
         """Return the cells ordered by stream, day, bin and label."""
         order = np.lexsort((self.label, self.score_bin, self.day, self.stream))
-        return self._chosen(np.asarray(order, np.int64))
+        return self._daily_cells_at(np.asarray(order, np.int64))
 
     def first_days(self, days: int) -> DailyScoreCells:
         """Return the cells of the first `days` days."""
-        return self._chosen(np.flatnonzero(self.day < days))
+        return self._daily_cells_at(np.flatnonzero(self.day < days))
 
     def of_stream(self, stream: int) -> DailyScoreCells:
         """Return the cells of one stream."""
-        return self._chosen(np.flatnonzero(self.stream == stream))
+        return self._daily_cells_at(np.flatnonzero(self.stream == stream))
 
-    def counts_of_days(self, first: int, end: int) -> I64:
+    def row_counts_by_label_and_bin(self, first: int, end: int) -> I64:
         """Return rows by label and bin over some days of all cells, shape (2, BINS)."""
         chosen = (self.day >= first) & (self.day < end)
         counts = np.zeros((2, BINS), np.int64)
@@ -102,7 +102,7 @@ class DailyScoreCells:
         counts = np.bincount(self.stream * 2 + self.label, weights=rows, minlength=self.streams * 2)
         return counts.reshape(self.streams, 2).astype(np.int64)
 
-    def _chosen(self, index: I64) -> DailyScoreCells:
+    def _daily_cells_at(self, index: I64) -> DailyScoreCells:
         return DailyScoreCells(
             day=self.day[index], stream=self.stream[index], label=self.label[index],
             score_bin=self.score_bin[index], rows=self.rows[index], days=self.days,
@@ -195,7 +195,7 @@ def _monitor_alarms_and_peaks(
     plan: MonitorPlan,
 ) -> tuple[I64, F64]:
     """Return the day of each stream's alarm and its largest statistic over the limit."""
-    nodes, log_weights = _day_effect_nodes(plan)
+    nodes, log_weights = _day_effect_nodes_and_log_weights(plan)
     with np.errstate(divide="ignore"):
         shares = np.log(np.array([weight for _, _, weight in plan.alternatives]))
         head = float(np.log(np.float64(plan.head_start_statistic_rows)))
@@ -214,7 +214,7 @@ def _monitor_alarms_and_peaks(
     return alarm, np.exp(np.minimum(peak - limit, 700.0))
 
 
-def _day_effect_nodes(plan: MonitorPlan) -> tuple[F64, F64]:
+def _day_effect_nodes_and_log_weights(plan: MonitorPlan) -> tuple[F64, F64]:
     """Return nodes of u over sigma up to the cut, and the logarithms of their weights."""
     cut = plan.day_effect_cut
     count = int(np.ceil(cut / _STEP_SD))
@@ -291,14 +291,14 @@ def _daily_alarm_kernel(
                     ratios = with_event if label[i] == 1 else without_event
                     gain += rows[i] * ratios[j, score_bin[i]]
                 if sd > 0.0:
-                    gain = _tempered_gain(
+                    gain = _tempered_log_ratio_of_day(
                         gain, power, sd, bins[:used], totals[:used], without_event[j],
                         with_event[j], edge_odds[j], expected[j], nodes, log_weights, room,
                     )  # fmt: skip
-                state[j] = _log_sum_of_exponentials(state[j], count) + gain
+                state[j] = _log_sum_of_two_exponentials(state[j], count) + gain
             reached = -np.inf
             for j in range(len(shares)):
-                reached = _log_sum_of_exponentials(reached, state[j] + shares[j])
+                reached = _log_sum_of_two_exponentials(reached, state[j] + shares[j])
             peak[g] = max(peak[g], reached)
             if reached >= limit:
                 alarm[g] = day[begin]
@@ -306,7 +306,7 @@ def _daily_alarm_kernel(
 
 
 @njit(cache=True)
-def _log_sum_of_exponentials(a: float, b: float) -> float:
+def _log_sum_of_two_exponentials(a: float, b: float) -> float:
     """Return log(exp a + exp b)."""
     # In logarithms: the ratio of one busy day alone can lie below or above what a double can hold.
     top = max(a, b)
@@ -334,7 +334,7 @@ def _write_informative_bins_and_count(
 
 
 @njit(cache=True)
-def _tempered_gain(
+def _tempered_log_ratio_of_day(
     gain: float,
     power: float,
     sd: float,
@@ -392,5 +392,5 @@ def _largest_log_expectation(
             g += totals[k] * np.log(low[k] + odds / (1.0 + odds) * (high[k] - low[k]))
         if n == len(nodes) // 2:
             still = g
-        total = _log_sum_of_exponentials(total, log_weights[n] + g)
+        total = _log_sum_of_two_exponentials(total, log_weights[n] + g)
     return max(still, total)

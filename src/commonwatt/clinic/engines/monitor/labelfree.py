@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.clinic.engines.evidence.metrics import auc_with_interval
+from commonwatt.clinic.engines.evidence.metrics import auc_and_interval_by_group
 from commonwatt.clinic.engines.evidence.recalibrate import Recalibration
 from commonwatt.clinic.engines.evidence.sketch import model_score_bin_middle_logits
 
@@ -35,4 +35,4 @@ def label_free_auc(rows_by_score_bin: npt.ArrayLike, reference: Recalibration) -
     )
     # Fractions of rows: rounded to whole ones, rare events would vanish from most bins.
     expected = np.stack([n * (1 - chance), n * chance])[None] * 1.0
-    return float(auc_with_interval(expected.astype(np.float64), 0.0)[0][0])  # pyright: ignore[reportArgumentType]
+    return float(auc_and_interval_by_group(expected.astype(np.float64), 0.0)[0][0])  # pyright: ignore[reportArgumentType]

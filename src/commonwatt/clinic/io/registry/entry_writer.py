@@ -15,9 +15,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from commonwatt.clinic.domain.errors import StatusMoveError
-from commonwatt.clinic.domain.guides import product_indications
-from commonwatt.clinic.domain.registry.conditions import conditions_of_determination
-from commonwatt.clinic.domain.registry.evidence import evidence_form_fault
+from commonwatt.clinic.domain.guides import parse_product_indications
+from commonwatt.clinic.domain.registry.conditions import approval_conditions_of_determination
+from commonwatt.clinic.domain.registry.evidence import evidence_estimates_form_fault_or_none
 from commonwatt.clinic.domain.registry.independence import own_approval_name, third_party_fault
 from commonwatt.clinic.domain.registry.lifecycle import (
     DEPLOYMENT_LIFECYCLE,
@@ -26,7 +26,7 @@ from commonwatt.clinic.domain.registry.lifecycle import (
 )
 from commonwatt.clinic.domain.registry.old_words import (
     INSTITUTION_FIELD,
-    new_input_in_todays_words_with_notice,
+    deployment_input_in_todays_words_with_notice,
 )
 from commonwatt.clinic.domain.registry.plan import (
     change_plan_form_fault,
@@ -36,7 +36,7 @@ from commonwatt.clinic.domain.registry.preconditions import (
     JudgedDeployments,
     PreconditionFault,
     advice_move_refusal,
-    check_advice_preconditions,
+    check_no_broken_advice_precondition,
     fault_of_approval,
     fault_of_deployment,
 )
@@ -51,7 +51,10 @@ from commonwatt.clinic.domain.registry.records import (
     check_registry_record,
     is_day_that_had_begun,
 )
-from commonwatt.clinic.domain.registry.rulings import check_intended_use_facts, ruling_fault
+from commonwatt.clinic.domain.registry.rulings import (
+    check_intended_use_facts,
+    ruling_difference_from_rules_on_day,
+)
 from commonwatt.clinic.domain.registry.state import (
     ALARM,
     MONITOR_RUN,
@@ -62,15 +65,19 @@ from commonwatt.clinic.domain.registry.state import (
     incident_aware_at,
     outcome_correction_fault,
 )
-from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook, load_rule_book
-from commonwatt.clinic.io.guides import GuideLibrary, shipped_guide_library
+from commonwatt.clinic.domain.rules.book import RegulatoryRuleBook, load_regulatory_rule_book
+from commonwatt.clinic.io.guides import GuideLibrary, shipped_clinic_guide_library
 from commonwatt.core.errors import CommonwattError
-from commonwatt.core.identifiers import IdentifierKind, valid_identifier
+from commonwatt.core.identifiers import IdentifierKind, identifier_checked_valid
 from commonwatt.core.messages import Message
 from commonwatt.governance.moves import MoveRequest, make_governed_move
 from commonwatt.ledger import ActorError, EntryDraft, Ledger, LedgerEntry, Signer, actor_id_of
 from commonwatt.ledger.roles import LedgerRole
-from commonwatt.ledger.store import ledger_entries_on, lock_chain_head, permitted_ledger_signer
+from commonwatt.ledger.store import (
+    lock_chain_head,
+    permitted_ledger_signer,
+    verified_ledger_entries_by_connection,
+)
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)  # by which clocks of a hospital may differ
 
@@ -115,7 +122,7 @@ class RegistryWriter:
     def guides(self) -> GuideLibrary:
         """The guides in force; the shipped ones are read when they are first asked for."""
         # Late: a page of the console that writes nothing must not wait for them.
-        return self._guides or shipped_guide_library()
+        return self._guides or shipped_clinic_guide_library()
 
     @guides.setter
     def guides(self, library: GuideLibrary) -> None:
@@ -141,7 +148,7 @@ class RegistryWriter:
             size = lock_chain_head(tx).size
             if size > self.registry.entries_applied:
                 self.registry.apply_ledger_entries(
-                    ledger_entries_on(tx, self.registry.entries_applied)
+                    verified_ledger_entries_by_connection(tx, self.registry.entries_applied)
                 )
             try:
                 yield tx
@@ -182,7 +189,7 @@ class RegistryWriter:
                 tx, record.name, None, request, kind, facts, [draft, *also], by, at
             )
         roles = self._roles_that_may_record(kind, record.body)
-        return self.append_drafts(tx, [draft, *also], by=by, at=at, roles=roles)[0]
+        return self.append_registry_entry_drafts(tx, [draft, *also], by=by, at=at, roles=roles)[0]
 
     def registry_record_draft(
         self,
@@ -193,7 +200,7 @@ class RegistryWriter:
         by: Signer,
         at: datetime,
     ) -> EntryDraft:
-        """Return a record as it would be written, checked, for `append_drafts`.
+        """Return a record as it would be written, checked, for `append_registry_entry_drafts`.
 
         Raises:
             CommonwattError: As in `write_registry_record`; never because of the signer.
@@ -201,7 +208,7 @@ class RegistryWriter:
         record = self._checked_registry_record(kind, name, body, by, at)
         return EntryDraft(kind=PREFIX + kind, subject=record.name, body=record.body)
 
-    def append_drafts(
+    def append_registry_entry_drafts(
         self,
         tx: sa.Connection,
         drafts: Sequence[EntryDraft],
@@ -216,25 +223,27 @@ class RegistryWriter:
             ActorError: The signer is unknown, revoked, or in the wrong role.
         """
         entries = self.ledger.append(tx, drafts, by=by, at=at, roles=roles)
-        self._apply_new_entries(entries)
+        self._apply_new_entries_and_return_first(entries)
         return entries
 
     def _checked_registry_record(
         self, kind: str, name: str, body: Mapping[str, Any], by: Signer, at: datetime
     ) -> RegistryRecord:
-        valid_identifier(IdentifierKind.ARTEFACT, name, f"{kind}, name")
+        identifier_checked_valid(IdentifierKind.ARTEFACT, name, f"{kind}, name")
         if kind == "deployment":
-            body = new_input_in_todays_words_with_notice(body, f"{kind}/{name}")
+            body = deployment_input_in_todays_words_with_notice(body, f"{kind}/{name}")
             # Before the form, which knows texts only: an empty name has the one error, too.
             if isinstance(institution := body.get(INSTITUTION_FIELD), str):
-                self.check_institution(institution, f"{kind}/{name}, {INSTITUTION_FIELD}")
+                self.check_institution_name_spelling(
+                    institution, f"{kind}/{name}, {INSTITUTION_FIELD}"
+                )
         check_registry_record(kind, body)
         subject = f"{kind}/{name}"
         if subject in self.registry.records:
             raise StatusMoveError(subject, found=Message("a record of this name already"))
         self._check_record_references(kind, body)
-        body = self._at_place_of_deployment(kind, body)
-        body = self._bound_to_guide(kind, body, subject)
+        body = self._incident_body_with_deployment_place(kind, body)
+        body = self._record_body_with_guide_digest(kind, body, subject)
         index, actor_id = self.registry.entries_applied, actor_id_of(by.public_key)
         record = RegistryRecord(
             name=subject, kind=kind, body=body, at=at, actor_id=actor_id, index=index
@@ -246,7 +255,7 @@ class RegistryWriter:
             self._check_evaluator_independent(record)
         return record
 
-    def check_institution(self, institution: str, where: str) -> None:
+    def check_institution_name_spelling(self, institution: str, where: str) -> None:
         """Refuse a name that no institution may have.
 
         Raises:
@@ -255,7 +264,7 @@ class RegistryWriter:
         # What was put on record before names had one spelling goes on as it is: a hospital must
         # not lose its gate over its name.
         if institution not in self.registry.at_institution:
-            valid_identifier(IdentifierKind.INSTITUTION, institution, where)
+            identifier_checked_valid(IdentifierKind.INSTITUTION, institution, where)
 
     def move_deployment(
         self,
@@ -299,7 +308,7 @@ class RegistryWriter:
             where=deployment, origin=origin, to=to, step=step, facts=facts, entries=entries
         )
         appended = make_governed_move(self.ledger, tx, DEPLOYMENT_LIFECYCLE, request, by=by, at=at)
-        return self._apply_new_entries(appended)
+        return self._apply_new_entries_and_return_first(appended)
 
     def roll_back_deployment(
         self,
@@ -392,7 +401,7 @@ class RegistryWriter:
                     f"{deployment}, monitor.fallback", wanted=KIND_ON_RECORD["deployment"]
                 )
             facts = self._fallback_deployment_facts(fallback, at)
-            self._check_fallback_stands_beside(deployment, fallback)
+            self._check_fallback_at_same_institution_and_place(deployment, fallback)
             actor = permitted_ledger_signer(tx, by, None, "fall-back")
             DEPLOYMENT_LIFECYCLE.check_move(
                 fallback, self.registry.deployment_status(fallback), DeploymentStatus.LIVE,
@@ -402,7 +411,7 @@ class RegistryWriter:
             return error
         return None
 
-    def _check_fallback_stands_beside(self, deployment: str, fallback: str) -> None:
+    def _check_fallback_at_same_institution_and_place(self, deployment: str, fallback: str) -> None:
         """Refuse a fallback at another institution, in another place, or of another product."""
         own, other = (
             self.registry.registered_record(name, "deployment").body
@@ -447,7 +456,7 @@ class RegistryWriter:
         # A signal of a stream that rang counts for the plan, and is the monitor's to give.
         return MONITOR_RUNNERS if body["code"] in (MONITOR_RUN, ALARM) else EVENT_REPORTERS
 
-    def _apply_new_entries(self, entries: list[LedgerEntry]) -> LedgerEntry:
+    def _apply_new_entries_and_return_first(self, entries: list[LedgerEntry]) -> LedgerEntry:
         # Another writer on the same connection may have gone before; then the next refresh folds
         # both in order.
         if entries[0].index == self.registry.entries_applied:
@@ -459,7 +468,7 @@ class RegistryWriter:
             if field.kind == "ref" and field.name in body:
                 self.registry.registered_record(body[field.name], field.codes[0])
 
-    def _bound_to_guide(
+    def _record_body_with_guide_digest(
         self, kind: str, body: Mapping[str, Any], subject: str
     ) -> Mapping[str, Any]:
         """Return a record with the digest of the guide that it names, which must be there."""
@@ -467,7 +476,7 @@ class RegistryWriter:
             return body
         guide = self.guides.guide(body["guide"], f"{subject}, guide")
         if kind == "intended-use":
-            product_indications(body["indications"], guide, f"{subject}, indications")
+            parse_product_indications(body["indications"], guide, f"{subject}, indications")
             return body
         # Computed here and never typed: what the committee approves is this content of the guide,
         # and another one under the same name is another guide.
@@ -487,8 +496,8 @@ class RegistryWriter:
             case "evidence":
                 self._check_evidence_was_computed(record)
             case "determination" if body["outcome"] == "approved":
-                self._check_change_plan(record)
-                check_advice_preconditions(
+                self._check_change_plan_form_in_determination(record)
+                check_no_broken_advice_precondition(
                     fault_of_approval(self.registry, record, record.at.date())
                 )
             case "fulfilment":
@@ -508,7 +517,7 @@ class RegistryWriter:
 
     def _check_ruling_was_computed(self, ruling: RegistryRecord) -> None:
         use = self.registry.registered_record(ruling.body["intended_use"], "intended-use")
-        if fault := ruling_fault(ruling, use, ruling.at.date(), self._rules):
+        if fault := ruling_difference_from_rules_on_day(ruling, use, ruling.at.date(), self._rules):
             raise StatusMoveError(
                 ruling.name,
                 found=fault,
@@ -517,7 +526,7 @@ class RegistryWriter:
             )
 
     def _check_evidence_was_computed(self, evidence: RegistryRecord) -> None:
-        if fault := evidence_form_fault(evidence.body["estimates"]):
+        if fault := evidence_estimates_form_fault_or_none(evidence.body["estimates"]):
             raise StatusMoveError(
                 evidence.name,
                 found=fault,
@@ -525,9 +534,9 @@ class RegistryWriter:
                 remedy=Message("Compute them: commonwatt clinic model evidence --record"),
             )
         if "report_sha256" in evidence.body:
-            self._check_report_was_given(evidence)
+            self._check_sealed_report_is_on_record(evidence)
 
-    def _check_report_was_given(self, record: RegistryRecord) -> None:
+    def _check_sealed_report_is_on_record(self, record: RegistryRecord) -> None:
         """Refuse figures of a report that no examination of this version's artefact gave."""
         records, body = self.registry.records, record.body
         artefact = records[body["version"]].body["artefact_sha256"]
@@ -542,7 +551,7 @@ class RegistryWriter:
                 remedy=Message("Examine it: commonwatt clinic sealed examine --version"),
             )
 
-    def _check_change_plan(self, determination: RegistryRecord) -> None:
+    def _check_change_plan_form_in_determination(self, determination: RegistryRecord) -> None:
         plan = determination.body.get("plan")
         if plan is not None and (fault := change_plan_form_fault(plan)):
             raise StatusMoveError(
@@ -563,9 +572,9 @@ class RegistryWriter:
                 f"{record.name}, aware_at", wanted=Message("an instant that is not in the future")
             )
         if body["code"] == MONITOR_RUN:
-            self._check_monitor_run(record)
+            self._check_monitor_run_fields(record)
         if body["type"] == "incident":
-            self._check_place_of_incident(record)
+            self._check_incident_place_has_rules(record)
         if "closes" not in body:
             return
         closed = self.registry.registered_record(body["closes"], "event")
@@ -584,7 +593,7 @@ class RegistryWriter:
                 wanted=Message("that of the event that it closes: {deployment}", gaps),
             )
 
-    def _check_monitor_run(self, run: RegistryRecord) -> None:
+    def _check_monitor_run_fields(self, run: RegistryRecord) -> None:
         for name in ("plan_sha256", "state_sha256", "through"):
             if name not in run.body:
                 raise StatusMoveError(f"{run.name}, {name}", wanted=Message("a value"))
@@ -594,23 +603,27 @@ class RegistryWriter:
                 f"{run.name}, through", wanted=Message("a day that is not in the future")
             )
 
-    def _at_place_of_deployment(self, kind: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _incident_body_with_deployment_place(
+        self, kind: str, body: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
         """Return an incident with the place of its deployment, where it names none."""
         if kind != "event" or body["type"] != "incident" or "jurisdiction" in body:
             return body
         place = self.registry.registered_record(body["deployment"], "deployment").body.get("place")
         return body if place is None else {**body, "jurisdiction": place}
 
-    def _check_place_of_incident(self, incident: RegistryRecord) -> None:
+    def _check_incident_place_has_rules(self, incident: RegistryRecord) -> None:
         """Refuse an incident for which no place's clock runs: nobody would be told of it."""
         if "jurisdiction" not in incident.body:
             raise StatusMoveError(f"{incident.name}, jurisdiction", wanted=Message("a value"))
-        load_rule_book().place(str(incident.body["jurisdiction"]))
+        load_regulatory_rule_book().place(str(incident.body["jurisdiction"]))
 
     def _check_condition_is_open(self, record: RegistryRecord) -> None:
         """Refuse what is no condition of the determination, or is met already."""
         determination = self.registry.records[record.body["determination"]]
-        texts = [condition.text for condition in conditions_of_determination(determination)]
+        texts = [
+            condition.text for condition in approval_conditions_of_determination(determination)
+        ]
         where = f"{record.name}, condition"
         if record.body["condition"] not in texts:
             gaps = {"name": determination.name}
@@ -637,7 +650,7 @@ class RegistryWriter:
         if self.registry.deployment_status(deployment) is not DeploymentStatus.LIVE:
             raise StatusMoveError(deployment, wanted=Message("a live deployment"))
         record = self.registry.registered_record(deployment, "deployment")
-        check_advice_preconditions(self.registered_deployment_fault(record, at.date()))
+        check_no_broken_advice_precondition(self.registered_deployment_fault(record, at.date()))
 
     def _check_evaluator_independent(self, evidence: RegistryRecord) -> None:
         """Refuse a third party that is no evaluator, or of the maker's house."""
@@ -650,5 +663,5 @@ class RegistryWriter:
 
 def _registry_of_first_entries(tx: sa.Connection, size: int) -> Registry:
     registry = Registry()
-    registry.apply_ledger_entries(ledger_entries_on(tx, limit=size))
+    registry.apply_ledger_entries(verified_ledger_entries_by_connection(tx, limit=size))
     return registry

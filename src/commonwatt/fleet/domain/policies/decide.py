@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from commonwatt.fleet.domain.policies.gangs import GangPiece
-from commonwatt.fleet.domain.policies.plan import SchedulingPlan, apply_gang_pieces
+from commonwatt.fleet.domain.policies.plan import SchedulingPlan, take_or_release_gang_pieces
 from commonwatt.fleet.domain.policies.policy import SchedulingPolicy
 from commonwatt.fleet.domain.policies.state import QueueState
 
@@ -83,7 +83,7 @@ def _fewest_preemption_victims(plan: SchedulingPlan, job: int, victims: list[int
     stopped: list[int] = []
     while victims and plan.find_gang_pieces(job) is None:
         victim, *victims = victims
-        apply_gang_pieces(nodes, held[victim], -1)
+        take_or_release_gang_pieces(nodes, held[victim], -1)
         stopped.append(victim)
     fits = bool(stopped) and plan.find_gang_pieces(job) is not None
     needed: list[int] = []
@@ -91,10 +91,10 @@ def _fewest_preemption_victims(plan: SchedulingPlan, job: int, victims: list[int
     # the policy would rather spare is thereby spared. The trial is on the plan's own nodes and
     # undone below: `SchedulingPlan.preempt` takes the room for good.
     for victim in reversed(stopped):
-        apply_gang_pieces(nodes, held[victim], 1)
+        take_or_release_gang_pieces(nodes, held[victim], 1)
         if fits and plan.find_gang_pieces(job) is None:
-            apply_gang_pieces(nodes, held[victim], -1)
+            take_or_release_gang_pieces(nodes, held[victim], -1)
             needed.append(victim)
     for victim in needed:
-        apply_gang_pieces(nodes, held[victim], 1)
+        take_or_release_gang_pieces(nodes, held[victim], 1)
     return needed[::-1]

@@ -12,7 +12,11 @@ import numpy as np
 
 from commonwatt.fleet.domain.policies.gangs import GangPiece, gang_pieces_if_gang_fits
 from commonwatt.fleet.domain.policies.order import OrderPolicy
-from commonwatt.fleet.domain.policies.place import FreeCapacity, PlacePolicy, apply_request_to_node
+from commonwatt.fleet.domain.policies.place import (
+    FreeCapacity,
+    PlacePolicy,
+    take_or_release_request_on_node,
+)
 from commonwatt.fleet.domain.policies.state import QueueState, gang_of_job
 from commonwatt.fleet.domain.workload import I64, Bools
 
@@ -87,7 +91,7 @@ class SchedulingPlan:
 
     def start_job(self, job: int, pieces: tuple[GangPiece, ...]) -> None:
         """Let `job` start on `pieces`."""
-        apply_gang_pieces(self.state.nodes, pieces, 1)
+        take_or_release_gang_pieces(self.state.nodes, pieces, 1)
         self.starts[job] = self.state.held_pieces[job] = pieces
         self.state.started_ms[job] = self.state.now_ms
         self.state = replace(
@@ -99,7 +103,7 @@ class SchedulingPlan:
 
     def preempt_job(self, job: int, *, keep_progress: bool) -> None:
         """Stop running `job` and let it wait again."""
-        apply_gang_pieces(self.state.nodes, self.state.held_pieces.pop(job), -1)
+        take_or_release_gang_pieces(self.state.nodes, self.state.held_pieces.pop(job), -1)
         if keep_progress:
             self.state.served_ms[job] += self.state.now_ms - self.state.started_ms[job]
         else:
@@ -115,12 +119,14 @@ class SchedulingPlan:
         )
 
 
-def apply_gang_pieces(nodes: FreeCapacity, pieces: tuple[GangPiece, ...], sign: int) -> None:
+def take_or_release_gang_pieces(
+    nodes: FreeCapacity, pieces: tuple[GangPiece, ...], sign: int
+) -> None:
     """Take `pieces` out of the room of `nodes` (sign 1), or give them back (sign -1)."""
     for piece in pieces:
         # Compiled code wants an array even where a CPU job holds no GPU; its count keeps it unread.
         picked = np.array(piece.gpus or (0,), np.int64)
-        apply_request_to_node(piece.request, nodes, piece.node, picked, sign)
+        take_or_release_request_on_node(piece.request, nodes, piece.node, picked, sign)
 
 
 def copy_free_capacity(nodes: FreeCapacity) -> FreeCapacity:

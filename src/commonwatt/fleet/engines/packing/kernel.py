@@ -20,8 +20,8 @@ from commonwatt.fleet.domain.policies.place.state import (
     I64,
     FreeCapacity,
     PlacementRequest,
-    apply_request_to_node,
-    node_has_free_gpus,
+    node_has_enough_free_gpus,
+    take_or_release_request_on_node,
 )
 from commonwatt.fleet.domain.policies.place.typical import (
     TypicalDemand,
@@ -131,7 +131,7 @@ def pack_jobs_on_nodes(
         trail.node[i] = node
         if node >= 0:
             pick_gpus_of_node(code, request, nodes, node, typical, draws[i, 1], memory.picked)
-            apply_request_to_node(request, nodes, node, memory.picked, 1)
+            take_or_release_request_on_node(request, nodes, node, memory.picked, 1)
             for k in range(request.gpus):
                 trail.gpu[trail.first_gpu[i] + k] = memory.picked[k]
             memory.log[placed], memory.latest[node] = node, placed
@@ -213,7 +213,9 @@ def _changed_nodes_that_fit_request(
     for node in changed:
         if scores[node] == NO_NODE:  # room never grows here
             continue
-        if nodes.cpu_milli[node] >= request.cpu_milli and node_has_free_gpus(request, nodes, node):
+        if nodes.cpu_milli[node] >= request.cpu_milli and node_has_enough_free_gpus(
+            request, nodes, node
+        ):
             among[count] = node
             count += 1
         else:
@@ -306,7 +308,7 @@ def blank_score_memory(shapes: int, arrivals: int, nodes: FreeCapacity) -> Score
     )
 
 
-def blank_placement_trail(gpus: I64) -> PlacementTrail:
+def blank_packing_trail(gpus: I64) -> PlacementTrail:
     """Return an empty trail for arrivals that request so many `gpus` each."""
     return PlacementTrail(
         node=np.full(len(gpus), -1, np.int64),

@@ -29,7 +29,7 @@ from commonwatt.fleet.engines.packing.check import check_packing_conserves_capac
 from commonwatt.fleet.engines.packing.kernel import (
     PackingJobs,
     PlacementTrail,
-    blank_placement_trail,
+    blank_packing_trail,
     blank_score_memory,
     pack_jobs_on_nodes,
 )
@@ -133,7 +133,7 @@ def run_packing_of_jobs(
         return nodes, pack_jobs_by_user_policy(
             policy, setup.order, setup.jobs, nodes, setup.typical, setup.draws
         )
-    trail = blank_placement_trail(setup.jobs.gpus[setup.order])
+    trail = blank_packing_trail(setup.jobs.gpus[setup.order])
     cached_shapes = min(setup.shapes, MOST_CACHED_SCORES // max(len(nodes.gpus), 1))
     memory = blank_score_memory(cached_shapes, len(setup.order), nodes)
     pack_jobs_on_nodes(

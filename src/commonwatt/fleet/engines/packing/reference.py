@@ -115,7 +115,7 @@ def _place_reference_request(
     gpus: tuple[int, ...] = ()
     if index >= 0:
         gpus = _reference_gpus_chosen(request, nodes[index], policy, context, draw[1])
-        _apply_request_to_reference_node(request, nodes[index], gpus)
+        _take_request_on_reference_node(request, nodes[index], gpus)
         losses[index] = fragmented_gpu_share(nodes[index], context)
     return ReferencePlacement(index, gpus, sum(losses, Fraction(0)))
 
@@ -148,7 +148,7 @@ def _request_fits_reference_node(request: ReferenceRequest, node: ReferenceNode)
     )
 
 
-def _apply_request_to_reference_node(
+def _take_request_on_reference_node(
     request: ReferenceRequest, node: ReferenceNode, gpus: Sequence[int]
 ) -> None:
     node.cpu = None if node.cpu is None else node.cpu - request.cpu
@@ -190,14 +190,14 @@ def fragmented_gpu_share(node: ReferenceNode, context: ReferenceContext) -> Frac
     """Return the fragmented share of a node [1/1000 GPU]: a mean over typical jobs."""
     return sum(
         (
-            part * _free_gpu_milli_lost_to_request(request, node)
+            part * _free_gpu_milli_unusable_by_request(request, node)
             for request, part in context.typical
         ),
         Fraction(0),
     )
 
 
-def _free_gpu_milli_lost_to_request(request: ReferenceRequest, node: ReferenceNode) -> int:
+def _free_gpu_milli_unusable_by_request(request: ReferenceRequest, node: ReferenceNode) -> int:
     """Return the free share of `node` that jobs like `request` cannot use [1/1000 GPU]."""
     enough = [free for free in node.free if free >= request.share]
     serves = (
@@ -215,7 +215,7 @@ def _fgd_score(
     after = ReferenceNode(
         node.cpu, node.memory, node.free.copy(), node.gpu_type, node.site, node.tenant
     )
-    _apply_request_to_reference_node(request, after, gpus)
+    _take_request_on_reference_node(request, after, gpus)
     # Exact fractions up to here, so that only the sigmoid itself is rounded.
     fall = float(
         (fragmented_gpu_share(node, context) - fragmented_gpu_share(after, context)) / 1000

@@ -92,19 +92,19 @@ class PackingResult:
         allocated = self.trail.allocated_milli / self.capacity_milli
         lost = self.trail.fragmented / (self.capacity_milli * self.weight)
         lines = np.unique(percent)
-        taken = _mean_gpu_share_by_load_line(percent, allocated)[lines]
+        taken = _mean_gpu_share_by_load_percent(percent, allocated)[lines]
         return PACKING_CURVE.build_frame(
             arrived_percent=lines,
             allocated_gpu_share=taken,
             unallocated_gpu_share=1.0 - taken,
-            fragmented_gpu_share=_mean_gpu_share_by_load_line(percent, lost)[lines],
-            fragmented_idle_share=_mean_gpu_share_by_load_line(
+            fragmented_gpu_share=_mean_gpu_share_by_load_percent(percent, lost)[lines],
+            fragmented_idle_share=_mean_gpu_share_by_load_percent(
                 percent, _gpu_share_quotient(lost, 1.0 - allocated)
             )[lines],
         )
 
 
-def _mean_gpu_share_by_load_line(load_line: I64, gpu_amounts: F64) -> F64:
+def _mean_gpu_share_by_load_percent(load_line: I64, gpu_amounts: F64) -> F64:
     totals: F64 = np.bincount(load_line, weights=gpu_amounts).astype(np.float64)
     return _gpu_share_quotient(totals, np.bincount(load_line).astype(np.float64))
 

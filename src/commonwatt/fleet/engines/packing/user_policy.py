@@ -13,8 +13,8 @@ from commonwatt.fleet.domain.policies.place.state import (
     I64,
     FreeCapacity,
     PlacementRequest,
-    apply_request_to_node,
     request_fits_node,
+    take_or_release_request_on_node,
 )
 from commonwatt.fleet.domain.policies.place.typical import (
     TypicalDemand,
@@ -23,7 +23,7 @@ from commonwatt.fleet.domain.policies.place.typical import (
 from commonwatt.fleet.engines.packing.kernel import (
     PackingJobs,
     PlacementTrail,
-    blank_placement_trail,
+    blank_packing_trail,
 )
 
 
@@ -42,10 +42,10 @@ def pack_jobs_by_user_policy(
     Raises:
         UsageError: The policy named a node that does not exist or has no room.
     """
-    trail = blank_placement_trail(jobs.gpus[order])
+    trail = blank_packing_trail(jobs.gpus[order])
     picked = np.zeros(nodes.gpu_milli.shape[1], np.int64)
     lost = sum(
-        _fragmented_weight_milli_gpu_by_state(nodes, node, typical)
+        _fragmented_weight_milli_gpu_of_state_node(nodes, node, typical)
         for node in range(len(nodes.gpus))
     )
     allocated = 0
@@ -57,18 +57,18 @@ def pack_jobs_by_user_policy(
         if node >= 0:
             # Only this node changes; a sum over all nodes at every arrival would be most of the
             # run.
-            lost -= _fragmented_weight_milli_gpu_by_state(nodes, node, typical)
+            lost -= _fragmented_weight_milli_gpu_of_state_node(nodes, node, typical)
             pick_tightest_gpus(request, nodes.gpu_milli[node], picked)
-            apply_request_to_node(request, nodes, node, picked, 1)
+            take_or_release_request_on_node(request, nodes, node, picked, 1)
             first = int(trail.first_gpu[i])
             trail.gpu[first : first + request.gpus] = picked[: request.gpus]
             allocated += request.gpus * request.gpu_milli
-            lost += _fragmented_weight_milli_gpu_by_state(nodes, node, typical)
+            lost += _fragmented_weight_milli_gpu_of_state_node(nodes, node, typical)
         trail.node[i], trail.allocated_milli[i], trail.fragmented[i] = node, allocated, lost
     return trail
 
 
-def _fragmented_weight_milli_gpu_by_state(
+def _fragmented_weight_milli_gpu_of_state_node(
     nodes: FreeCapacity, node: int, typical: TypicalDemand
 ) -> int:
     cpu = int(nodes.cpu_milli[node])

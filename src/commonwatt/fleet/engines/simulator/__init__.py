@@ -8,7 +8,7 @@ policies' pure functions at each event and must agree with both, job for job.
 from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult
 from commonwatt.fleet.engines.simulator.simulate import (
     Runtime,
-    is_replay_small,
+    is_replay_faster_in_plain_python,
     simulate_schedule,
 )
 from commonwatt.fleet.engines.simulator.user_policy import PolicyJob, UserPolicy, simulate_user
@@ -20,7 +20,7 @@ __all__ = [
     "Segments",
     "SimulationResult",
     "UserPolicy",
-    "is_replay_small",
+    "is_replay_faster_in_plain_python",
     "simulate_schedule",
     "simulate_user",
 ]

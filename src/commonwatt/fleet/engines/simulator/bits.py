@@ -41,7 +41,7 @@ def empty_job_queue_bitsets_and_floors(sizes: list[int]) -> tuple[I64, I64]:
     >>> len(words), floors.tolist()
     (85, [[0, 79, 81, 82], [82, 83, 84, 85]])
     """
-    heights = [_words_by_floor(size) for size in sizes]
+    heights = [_bitset_word_count_by_floor(size) for size in sizes]
     most = max(len(words) for words in heights)
     begins = [0]
     rows: list[list[int]] = []
@@ -54,7 +54,7 @@ def empty_job_queue_bitsets_and_floors(sizes: list[int]) -> tuple[I64, I64]:
     return np.zeros(begins[-1], np.int64), np.array(rows, np.int64)
 
 
-def _words_by_floor(size: int) -> list[int]:
+def _bitset_word_count_by_floor(size: int) -> list[int]:
     words = [max(-(-size // 64), 1)]
     while words[-1] > 1:
         words.append(-(-words[-1] // 64))

@@ -50,7 +50,7 @@ def empty_runtime_estimates(shapes: GangShapes, queues: WaitingQueues, *, used: 
     if not used:
         none = np.zeros(0, np.int64)
         return Estimates(none, none, none, none, none, none, none, none)
-    of_job, kind_at = _kinds_of_jobs(shapes, queues.of_job)
+    of_job, kind_at = _kind_by_job_and_offset_by_shape(shapes, queues.of_job)
     queued = queues.by_rank[of_job[queues.by_rank] != NEVER_FITS]
     by_kind = np.argsort(of_job[queued], kind="stable")
     job = queued[by_kind]
@@ -64,7 +64,7 @@ def empty_runtime_estimates(shapes: GangShapes, queues: WaitingQueues, *, used: 
     return Estimates(of_job, kind_at, tree, tree_at[:-1], leaves, leaf, job, job_at[:-1])
 
 
-def _kinds_of_jobs(shapes: GangShapes, queue: I64) -> tuple[I64, I64]:
+def _kind_by_job_and_offset_by_shape(shapes: GangShapes, queue: I64) -> tuple[I64, I64]:
     """Return the kind of each job, and where the kinds of each shape begin."""
     count = len(shapes.need)
     if len(queue) == 0:

@@ -100,9 +100,9 @@ def node_place_for_one_node_gang(sets: NodeSets, shapes: GangShapes, shape: int,
     for i in range(shapes.groups_at[shape], shapes.groups_at[shape + 1]):
         g = shapes.groups[i]
         if mode == FIRST:
-            place = _first_place_with_free_gpus(sets, g, need)
+            place = _first_place_with_at_least_gpus_free(sets, g, need)
         else:
-            level = _free_gpu_level_by_place_mode(sets, g, need, mode)
+            level = _free_gpu_count_chosen_by_place_mode(sets, g, need, mode)
             place = NONE
             if level >= 0:
                 from_far_end = (
@@ -132,7 +132,7 @@ def _node_goes_before_best_node(
 
 
 @njit(bare=True)
-def _first_place_with_free_gpus(sets: NodeSets, g: int, need: int) -> int:
+def _first_place_with_at_least_gpus_free(sets: NodeSets, g: int, need: int) -> int:
     best = NONE
     # First-fit does not ask how full a node is: the first place of each level is a candidate.
     for level in range(need, sets.size[g] + 1):
@@ -144,7 +144,7 @@ def _first_place_with_free_gpus(sets: NodeSets, g: int, need: int) -> int:
 
 
 @njit(bare=True)
-def _free_gpu_level_by_place_mode(sets: NodeSets, g: int, need: int, mode: int) -> int:
+def _free_gpu_count_chosen_by_place_mode(sets: NodeSets, g: int, need: int, mode: int) -> int:
     if mode == WORST:
         for level in range(sets.size[g], need - 1, -1):
             if sets.many[g, level] > 0:
@@ -173,9 +173,9 @@ def place_wide_gang(
         held_places.wide[at + i] = place
     rest = need % size
     if rest > 0:
-        level = _free_gpu_level_by_place_mode(sets, g, rest, mode)
+        level = _free_gpu_count_chosen_by_place_mode(sets, g, rest, mode)
         place = (
-            _first_place_with_free_gpus(sets, g, rest)
+            _first_place_with_at_least_gpus_free(sets, g, rest)
             if mode == FIRST
             else first_place_with_free_gpus(sets, g, level)
         )

@@ -41,7 +41,9 @@ def check_simulation_identities(result: SimulationResult, workload: Workload, fl
         check_nodes_not_overbooked(result.segments, fleet)
 
 
-def gpu_milli_ms_by_use(result: SimulationResult, workload: Workload) -> dict[str, int]:
+def gpu_milli_ms_by_conservation_term(
+    result: SimulationResult, workload: Workload
+) -> dict[str, int]:
     """Return GPU time [milli-GPU ms] requested, served, lost, waiting, held and redone."""
     demand = workload.gpu_demand_milli_by_job()
     requested = demand * workload.runtime_ms
@@ -89,7 +91,7 @@ def _check_job_states(result: SimulationResult, workload: Workload) -> None:
 
 
 def _check_gpu_time_conserved(result: SimulationResult, workload: Workload) -> None:
-    time = gpu_milli_ms_by_use(result, workload)
+    time = gpu_milli_ms_by_conservation_term(result, workload)
     check_simulation_law(
         "GPU time requested", time["requested"] == time["served"] + time["lost"] + time["waiting"]
     )

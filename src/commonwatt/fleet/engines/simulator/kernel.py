@@ -44,20 +44,20 @@ from commonwatt.fleet.engines.simulator.heap import (
 from commonwatt.fleet.engines.simulator.nodesets import NodeSets, set_free_gpus_of_place
 from commonwatt.fleet.engines.simulator.queues import (
     WaitingQueues,
-    add_gpus_to_share,
+    add_gpus_to_tenant_share,
     add_waiting_job,
-    begin_pass_over_queue,
     drop_waiting_job,
     first_waiting_job,
     job_goes_before_other,
     job_goes_before_other_in_pass,
+    note_tenant_shares_for_queue_pass,
 )
 from commonwatt.fleet.engines.simulator.releases import (
     Releases,
     add_piece_to_release,
     drop_piece_from_release,
-    earliest_time_of_group_with_free_gpus,
-    earliest_time_of_place_with_free_gpus,
+    earliest_ms_of_group_with_free_gpus,
+    earliest_ms_of_place_with_free_gpus,
     first_place_released_by,
     free_gpus_of_place_at,
     refresh_release_times_of_place,
@@ -198,7 +198,7 @@ def _start_job(state: KernelState, job: int) -> None:
         place = node_place_for_one_node_gang(state.sets, state.shapes, shape, state.note[MODE])
         state.held.place[job] = place
         _set_free_gpus_of_place(state, place, state.sets.free[place] - need)
-    add_gpus_to_share(state.queues, job, need)
+    add_gpus_to_tenant_share(state.queues, job, need)
     state.start[job] = now
     end = now + state.runtime[job]
     # An end too large to share its word with the job's number would come off the heap as another
@@ -232,7 +232,7 @@ def _release_gpus_of_job(state: KernelState, job: int) -> None:
             _set_free_gpus_of_place(state, at, state.sets.free[at] + min(size, need - i * size))
     elif need > 0:
         _set_free_gpus_of_place(state, place, state.sets.free[place] + need)
-    add_gpus_to_share(state.queues, job, -need)
+    add_gpus_to_tenant_share(state.queues, job, -need)
     if state.note[EASY] == 1:
         believed_end = state.start[job] + state.believed[job]
         if believed_end > state.note[NOW]:
@@ -283,7 +283,7 @@ def _promise_node_to_narrow_gang(state: KernelState, shape: int) -> None:
     need, time, chosen = state.shapes.need[shape], LATER, NOBODY
     for i in range(state.shapes.groups_at[shape], state.shapes.groups_at[shape + 1]):
         g = state.shapes.groups[i]
-        at = earliest_time_of_group_with_free_gpus(state.releases, g, need)
+        at = earliest_ms_of_group_with_free_gpus(state.releases, g, need)
         if at > time or at == LATER:
             continue
         place = first_place_released_by(state.sets, state.releases, g, need, at)
@@ -298,7 +298,7 @@ def _promise_nodes_to_wide_gang(state: KernelState, shape: int) -> None:
     need, best, chosen = state.shapes.need[shape], LATER, NOBODY
     for i in range(state.shapes.groups_at[shape], state.shapes.groups_at[shape + 1]):
         g = state.shapes.groups[i]
-        time = _earliest_start_of_wide_gang(state, g, need)
+        time = _earliest_start_ms_of_wide_gang(state, g, need)
         if time < best:
             best, chosen = time, g
     state.note[PROMISED_AT] = best
@@ -306,14 +306,16 @@ def _promise_nodes_to_wide_gang(state: KernelState, shape: int) -> None:
 
 
 @njit(bare=True)
-def _earliest_start_of_wide_gang(state: KernelState, g: int, need: int) -> int:
+def _earliest_start_ms_of_wide_gang(state: KernelState, g: int, need: int) -> int:
     """Return the earliest time at which group `g` has room for a wide gang."""
     size = state.sets.size[g]
     nodes, rest = need // size, need % size
     low, high = state.sets.word_at[g] * 64, state.sets.word_at[g + 1] * 64
     root = state.releases.tree_at[g] + state.releases.leaves[g]
     times = state.scratch
-    _find_least_release_times(state.releases.tree[size, root : root + high - low], nodes + 1, times)
+    _write_least_release_times_ms(
+        state.releases.tree[size, root : root + high - low], nodes + 1, times
+    )
     time = times[nodes - 1]
     # The n-th least time gives the whole nodes; the rest may share the next of them, or any node
     # that has so many GPUs by then.
@@ -321,16 +323,16 @@ def _earliest_start_of_wide_gang(state: KernelState, g: int, need: int) -> int:
         return time
     rest_time = times[nodes]
     for place in range(low, high):
-        if earliest_time_of_place_with_free_gpus(state.sets, state.releases, place, size) > time:
+        if earliest_ms_of_place_with_free_gpus(state.sets, state.releases, place, size) > time:
             rest_time = min(
                 rest_time,
-                earliest_time_of_place_with_free_gpus(state.sets, state.releases, place, rest),
+                earliest_ms_of_place_with_free_gpus(state.sets, state.releases, place, rest),
             )
     return max(time, rest_time)
 
 
 @njit(bare=True)
-def _find_least_release_times(times: I64, count: int, least: I64) -> None:
+def _write_least_release_times_ms(times: I64, count: int, least: I64) -> None:
     """Write the `count` least values, in order, `LATER` where there are fewer."""
     for i in range(count):
         least[i] = LATER
@@ -354,8 +356,7 @@ def _promise_nodes_in_group(state: KernelState, g: int, need: int, time: int) ->
     for place in range(low, high):
         if (
             count < nodes
-            and earliest_time_of_place_with_free_gpus(state.sets, state.releases, place, size)
-            <= time
+            and earliest_ms_of_place_with_free_gpus(state.sets, state.releases, place, size) <= time
         ):
             state.promised[count], state.promised_gpus[count] = place, size
             count, last = count + 1, place
@@ -363,12 +364,12 @@ def _promise_nodes_in_group(state: KernelState, g: int, need: int, time: int) ->
         for place in range(low, high):
             is_promised = (
                 place <= last
-                and earliest_time_of_place_with_free_gpus(state.sets, state.releases, place, size)
+                and earliest_ms_of_place_with_free_gpus(state.sets, state.releases, place, size)
                 <= time
             )
             if (
                 not is_promised
-                and earliest_time_of_place_with_free_gpus(state.sets, state.releases, place, rest)
+                and earliest_ms_of_place_with_free_gpus(state.sets, state.releases, place, rest)
                 <= time
             ):
                 state.promised[count], state.promised_gpus[count] = place, rest
@@ -399,7 +400,7 @@ def _recount_nodes_free_after_promise(state: KernelState) -> None:
 
 
 @njit(bare=True)
-def _longest_backfill_runtime_of_shape(state: KernelState, shape: int) -> int:
+def _longest_backfill_runtime_ms_of_shape(state: KernelState, shape: int) -> int:
     """Return how long a job of `shape` may run if it starts now; -1 if it does not fit."""
     if gang_fits(state.lean, state.sets, state.shapes, shape):
         return LATER - 1
@@ -412,18 +413,20 @@ def _longest_backfill_runtime_of_shape(state: KernelState, shape: int) -> int:
 def _backfill_job_if_no_delay(state: KernelState, job: int, first: int) -> None:
     """Start `job` out of turn if that does not delay the `first` in the queue."""
     _promise_nodes_to_job(state, first)
-    if state.believed[job] <= _longest_backfill_runtime_of_shape(state, state.shapes.of_job[job]):
+    if state.believed[job] <= _longest_backfill_runtime_ms_of_shape(
+        state, state.shapes.of_job[job]
+    ):
         _start_backfilled_job(state, job)
 
 
 @njit(bare=True)
 def _backfill_waiting_jobs(state: KernelState) -> None:
     """Start, in queue order, every job behind the first that delays no promise."""
-    begin_pass_over_queue(state.queues)
+    note_tenant_shares_for_queue_pass(state.queues)
     while True:
         chosen = NOBODY
         for shape in range(len(state.shapes.need)):
-            limit = _longest_backfill_runtime_of_shape(state, shape)
+            limit = _longest_backfill_runtime_ms_of_shape(state, shape)
             if limit < 0:
                 continue
             for kind in range(state.estimates.kind_at[shape], state.estimates.kind_at[shape + 1]):

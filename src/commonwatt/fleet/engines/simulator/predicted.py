@@ -43,7 +43,7 @@ def replay_with_predicted_runtimes(
     setup: ReplaySetup, rounds: int = MOST_ROUNDS
 ) -> SimulationResult | None:
     """Return the outcome of `setup`, or None where `rounds` do not settle it."""
-    alike = _user_group_pair_and_user_numbers(setup.workload)
+    alike = _user_group_and_user_numbers_by_job(setup.workload)
     predicted = np.full(len(setup.workload), FIRST_GUESS_MS, np.int64)
     for _ in range(rounds):
         result = replay_ranked_on_fast_kernel(setup, predicted * setup.workload.gpus)
@@ -64,12 +64,12 @@ def predicted_job_runtimes_ms(workload: Workload, alike: tuple[I64, I64], end_ms
     """
     ran = np.flatnonzero(end_ms >= 0)
     by_end = ran[np.argsort(end_ms[ran], kind="stable")]
-    return _predicted_runtimes_in_order(
+    return _predicted_runtimes_ms_by_job(
         workload.submit_ms, workload.runtime_ms, end_ms, by_end, *alike
     )
 
 
-def _user_group_pair_and_user_numbers(work: Workload) -> tuple[I64, I64]:
+def _user_group_and_user_numbers_by_job(work: Workload) -> tuple[I64, I64]:
     pairs = np.stack([work.user, work.group], axis=1)
     _, pair = np.unique(pairs, axis=0, return_inverse=True)
     _, user = np.unique(work.user, return_inverse=True)
@@ -77,7 +77,7 @@ def _user_group_pair_and_user_numbers(work: Workload) -> tuple[I64, I64]:
 
 
 @njit()
-def _predicted_runtimes_in_order(
+def _predicted_runtimes_ms_by_job(
     submit: I64, runtime: I64, end: I64, by_end: I64, pair: I64, user: I64
 ) -> I64:
     jobs = len(submit)

@@ -148,17 +148,19 @@ def _first_job_of_least_share(queues: WaitingQueues) -> int:
 @njit(bare=True, hot=True)
 def job_goes_before_other(queues: WaitingQueues, job: int, other: int) -> bool:
     """Return whether `job` stands before `other` by the shares as they are now."""
-    return _is_before_by_shares(queues, queues.share, job, other)
+    return _job_is_before_other_by_shares(queues, queues.share, job, other)
 
 
 @njit(bare=True, hot=True)
 def job_goes_before_other_in_pass(queues: WaitingQueues, job: int, other: int) -> bool:
     """Return whether `job` stood before `other` when the pass over the queue began."""
-    return _is_before_by_shares(queues, queues.share_in_pass, job, other)
+    return _job_is_before_other_by_shares(queues, queues.share_in_pass, job, other)
 
 
 @njit(bare=True, hot=True)
-def _is_before_by_shares(queues: WaitingQueues, shares: I64, job: int, other: int) -> bool:
+def _job_is_before_other_by_shares(
+    queues: WaitingQueues, shares: I64, job: int, other: int
+) -> bool:
     if len(queues.of_job) == 0:
         return queues.rank[job] < queues.rank[other]
     share, other_share = shares[queues.of_job[job]], shares[queues.of_job[other]]
@@ -166,7 +168,7 @@ def _is_before_by_shares(queues: WaitingQueues, shares: I64, job: int, other: in
 
 
 @njit(bare=True)
-def begin_pass_over_queue(queues: WaitingQueues) -> None:
+def note_tenant_shares_for_queue_pass(queues: WaitingQueues) -> None:
     """Note the shares: whatever starts in a pass over the queue does not reorder it."""
     # One queue for all has no shares that could change.
     if len(queues.of_job) == 0:
@@ -176,7 +178,7 @@ def begin_pass_over_queue(queues: WaitingQueues) -> None:
 
 
 @njit(bare=True, hot=True)
-def add_gpus_to_share(queues: WaitingQueues, job: int, gpus: int) -> None:
+def add_gpus_to_tenant_share(queues: WaitingQueues, job: int, gpus: int) -> None:
     """Count `gpus` more, or fewer where negative, as held by the tenant of `job`."""
     if len(queues.of_job) == 0:
         return

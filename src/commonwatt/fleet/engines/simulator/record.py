@@ -27,16 +27,18 @@ class ScheduleRecorder:
         self._preempted = np.zeros(len(workload), np.int32)
         self._end_ms = np.full(len(workload), -1, np.int64)
 
-    def start_count_of_job(self, job: int) -> int:
+    def simulated_start_count_of_job(self, job: int) -> int:
         """Return how often `job` has started."""
         return self._starts[job]
 
-    def record_job_start(self, job: int, now_ms: int, pieces: tuple[GangPiece, ...]) -> None:
+    def record_simulated_job_start(
+        self, job: int, now_ms: int, pieces: tuple[GangPiece, ...]
+    ) -> None:
         """Record that `job` starts on `pieces`."""
         self._open[job] = (now_ms, pieces)
         self._starts[job] += 1
 
-    def record_job_stop(self, job: int, now_ms: int, *, preempted: bool = False) -> None:
+    def record_simulated_job_stop(self, job: int, now_ms: int, *, preempted: bool = False) -> None:
         """Record that `job` stops: preempted, or at its end."""
         start_ms, pieces = self._open.pop(job)
         self.rows.append((job, start_ms, now_ms, pieces))

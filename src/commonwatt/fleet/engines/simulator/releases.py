@@ -135,7 +135,7 @@ def free_gpus_of_place_at(sets: NodeSets, releases: Releases, place: int, time: 
 
 
 @njit(bare=True)
-def earliest_time_of_group_with_free_gpus(releases: Releases, g: int, level: int) -> int:
+def earliest_ms_of_group_with_free_gpus(releases: Releases, g: int, level: int) -> int:
     """Return the earliest time at which some node of group `g` has `level` free."""
     return releases.tree[level, releases.tree_at[g] + 1]
 
@@ -154,7 +154,7 @@ def first_place_released_by(
 
 
 @njit(bare=True)
-def earliest_time_of_place_with_free_gpus(
+def earliest_ms_of_place_with_free_gpus(
     sets: NodeSets, releases: Releases, place: int, level: int
 ) -> int:
     """Return the earliest time at which `place` has `level` free."""

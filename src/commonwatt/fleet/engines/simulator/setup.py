@@ -97,7 +97,7 @@ def initial_queue_state(setup: ReplaySetup) -> QueueState:
         fleet=fleet,
         machines=NodeFacts(node_group_number_by_node(fleet), typical_gpu_demand(workload, fleet)),
         klass=klass,
-        wide=_wide_gangs(setup),
+        wide=_wide_gang_flags_by_job(setup),
         believed_ms=setup.believed_ms,
         predicted_ms=np.zeros(len(workload), np.int64),
         chance=setup.chance,
@@ -111,14 +111,14 @@ def initial_queue_state(setup: ReplaySetup) -> QueueState:
     )
 
 
-def _wide_gangs(setup: ReplaySetup) -> Bools:
+def _wide_gang_flags_by_job(setup: ReplaySetup) -> Bools:
     shapes: GangShapes = gang_shapes_of_jobs(
         setup.workload, setup.fleet, node_group_number_by_node(setup.fleet)
     )
     return (shapes.of_job != NEVER_FITS) & (shapes.wide[shapes.of_job] == 1)
 
 
-def jobs_that_never_fit(state: QueueState) -> Bools:
+def never_fitting_job_flags(state: QueueState) -> Bools:
     """Return which jobs do not even fit an idle fleet, shape (jobs,)."""
     work = state.workload
     columns = (state.klass, work.gpus, work.gpu_milli, work.cpu_milli, work.memory_mib, state.wide)

@@ -56,7 +56,7 @@ def gang_shapes_of_jobs(workload: Workload, fleet: Fleet, group: I64) -> GangSha
     groups = int(group.max(initial=-1)) + 1
     first = np.array([np.flatnonzero(group == g)[0] for g in range(groups)], np.int64)
     size, members = fleet.gpus[first].astype(np.int64), np.bincount(group, minlength=groups)
-    requests, of_job = _distinct_gang_requests_and_rows(workload, klass)
+    requests, of_job = _distinct_gang_requests_and_row_by_job(workload, klass)
     shape_rows = [
         _gang_spans_nodes_and_fitting_groups(need, bool(single), eligible[k][first], size, members)
         for need, single, k in requests.tolist()
@@ -80,7 +80,7 @@ def _job_classes_and_eligible_nodes(workload: Workload, fleet: Fleet) -> tuple[I
     return node_eligibility_by_job_class(workload, fleet)
 
 
-def _distinct_gang_requests_and_rows(workload: Workload, klass: I64) -> tuple[I64, I64]:
+def _distinct_gang_requests_and_row_by_job(workload: Workload, klass: I64) -> tuple[I64, I64]:
     """Return the different (GPUs, single node, class) and the row of each job."""
     width = int(workload.gpus.max(initial=0)) + 1
     # One number for each row: counting numbers is linear in the jobs, where sorting rows is not.

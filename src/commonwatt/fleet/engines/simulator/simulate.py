@@ -90,7 +90,7 @@ def simulate_schedule(
     return result
 
 
-def is_replay_small(
+def is_replay_faster_in_plain_python(
     workload: Workload,
     fleet: Fleet,
     policy: SchedulingPolicy,
@@ -107,7 +107,7 @@ def is_replay_small(
     >>> from commonwatt.fleet.domain.workload import workload_from_columns
     >>> jobs = workload_from_columns([0] * 200, [10] * 200, [8] * 200)
     >>> orders = [parse_scheduling_policy(order) for order in ("fifo", "qssf")]
-    >>> [is_replay_small(jobs, uniform_fleet(16, 8), order) for order in orders]
+    >>> [is_replay_faster_in_plain_python(jobs, uniform_fleet(16, 8), order) for order in orders]
     [True, False]
     """
     setup = _replay_setup(workload, fleet, policy, quotas=quotas)

@@ -113,16 +113,16 @@ class _UserPolicyReplay:
         for number, at_ms in enumerate(submit):
             # Releases before submissions of one instant, as in the other engines.
             while ends and ends[0][0] <= at_ms:
-                self._release_ended_jobs()
+                self._release_next_ended_job()
             if self.shape[number] != NEVER_FITS:
                 self.waiting.append(jobs[number])
                 self.requested[self.shape[number]] += 1
                 self._start_waiting_jobs(at_ms)
         while ends:
-            self._release_ended_jobs()
+            self._release_next_ended_job()
         return self._simulation_result()
 
-    def _release_ended_jobs(self) -> None:
+    def _release_next_ended_job(self) -> None:
         at_ms, number = heapq.heappop(self.ends)
         self.free_nodes.release_gang_pieces(self.held[number])
         if self.waiting:

@@ -17,7 +17,7 @@ from commonwatt.fleet.io.traces.draft import DraftWorkload
 from commonwatt.fleet.io.traces.joblog import (
     finished_job_rows,
     is_instant_column_zoned,
-    submit_and_runtime_columns,
+    submit_and_runtime_ms_columns,
 )
 from commonwatt.fleet.io.traces.rows import (
     MOST_GPUS,
@@ -47,7 +47,7 @@ _MIB_PER_GB: Final = 1e9 / (1 << 20)
 def read_acme_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of an Acme log; kinds of work become groups."""
     rows = finished_job_rows(read_trace_rows(source, COLUMNS), gaps, "start_time", "end_time")
-    columns = submit_and_runtime_columns(rows, "submit_time", "start_time", "end_time") | {
+    columns = submit_and_runtime_ms_columns(rows, "submit_time", "start_time", "end_time") | {
         "job_id": trace_text_column(rows, "job_id"),
         "gpus": trace_whole_numbers(rows, "gpu_num", high=MOST_GPUS),
         "cpu_milli": (trace_finite_numbers(rows, "cpu_num", high=1e6) * 1000)

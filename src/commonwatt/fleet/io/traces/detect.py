@@ -9,8 +9,8 @@ from commonwatt.fleet.io.traces.rows import shown_trace_cell
 from commonwatt.fleet.io.traces.source import TraceSource
 from commonwatt.fleet.io.traces.tabular import (
     first_trace_line,
-    shown_trace_column_names,
     trace_column_names,
+    trace_column_names_text_for_messages,
 )
 
 _SEPARATORS = (",", "|", ";", "\t", " ")
@@ -62,7 +62,7 @@ def _trace_content_message(source: TraceSource) -> Message:
     if source.is_parquet:
         return Message(
             "a Parquet table with the columns {names}",
-            {"names": shown_trace_column_names(trace_column_names(source))},
+            {"names": trace_column_names_text_for_messages(trace_column_names(source))},
         )
     return Message("text that begins {line}", {"line": shown_trace_cell(first_trace_line(source))})
 
@@ -89,8 +89,11 @@ def _trace_format_and_separator(source: TraceSource) -> tuple[TraceFormat, str]:
     """Return the format, and the separator, that most of the header fits."""
     headers = {mark: set(trace_column_names(source, mark)) for mark in _SEPARATORS}
     candidates = [(form, mark) for form in FORMATS.values() if form.columns for mark in _SEPARATORS]
-    return max(candidates, key=lambda pair: _share_present(pair[0], headers[pair[1]]))
+    return max(
+        candidates,
+        key=lambda pair: _share_of_trace_format_columns_present(pair[0], headers[pair[1]]),
+    )
 
 
-def _share_present(form: TraceFormat, header: set[str]) -> float:
+def _share_of_trace_format_columns_present(form: TraceFormat, header: set[str]) -> float:
     return len(header.intersection(form.columns)) / len(form.columns)

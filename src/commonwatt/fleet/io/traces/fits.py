@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.core.errors import TraceError, table_cell_location
+from commonwatt.core.errors import TraceError, table_cell_location_text
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import SHARED, Fleet
 from commonwatt.fleet.domain.workload import ANY, I64, Bools, Workload
@@ -40,13 +40,13 @@ def check_jobs_fit_fleet(workload: Workload, fleet: Fleet, where: str = "trace")
     workload = _workload_with_types_of_gpu_jobs(workload)
     # Types first: jobs of a type that no node has would otherwise read as jobs too large.
     _check_gpu_types_in_fleet(workload, fleet, where)
-    homeless = np.flatnonzero(~_jobs_that_nodes_hold(workload, fleet))
+    homeless = np.flatnonzero(~_fitting_job_flags_on_empty_fleet(workload, fleet))
     if not len(homeless):
         return
     jobs = workload.workload_of_job_rows(homeless)
     _check_some_node_open_to_each_job(jobs, fleet, where)
     # Each resource by itself before all together, because the message can then name a column.
-    for column, most in _largest_startable_request_by_job(jobs, fleet).items():
+    for column, most in _largest_startable_amounts_of_jobs_by_resource(jobs, fleet).items():
         too_much = getattr(jobs, column) > most
         if too_much.any():
             at = int(too_much.argmax())
@@ -63,13 +63,13 @@ def jobs_that_fit_fleet(workload: Workload, fleet: Fleet) -> Bools:
     >>> jobs_that_fit_fleet(jobs, uniform_fleet(2, 8)).tolist()
     [True, False]
     """
-    return _jobs_that_nodes_hold(_workload_with_types_of_gpu_jobs(workload), fleet)
+    return _fitting_job_flags_on_empty_fleet(_workload_with_types_of_gpu_jobs(workload), fleet)
 
 
 def job_location_in_trace(workload: Workload, at: int, where: str, column: str | None) -> str:
     """Return where job `at` stands in the trace `where`, as messages say it."""
     # By the job's name: a workload is sorted by time and has left the rows of its file.
-    return table_cell_location(
+    return table_cell_location_text(
         f"{where}, job {shown_trace_cell(workload.job_id[at])[1:-1]}", None, column
     )
 
@@ -105,20 +105,24 @@ def _check_gpu_types_in_fleet(workload: Workload, fleet: Fleet, where: str) -> N
 
 def _check_some_node_open_to_each_job(workload: Workload, fleet: Fleet, where: str) -> None:
     """Raise if no site that a job's data may go to has a node, or none of its GPU types."""
-    kinds, kind = _distinct_rows(workload, _KIND)
+    kinds, kind = _distinct_job_rows_and_row_of_job(workload, _KIND)
     open_to_kind: list[set[str]] = [set() for _ in kinds["sites"]]
     for nodes in _node_kinds_of_fleet(fleet):
         at_site = _name_accepted_flags_of_masks(kinds["sites"], workload.site_names, nodes.site)
         for row in np.flatnonzero(at_site).tolist():
             open_to_kind[row].add(nodes.gpu)
     for at, row in enumerate(cast("list[int]", kind.tolist())):
-        types = _names_of_mask(int(workload.gpu_types[at]), workload.gpu_type_names)
+        types = _trace_names_in_bit_mask(int(workload.gpu_types[at]), workload.gpu_type_names)
         there = open_to_kind[row]
         if there and (not types or there & set(types)):
             continue
         column = "gpu_types" if there else "sites"
         built = {fleet.sites[int(site)].name for site in np.unique(fleet.site)}
-        requested = types if there else _names_of_mask(int(workload.sites[at]), workload.site_names)
+        requested = (
+            types
+            if there
+            else _trace_names_in_bit_mask(int(workload.sites[at]), workload.site_names)
+        )
         raise TraceError(
             job_location_in_trace(workload, at, where, column),
             found=shown_trace_cell("|".join(requested)),
@@ -132,13 +136,15 @@ def _check_some_node_open_to_each_job(workload: Workload, fleet: Fleet, where: s
         )
 
 
-def _names_of_mask(mask: int, names: tuple[str, ...]) -> list[str]:
+def _trace_names_in_bit_mask(mask: int, names: tuple[str, ...]) -> list[str]:
     return [name for bit, name in enumerate(names) if mask >> bit & 1]
 
 
-def _largest_startable_request_by_job(workload: Workload, fleet: Fleet) -> dict[str, I64]:
+def _largest_startable_amounts_of_jobs_by_resource(
+    workload: Workload, fleet: Fleet
+) -> dict[str, I64]:
     """Return the most that each job may request of each thing and still start."""
-    kinds, kind = _distinct_rows(workload, _KIND)
+    kinds, kind = _distinct_job_rows_and_row_of_job(workload, _KIND)
     node_kinds = list(_node_kinds_of_fleet(fleet))
     most = {
         column: _largest_startable_request_by_job_kind(node_kinds, workload, kinds, column)
@@ -147,7 +153,7 @@ def _largest_startable_request_by_job(workload: Workload, fleet: Fleet) -> dict[
     return {column: amounts[kind] for column, amounts in most.items()}
 
 
-def _distinct_rows(
+def _distinct_job_rows_and_row_of_job(
     workload: Workload, columns: tuple[str, ...]
 ) -> tuple[dict[str, I64], npt.NDArray[np.intp]]:
     """Return the distinct rows of these columns, and which of them each job is.
@@ -253,7 +259,7 @@ class _GroupRoom(NamedTuple):
     rest: I64
 
 
-def _jobs_that_nodes_hold(workload: Workload, fleet: Fleet) -> Bools:
+def _fitting_job_flags_on_empty_fleet(workload: Workload, fleet: Fleet) -> Bools:
     """Return which jobs find all they request at once, on one node or on one group of nodes.
 
     A gang that some node open to it could hold by its GPUs takes one node; a wider one takes
@@ -261,7 +267,7 @@ def _jobs_that_nodes_hold(workload: Workload, fleet: Fleet) -> Bools:
     """
     # What no node states binds nothing; the fewer the columns, the fewer are the distinct jobs.
     stated = tuple(name for name in ("cpu_milli", "memory_mib") if getattr(fleet, name).any())
-    jobs, row_of_job = _distinct_rows(workload, (*_KIND, "gpus", *stated))
+    jobs, row_of_job = _distinct_job_rows_and_row_of_job(workload, (*_KIND, "gpus", *stated))
     gpus = jobs["gpus"]
     takes_one = (jobs["single_node"] == 1) | (gpus == 0)
     held = np.zeros(len(gpus), np.bool_)
@@ -269,10 +275,14 @@ def _jobs_that_nodes_hold(workload: Workload, fleet: Fleet) -> Bools:
     for nodes in _node_kinds_of_fleet(fleet):
         usable = _jobs_that_may_use_nodes(workload, jobs, nodes)
         takes_one = takes_one | (usable & (gpus <= nodes.gpus))
-        held = held | (usable & (gpus <= nodes.gpus) & _shares_fit_node(jobs, nodes, gpus))
+        held = held | (
+            usable & (gpus <= nodes.gpus) & _cpu_and_memory_fit_node_flags(jobs, nodes, gpus)
+        )
         if nodes.gpus:
-            whole = usable & _shares_fit_node(jobs, nodes, np.full(len(gpus), nodes.gpus))
-            rest = usable & _shares_fit_node(jobs, nodes, gpus % nodes.gpus)
+            whole = usable & _cpu_and_memory_fit_node_flags(
+                jobs, nodes, np.full(len(gpus), nodes.gpus)
+            )
+            rest = usable & _cpu_and_memory_fit_node_flags(jobs, nodes, gpus % nodes.gpus)
             before = rooms.get(nodes.group, _GroupRoom(np.zeros_like(gpus), np.zeros_like(gpus)))
             rooms[nodes.group] = _GroupRoom(
                 before.whole + nodes.nodes * whole, before.rest + nodes.nodes * rest
@@ -284,7 +294,7 @@ def _jobs_that_nodes_hold(workload: Workload, fleet: Fleet) -> Bools:
     return np.where(takes_one, held, spans)[row_of_job]
 
 
-def _shares_fit_node(jobs: dict[str, I64], nodes: _NodeKind, gpus: I64) -> Bools:
+def _cpu_and_memory_fit_node_flags(jobs: dict[str, I64], nodes: _NodeKind, gpus: I64) -> Bools:
     """Return whether each job's CPU and memory beside `gpus` of its GPUs fit an idle node."""
     fits = np.ones(len(gpus), np.bool_)
     for column, most in (("cpu_milli", nodes.cpu_milli), ("memory_mib", nodes.memory_mib)):

@@ -41,5 +41,7 @@ def read_itp_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     if rows.has_column("cluster"):
         columns["tenant"] = trace_text_column(rows, "cluster")
     else:
-        gaps.add_note(Message("The table names no cluster; all its jobs belong to one tenant."))
+        gaps.add_trace_reading_note(
+            Message("The table names no cluster; all its jobs belong to one tenant.")
+        )
     return DraftWorkload(pl.DataFrame(columns), "itp", "the start of collection")

@@ -22,13 +22,15 @@ def finished_job_rows(rows: TraceRows, gaps: ReadingGaps, start: str, end: str) 
     """Return the jobs that started and ended; the others are counted as dropped."""
     # Dropped before the instants are read: where nothing happened there is no instant to be
     # refused.
-    rows = gaps.drop_rows(
-        rows, _is_empty_job_log_cell(rows, start), Message("the job never started")
+    rows = gaps.drop_incomplete_rows_or_refuse_if_strict(
+        rows, _empty_job_log_cell_flags(rows, start), Message("the job never started")
     )
-    return gaps.drop_rows(rows, _is_empty_job_log_cell(rows, end), Message("the job had not ended"))
+    return gaps.drop_incomplete_rows_or_refuse_if_strict(
+        rows, _empty_job_log_cell_flags(rows, end), Message("the job had not ended")
+    )
 
 
-def submit_and_runtime_columns(
+def submit_and_runtime_ms_columns(
     rows: TraceRows, submit: str, start: str, end: str
 ) -> dict[str, pl.Series]:
     """Return submission and run time from three columns of instants.
@@ -60,7 +62,7 @@ def is_instant_column_zoned(rows: TraceRows, column: str) -> bool:
     return first.strip().endswith("Z") or "+" in first or first.count("-") > 2
 
 
-def _is_empty_job_log_cell(rows: TraceRows, column: str) -> pl.Series:
+def _empty_job_log_cell_flags(rows: TraceRows, column: str) -> pl.Series:
     values = rows.frame[column]
     if values.dtype != pl.String:
         return values.is_null()

@@ -29,7 +29,7 @@ from typing import Final, cast
 
 import polars as pl
 
-from commonwatt.core.errors import InputError, table_cell_location
+from commonwatt.core.errors import InputError, table_cell_location_text
 from commonwatt.core.messages import Message
 from commonwatt.fleet.io.traces.draft import DraftWorkload
 from commonwatt.fleet.io.traces.rows import (
@@ -107,7 +107,7 @@ def load_trace_column_mapping(path: Path) -> ColumnMapping:
     units = _trace_mapping_text_section(where, "units", sections["units"])
     for name, unit in units.items():
         _check_trace_mapping_name_known(
-            table_cell_location(where, column=f"units.{name}"), unit, (*_PER_SECOND, "instant")
+            table_cell_location_text(where, column=f"units.{name}"), unit, (*_PER_SECOND, "instant")
         )
     columns = _trace_mapping_text_section(where, "columns", sections["columns"])
     _check_trace_mapping_complete(where, {*columns, *sections["constants"]})
@@ -137,7 +137,7 @@ def _trace_mapping_section(
 ) -> dict[str, object]:
     section = settings.get(name, {})
     if not isinstance(section, dict):
-        place = table_cell_location(mapping_file, column=name)
+        place = table_cell_location_text(mapping_file, column=name)
         raise InputError(place, found=shown_trace_cell(section), wanted=Message("a table of names"))
     return cast("dict[str, object]", section)
 
@@ -147,7 +147,7 @@ def _trace_mapping_text_section(
 ) -> dict[str, str]:
     for key, text in section.items():
         if not isinstance(text, str):
-            place = table_cell_location(mapping_file, column=f"{name}.{key}")
+            place = table_cell_location_text(mapping_file, column=f"{name}.{key}")
             raise InputError(
                 place, found=shown_trace_cell(text), wanted=Message("a text in quotes")
             )
@@ -159,7 +159,7 @@ def _check_trace_mapping_names(
 ) -> None:
     for name in names:
         _check_trace_mapping_name_known(
-            table_cell_location(mapping_file, column=section or None), name, known_names
+            table_cell_location_text(mapping_file, column=section or None), name, known_names
         )
 
 
@@ -175,7 +175,7 @@ def _check_trace_mapping_complete(mapping_file: str, mapped_columns: set[str]) -
     if not has_runtime:
         missing.append("runtime")
     if missing:
-        place = table_cell_location(mapping_file, column="columns")
+        place = table_cell_location_text(mapping_file, column="columns")
         actual = Message("no {names}", {"names": ", ".join(missing)})
         wanted = Message("submit, gpus and either runtime or both start and end")
         raise InputError(place, found=actual, wanted=wanted)
@@ -185,7 +185,7 @@ def _trace_mapping_separator(mapping_file: str, settings: dict[str, object]) -> 
     mark = settings.get("separator", ",")
     # One byte: the reader splits bytes, and a quote or a line break already means something else.
     if not isinstance(mark, str) or len(mark.encode()) != 1 or mark in '"\n':
-        place = table_cell_location(mapping_file, column="separator")
+        place = table_cell_location_text(mapping_file, column="separator")
         raise InputError(place, found=shown_trace_cell(mark), wanted=Message("a single character"))
     return mark
 
@@ -247,13 +247,13 @@ def _mapped_job_time_columns(rows: TraceRows, mapping: ColumnMapping) -> dict[st
     submit = _mapped_instant_ms(rows, mapping, "submit")
     times = {"submit_ms": submit, "runtime_ms": _mapped_job_runtime_ms(rows, mapping, submit)}
     if rows.has_column("limit"):
-        times["estimate_ms"] = _mapped_length_ms(rows, mapping, "limit")
+        times["estimate_ms"] = _mapped_trace_duration_ms(rows, mapping, "limit")
     return times
 
 
 def _mapped_job_runtime_ms(rows: TraceRows, mapping: ColumnMapping, submit: pl.Series) -> pl.Series:
     if rows.has_column("runtime"):
-        return _mapped_length_ms(rows, mapping, "runtime")
+        return _mapped_trace_duration_ms(rows, mapping, "runtime")
     start, end = (
         _mapped_instant_ms(rows, mapping, "start"),
         _mapped_instant_ms(rows, mapping, "end"),
@@ -270,9 +270,9 @@ def _mapped_instant_ms(rows: TraceRows, mapping: ColumnMapping, name: str) -> pl
     return trace_milliseconds(rows, name, high_s=LATEST_S, per_second=_PER_SECOND[unit])
 
 
-def _mapped_length_ms(rows: TraceRows, mapping: ColumnMapping, name: str) -> pl.Series:
+def _mapped_trace_duration_ms(rows: TraceRows, mapping: ColumnMapping, name: str) -> pl.Series:
     unit = mapping.units.get(name, "s")
     _check_trace_mapping_name_known(
-        table_cell_location(mapping.where, column=f"units.{name}"), unit, tuple(_PER_SECOND)
+        table_cell_location_text(mapping.where, column=f"units.{name}"), unit, tuple(_PER_SECOND)
     )
     return trace_milliseconds(rows, name, high_s=YEARS_100_S, per_second=_PER_SECOND[unit])

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 import polars as pl
 
-from commonwatt.core.errors import InputError, table_cell_location
+from commonwatt.core.errors import InputError, table_cell_location_text
 from commonwatt.core.messages import Message
 from commonwatt.fleet.io.traces.requests import RequestTrace, request_trace_summary
 from commonwatt.fleet.io.traces.rows import (
@@ -65,7 +65,7 @@ def _trace_request_block_id_lists(rows: TraceRows) -> pl.Series:
     if not isinstance(values.dtype, pl.List) or not values.explode().dtype.is_integer():
         actual = Message("a column of type {type}", {"type": str(values.dtype)})
         raise rows.error(
-            table_cell_location(rows.where, column="hash_ids"), found=actual, wanted=wanted
+            table_cell_location_text(rows.where, column="hash_ids"), found=actual, wanted=wanted
         )
     check_trace_rows(rows, "hash_ids", values.is_null(), wanted)
     return values
@@ -109,12 +109,12 @@ def _check_trace_request_line(source: TraceSource, line_number: int, line: bytes
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
-        place = table_cell_location(source.file_name, line_number)
+        place = table_cell_location_text(source.file_name, line_number)
         wanted = Message("a JSON object")
         raise source.error(place, found=Message("text that is not JSON"), wanted=wanted) from error
     if not isinstance(entry, dict):
         raise source.error(
-            table_cell_location(source.file_name, line_number),
+            table_cell_location_text(source.file_name, line_number),
             found=shown_trace_cell(entry),
             wanted=Message("a JSON object"),
         )
@@ -137,5 +137,7 @@ def _check_trace_request_value(
     if not is_valid:
         actual = Message("nothing") if cell is None else shown_trace_cell(cast("object", cell))
         raise source.error(
-            table_cell_location(source.file_name, line_number, key), found=actual, wanted=wanted
+            table_cell_location_text(source.file_name, line_number, key),
+            found=actual,
+            wanted=wanted,
         )

@@ -90,13 +90,13 @@ def _pod_start_ms(rows: TraceRows, created: pl.Series, gaps: ReadingGaps) -> pl.
     """Return when each pod was bound; a pod that never was counts from its creation."""
     never = trace_text_column(rows, "scheduled_time", missing="") == ""
     reason = Message("the pod was never scheduled; it counts from its creation")
-    gaps.count_filled_rows(rows, never, reason)
+    gaps.count_filled_rows_or_refuse_if_strict(rows, never, reason)
     started = trace_milliseconds(rows, "scheduled_time", high_s=LATEST_S, missing=0)
     return started.zip_with(~never, created)
 
 
 def _absent_pod_times_as_zeros(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series]:
-    gaps.add_note(
+    gaps.add_trace_reading_note(
         Message("The list holds no times; all pods are submitted at once and run for no time.")
     )
     zeros = pl.zeros(len(rows), dtype=pl.Int64, eager=True)

@@ -41,5 +41,5 @@ def read_philly_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
             "job_id": rows.row.cast(pl.String),
         }
     )
-    gaps.add_note(Message("Times are kept on the file's own Pacific wall clock."))
+    gaps.add_trace_reading_note(Message("Times are kept on the file's own Pacific wall clock."))
     return DraftWorkload(frame, "local", "(Pacific wall clock)")

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 import polars as pl
 
-from commonwatt.core.errors import InputError, table_cell_location
+from commonwatt.core.errors import InputError, table_cell_location_text
 from commonwatt.core.messages import Message
 from commonwatt.fleet.io.traces.draft import DraftWorkload
 from commonwatt.fleet.io.traces.rows import (
@@ -50,14 +50,20 @@ def is_philly_log(source: TraceSource) -> bool:
 def read_philly_log_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of the log; a job runs for the sum of its attempts."""
     entries = _philly_log_entries(source)
-    rows = _job_rows_with_attempts(
+    rows = _philly_job_rows_with_attempt_sums(
         _philly_job_rows(source, entries), _philly_attempt_rows(source, entries), gaps
     )
     runs, gpus = pl.col("runs"), pl.col("gpus")
     # In this order: without an attempt there is no last one that could be open or name a GPU.
-    rows = _job_rows_without(rows, gaps, runs.fill_null(0) == 0, Message("the job has no attempt"))
-    rows = _job_rows_without(rows, gaps, pl.col("is_open"), Message("the job was still running"))
-    rows = _job_rows_without(rows, gaps, gpus == 0, Message("the job's last attempt names no GPU"))
+    rows = _philly_job_rows_dropping_where(
+        rows, gaps, runs.fill_null(0) == 0, Message("the job has no attempt")
+    )
+    rows = _philly_job_rows_dropping_where(
+        rows, gaps, pl.col("is_open"), Message("the job was still running")
+    )
+    rows = _philly_job_rows_dropping_where(
+        rows, gaps, gpus == 0, Message("the job's last attempt names no GPU")
+    )
     frame = pl.DataFrame(
         {
             "submit_ms": trace_instants_ms(rows, "submitted_time", zone=ZONE),
@@ -71,15 +77,21 @@ def read_philly_log_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkloa
     return DraftWorkload(frame, "utc")
 
 
-def _job_rows_without(
+def _philly_job_rows_dropping_where(
     rows: TraceRows, gaps: ReadingGaps, when: pl.Expr, reason: Message
 ) -> TraceRows:
-    return gaps.drop_rows(rows, rows.frame.select(when.alias("when"))["when"], reason)
+    return gaps.drop_incomplete_rows_or_refuse_if_strict(
+        rows, rows.frame.select(when.alias("when"))["when"], reason
+    )
 
 
-def _job_rows_with_attempts(rows: TraceRows, attempts: TraceRows, gaps: ReadingGaps) -> TraceRows:
+def _philly_job_rows_with_attempt_sums(
+    rows: TraceRows, attempts: TraceRows, gaps: ReadingGaps
+) -> TraceRows:
     """Return the jobs with the time they ran, their GPUs and whether they still run."""
-    with_lengths = attempts.frame.with_columns(runtime_ms=_attempt_lengths_ms(attempts, gaps))
+    with_lengths = attempts.frame.with_columns(
+        runtime_ms=_philly_attempt_durations_ms(attempts, gaps)
+    )
     runs = with_lengths.group_by("job", maintain_order=True).agg(
         runs=pl.len().cast(pl.Int64),
         runtime_ms=pl.col("runtime_ms").sum(),
@@ -94,7 +106,7 @@ def _job_rows_with_attempts(rows: TraceRows, attempts: TraceRows, gaps: ReadingG
     )
 
 
-def _attempt_lengths_ms(attempts: TraceRows, gaps: ReadingGaps) -> pl.Series:
+def _philly_attempt_durations_ms(attempts: TraceRows, gaps: ReadingGaps) -> pl.Series:
     """Return how long each attempt ran; one without both times counts nothing [ms]."""
     start = trace_instants_ms(attempts, "start_time", zone=ZONE, empty_is_null=True)
     end = trace_instants_ms(attempts, "end_time", zone=ZONE, empty_is_null=True)
@@ -109,7 +121,9 @@ def _attempt_lengths_ms(attempts: TraceRows, gaps: ReadingGaps) -> pl.Series:
     # Only the last attempt can still run; an earlier one without an end is a gap in the log.
     is_open = attempts.frame["job"].is_last_distinct() & start.is_not_null() & end.is_null()
     lost = (start.is_null() | end.is_null()) & ~is_open
-    gaps.count_filled_rows(attempts, lost, Message("an attempt lacks a time and counts nothing"))
+    gaps.count_filled_rows_or_refuse_if_strict(
+        attempts, lost, Message("an attempt lacks a time and counts nothing")
+    )
     return (end - start).fill_null(0)
 
 
@@ -131,7 +145,7 @@ def _philly_log_entries(source: TraceSource) -> list[dict[str, Any]]:
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         raise InputError(
-            table_cell_location(source.file_name, line),
+            table_cell_location_text(source.file_name, line),
             found=Message("text that is not JSON, or is cut off"),
             wanted=Message("a whole JSON list of jobs"),
         ) from error
@@ -159,12 +173,16 @@ def _philly_attempt_rows(source: TraceSource, entries: list[dict[str, Any]]) -> 
                 _philly_text_or_none(attempt["start_time"]),
                 _philly_text_or_none(attempt["end_time"]),
             )
-            attempts.append((at, *times, _attempt_gpu_count(source, at + 1, attempt["detail"])))
+            attempts.append(
+                (at, *times, _philly_attempt_gpu_count(source, at + 1, attempt["detail"]))
+            )
     frame = pl.DataFrame(attempts, schema=_ATTEMPT, orient="row")
     return TraceRows(source.file_name, frame, frame["job"] + 1)
 
 
-def _attempt_gpu_count(source: TraceSource, entry_number: int, attempt_detail: object) -> int:
+def _philly_attempt_gpu_count(
+    source: TraceSource, entry_number: int, attempt_detail: object
+) -> int:
     servers = _philly_log_list(source, entry_number, "detail", attempt_detail)
     for server in servers:
         _check_philly_log_object(source, entry_number, server, ("gpus",))
@@ -177,7 +195,7 @@ def _philly_log_list(
     source: TraceSource, entry_number: int, column: str, value: object
 ) -> list[Any]:
     if not isinstance(value, list):
-        place = table_cell_location(source.file_name, entry_number, column)
+        place = table_cell_location_text(source.file_name, entry_number, column)
         raise source.error(place, found=shown_trace_cell(value), wanted=Message("a list"))
     return cast("list[Any]", value)
 
@@ -191,11 +209,11 @@ def _check_philly_log_object(
             Message("an object with {keys}", {"keys": ", ".join(keys)}),
         )
         raise source.error(
-            table_cell_location(source.file_name, entry_number), found=actual, wanted=wanted
+            table_cell_location_text(source.file_name, entry_number), found=actual, wanted=wanted
         )
     for key in keys:
         if key not in value:
-            place = table_cell_location(source.file_name, entry_number, key)
+            place = table_cell_location_text(source.file_name, entry_number, key)
             raise source.error(place, found=Message("nothing"), wanted=Message("a value"))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from commonwatt.core.errors import UsageError, table_cell_location
+from commonwatt.core.errors import UsageError, table_cell_location_text
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.workload import Workload
 from commonwatt.fleet.io.traces.detect import detect_trace_format, trace_format_named
@@ -195,7 +195,7 @@ def _trace_read_of_content(
     # Here and not in each reader, so that a format added later is held to the same.
     if isinstance(content, DraftWorkload):
         _check_some_jobs_left(source, content)
-        _check_job_names_fit_mask(source, content)
+        _check_gpu_type_and_site_counts_fit(source, content)
         _note_unsorted_submissions(content, gaps)
     read = TraceRead(
         path=source.path,
@@ -219,12 +219,12 @@ def _check_some_jobs_left(source: TraceSource, draft: DraftWorkload) -> None:
         )
 
 
-def _check_job_names_fit_mask(source: TraceSource, draft: DraftWorkload) -> None:
+def _check_gpu_type_and_site_counts_fit(source: TraceSource, draft: DraftWorkload) -> None:
     for column in ("gpu_types", "sites"):
         count = len(names_in_draft_lists(draft, column))
         if count > MOST_NAMES:
             raise source.error(
-                table_cell_location(source.file_name, column=column),
+                table_cell_location_text(source.file_name, column=column),
                 found=Message("{count} different names", {"count": f"{count:,}"}),
                 wanted=Message("at most {most} different names", {"most": str(MOST_NAMES)}),
             )
@@ -234,7 +234,7 @@ def _note_unsorted_submissions(draft: DraftWorkload, gaps: ReadingGaps) -> None:
     submit = draft.frame["submit_ms"].to_numpy()
     if not is_sorted_by_job_submission(submit):
         early = int(np.count_nonzero(submit[1:] < submit[:-1]))
-        gaps.add_note(
+        gaps.add_trace_reading_note(
             Message(
                 "Jobs that stood below a later one: {count}; the jobs were sorted.",
                 {"count": f"{early:,}"},

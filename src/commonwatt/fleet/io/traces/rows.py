@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from commonwatt.core.errors import InputError, TraceError, table_cell_location
+from commonwatt.core.errors import InputError, TraceError, table_cell_location_text
 from commonwatt.core.messages import Message
 
 YEARS_100_S: Final = 3_155_760_000  # 100 Julian years
@@ -46,9 +46,9 @@ class TraceRows:
         """Return the rows where `mask` holds."""
         return replace(self, frame=self.frame.filter(mask), row=self.row.filter(mask))
 
-    def cell_place(self, at: int, column: str) -> str:
+    def trace_cell_location_text(self, at: int, column: str) -> str:
         """Return where a value stands, as the file spells it."""
-        return table_cell_location(self.where, self.row[at], self.spelled.get(column, column))
+        return table_cell_location_text(self.where, self.row[at], self.spelled.get(column, column))
 
     def has_column(self, column: str) -> bool:
         """Return whether the table has a column of that name."""
@@ -79,35 +79,41 @@ class ReadingGaps:
     filled: list[SkippedRows] = field(default_factory=list[SkippedRows])
     notes: list[Message] = field(default_factory=list[Message])
 
-    def drop_rows(self, rows: TraceRows, mask: pl.Series, reason: Message) -> TraceRows:
+    def drop_incomplete_rows_or_refuse_if_strict(
+        self, rows: TraceRows, mask: pl.Series, reason: Message
+    ) -> TraceRows:
         """Return `rows` without those of `mask`, which are counted under `reason`."""
         if not mask.any():
             return rows
-        self._record_skipped_rows(self.dropped, rows, mask, reason)
+        self._record_skipped_rows_or_refuse_if_strict(self.dropped, rows, mask, reason)
         return rows.rows_where_true(~mask)
 
-    def skip_rows(self, rows: TraceRows, mask: pl.Series, reason: Message) -> TraceRows:
+    def drop_rows_that_trace_format_skips(
+        self, rows: TraceRows, mask: pl.Series, reason: Message
+    ) -> TraceRows:
         """Return `rows` without those of `mask`, which the format means to be left out."""
         if mask.any():
             self.dropped.append(_skipped_trace_rows(rows, mask, reason))
         return rows.rows_where_true(~mask)
 
-    def count_filled_rows(self, rows: TraceRows, mask: pl.Series, reason: Message) -> None:
+    def count_filled_rows_or_refuse_if_strict(
+        self, rows: TraceRows, mask: pl.Series, reason: Message
+    ) -> None:
         """Count the rows of `mask`, for which a stand-in is used."""
         if mask.any():
-            self._record_skipped_rows(self.filled, rows, mask, reason)
+            self._record_skipped_rows_or_refuse_if_strict(self.filled, rows, mask, reason)
 
-    def add_note(self, message: Message) -> None:
+    def add_trace_reading_note(self, message: Message) -> None:
         """Say something about the whole file."""
         self.notes.append(message)
 
-    def _record_skipped_rows(
+    def _record_skipped_rows_or_refuse_if_strict(
         self, skipped: list[SkippedRows], rows: TraceRows, mask: pl.Series, reason: Message
     ) -> None:
         gap = _skipped_trace_rows(rows, mask, reason)
         if self.strict:
             raise rows.error(
-                table_cell_location(rows.where, gap.first_rows[0]),
+                table_cell_location_text(rows.where, gap.first_rows[0]),
                 found=reason,
                 wanted=Message("a complete row, because strict reading was requested"),
                 remedy=Message("Read without strict to have such rows counted."),
@@ -124,7 +130,7 @@ def trace_cell_error(rows: TraceRows, at: int, column: str, expected: Message) -
     """Return the error for the value in `column` of the row at index `at`."""
     cell = _trace_cell_value_of_single_row(rows.frame[column].slice(at, 1))
     actual = Message("nothing") if _is_blank_trace_cell(cell) else shown_trace_cell(cell)
-    return rows.error(rows.cell_place(at, column), found=actual, wanted=expected)
+    return rows.error(rows.trace_cell_location_text(at, column), found=actual, wanted=expected)
 
 
 def _trace_cell_value_of_single_row(single: pl.Series) -> object:
@@ -196,7 +202,9 @@ def trace_whole_numbers(
     Raises:
         TraceError: A value is none, not a whole number or out of bounds.
     """
-    wanted = Message("a whole number from {low} to {high}", _trace_number_bounds_text(low, high))
+    wanted = Message(
+        "a whole number from {low} to {high}", _trace_number_bounds_message_details(low, high)
+    )
     values = _trace_column_as_whole_numbers(rows, column, wanted)
     values = _trace_column_filled_or_checked(rows, column, values, missing, wanted)
     check_trace_rows(rows, column, (values < low) | (values > high), wanted)
@@ -207,7 +215,9 @@ def trace_finite_numbers(
     rows: TraceRows, column: str, *, low: float = 0, high: float, missing: float | None = None
 ) -> pl.Series:
     """Return a column of finite numbers from `low` to `high`; see `trace_whole_numbers`."""
-    wanted = Message("a number from {low} to {high}", _trace_number_bounds_text(low, high))
+    wanted = Message(
+        "a number from {low} to {high}", _trace_number_bounds_message_details(low, high)
+    )
     values = _trace_column_as_numbers(rows, column, wanted)
     values = _trace_column_filled_or_checked(rows, column, values, missing, wanted)
     check_trace_rows(rows, column, ~values.is_finite() | (values < low) | (values > high), wanted)
@@ -241,7 +251,9 @@ def trace_milliseconds(
     return (numbers * (1000 / per_second)).round().cast(pl.Int64)
 
 
-def _trace_number_bounds_text(least_allowed: float, most_allowed: float) -> dict[str, str]:
+def _trace_number_bounds_message_details(
+    least_allowed: float, most_allowed: float
+) -> dict[str, str]:
     return {"low": f"{least_allowed:,.0f}", "high": f"{most_allowed:,.0f}"}
 
 
@@ -307,7 +319,7 @@ def _parsed_trace_instants_ms(
     if values.dtype != pl.String:
         raise _trace_column_type_error(rows, column, wanted)
     mark = "T" if "T" in (values.drop_nulls().head(1).to_list() or [""])[0] else " "
-    readings = (_to_ms(values, form.replace("T", mark)) for form in _FORMS)
+    readings = (_trace_datetime_texts_to_ms(values, form.replace("T", mark)) for form in _FORMS)
     return _fullest_trace_instant_reading(readings, values.null_count())
 
 
@@ -327,7 +339,7 @@ def _fullest_trace_instant_reading(readings: Iterable[pl.Series], expected_nulls
     return best
 
 
-def _to_ms(values: pl.Series, form: str) -> pl.Series:
+def _trace_datetime_texts_to_ms(values: pl.Series, form: str) -> pl.Series:
     return values.str.to_datetime(form, strict=False, time_unit="ms", cache=False).to_physical()
 
 
@@ -375,5 +387,5 @@ def _trace_column_filled_or_checked(
 
 def _trace_column_type_error(rows: TraceRows, column: str, wanted: Message) -> InputError:
     actual = Message("a column of type {type}", {"type": str(rows.frame[column].dtype)})
-    place = table_cell_location(rows.where, column=rows.spelled.get(column, column))
+    place = table_cell_location_text(rows.where, column=rows.spelled.get(column, column))
     return rows.error(place, found=actual, wanted=wanted)

@@ -14,7 +14,7 @@ from typing import Final
 
 import polars as pl
 
-from commonwatt.core.errors import table_cell_location
+from commonwatt.core.errors import table_cell_location_text
 from commonwatt.core.messages import Message
 from commonwatt.fleet.io.traces.draft import DraftWorkload
 from commonwatt.fleet.io.traces.joblog import is_instant_column_zoned
@@ -32,8 +32,8 @@ from commonwatt.fleet.io.traces.rows import (
 from commonwatt.fleet.io.traces.source import TraceSource, check_trace_is_text
 from commonwatt.fleet.io.traces.tabular import (
     read_trace_rows,
-    shown_trace_column_names,
     trace_column_names,
+    trace_column_names_text_for_messages,
 )
 
 _ABSENT: Final = ("", "Unknown", "None", "N/A")
@@ -86,9 +86,10 @@ def _check_sacct_header(rows: TraceRows) -> None:
         else Message("ElapsedRaw, Elapsed, or both Start and End")
     )
     actual = Message(
-        "only the columns {names}", {"names": shown_trace_column_names(rows.frame.columns)}
+        "only the columns {names}",
+        {"names": trace_column_names_text_for_messages(rows.frame.columns)},
     )
-    raise rows.error(table_cell_location(rows.where, 1), found=actual, wanted=wanted)
+    raise rows.error(table_cell_location_text(rows.where, 1), found=actual, wanted=wanted)
 
 
 def _sacct_job_id_column(rows: TraceRows) -> str:
@@ -97,17 +98,23 @@ def _sacct_job_id_column(rows: TraceRows) -> str:
 
 def _sacct_rows_without_job_steps(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
     is_step = trace_text_column(rows, _sacct_job_id_column(rows)).str.contains(".", literal=True)
-    return gaps.skip_rows(rows, is_step, Message("a step of a job that has a line of its own"))
+    return gaps.drop_rows_that_trace_format_skips(
+        rows, is_step, Message("a step of a job that has a line of its own")
+    )
 
 
 def _ended_sacct_job_rows(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
     state = _first_word_of_sacct_column(rows, "State")
-    never = state.is_in(_NEVER) | _is_absent_in_sacct(rows, "Start")
-    rows = gaps.drop_rows(rows, never, Message("the job never started"))
-    going_on = _first_word_of_sacct_column(rows, "State").is_in(_GOING_ON) | _is_absent_in_sacct(
-        rows, "End"
+    never = state.is_in(_NEVER) | _absent_sacct_cell_flags(rows, "Start")
+    rows = gaps.drop_incomplete_rows_or_refuse_if_strict(
+        rows, never, Message("the job never started")
     )
-    return gaps.drop_rows(rows, going_on, Message("the job had not ended"))
+    going_on = _first_word_of_sacct_column(rows, "State").is_in(
+        _GOING_ON
+    ) | _absent_sacct_cell_flags(rows, "End")
+    return gaps.drop_incomplete_rows_or_refuse_if_strict(
+        rows, going_on, Message("the job had not ended")
+    )
 
 
 def _first_word_of_sacct_column(rows: TraceRows, column: str) -> pl.Series:
@@ -117,7 +124,7 @@ def _first_word_of_sacct_column(rows: TraceRows, column: str) -> pl.Series:
     return rows.frame[column].fill_null("").str.extract(r"^\s*(\S*)")
 
 
-def _is_absent_in_sacct(rows: TraceRows, column: str) -> pl.Series:
+def _absent_sacct_cell_flags(rows: TraceRows, column: str) -> pl.Series:
     if not rows.has_column(column):
         return pl.Series([False]).new_from_index(0, len(rows))
     return rows.frame[column].fill_null("").is_in(_ABSENT)
@@ -142,16 +149,20 @@ def _sacct_duration_from_start_ms(rows: TraceRows, submit: pl.Series) -> pl.Seri
     start, end = submit, submit
     if rows.has_column("Start"):
         start = end = trace_instants_ms(rows, "Start")
-        check_trace_rows(rows, "Start", start < submit, _sacct_instant_not_before_message("Submit"))
+        check_trace_rows(
+            rows, "Start", start < submit, _sacct_instant_wanted_at_or_after_message("Submit")
+        )
     if rows.has_column("End"):
         end = trace_instants_ms(rows, "End")
-        check_trace_rows(rows, "End", end < start, _sacct_instant_not_before_message("Start"))
+        check_trace_rows(
+            rows, "End", end < start, _sacct_instant_wanted_at_or_after_message("Start")
+        )
         soon = Message("an instant less than a hundred years after the start")
         check_trace_rows(rows, "End", end - start > YEARS_100_S * 1000, soon)
     return end - start
 
 
-def _sacct_instant_not_before_message(column: str) -> Message:
+def _sacct_instant_wanted_at_or_after_message(column: str) -> Message:
     return Message("an instant at or after {column}", {"column": column})
 
 
@@ -172,7 +183,9 @@ def _sacct_time_limit_ms(rows: TraceRows, runtime: pl.Series, gaps: ReadingGaps)
     else:
         return runtime
     is_none = limit.is_null() | (limit <= 0) | (limit > YEARS_100_S * 1000)
-    gaps.count_filled_rows(rows, is_none, Message("no time limit; the run time stands in for it"))
+    gaps.count_filled_rows_or_refuse_if_strict(
+        rows, is_none, Message("no time limit; the run time stands in for it")
+    )
     return runtime.zip_with(is_none, limit)
 
 
@@ -186,20 +199,22 @@ def _sacct_resource_columns(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.
     type_column = "ReqTRES" if rows.has_column("ReqTRES") else "AllocTRES"
     size_column = "AllocTRES" if rows.has_column("AllocTRES") else "ReqTRES"
     if type_column == size_column == "AllocTRES":
-        gaps.add_note(
+        gaps.add_trace_reading_note(
             Message("Without ReqTRES the GPU types allocated are taken as those requested.")
         )
     tres = rows.frame[size_column].fill_null("").str.strip_chars()
     # `AllocTRES` may be empty; what was requested is then the best that is known of the size.
     tres = tres.zip_with(tres != "", rows.frame[type_column].fill_null("").str.strip_chars())
-    sizes = _sacct_frame_by_spelling(tres, _sacct_tres_gpu_cpu_memory_columns)
+    sizes = _sacct_frame_computed_once_by_spelling(tres, _sacct_tres_gpu_cpu_memory_columns)
     gpus = sizes["gpus"]
     bad = gpus.is_null() | (gpus > MOST_GPUS)
     _check_sacct_tres(rows, size_column, bad, tres, Message("a count such as gres/gpu=8"))
     _check_sacct_tres(
         rows, size_column, sizes["memory_mib"].is_null(), tres, Message("a size such as mem=64G")
     )
-    types = _sacct_frame_by_spelling(rows.frame[type_column].fill_null(""), _sacct_tres_gpu_types)
+    types = _sacct_frame_computed_once_by_spelling(
+        rows.frame[type_column].fill_null(""), _sacct_tres_gpu_types
+    )
     return {
         "gpus": gpus,
         "cpu_milli": sizes["cpu_milli"],
@@ -214,11 +229,13 @@ def _check_sacct_tres(
     if bad.any():
         at = bad.arg_max() or 0
         raise rows.error(
-            rows.cell_place(at, column), found=shown_trace_cell(tres[at]), wanted=wanted
+            rows.trace_cell_location_text(at, column),
+            found=shown_trace_cell(tres[at]),
+            wanted=wanted,
         )
 
 
-def _sacct_frame_by_spelling(
+def _sacct_frame_computed_once_by_spelling(
     sacct_texts: pl.Series, work_out: Callable[[pl.Series], pl.DataFrame]
 ) -> pl.DataFrame:
     """Return `work_out` of each value, worked out once for each spelling."""

@@ -52,7 +52,7 @@ def read_servegen_rates(source: TraceSource, gaps: ReadingGaps) -> RequestTrace:
         rows = read_trace_rows(source, JOINED)
     else:
         rows = split_trace_rows(TableBody(source, source.data, 1, list(FIELDS), ",", quote=False))
-    gaps.add_note(
+    gaps.add_trace_reading_note(
         Message("The trace holds rates, not single requests; counts are rate times 600 s.")
     )
     return _request_rate_summary(rows)

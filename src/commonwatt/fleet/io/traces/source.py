@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
-from commonwatt.core.errors import InputError, MissingExtraError, TraceError, table_cell_location
+from commonwatt.core.errors import (
+    InputError,
+    MissingExtraError,
+    TraceError,
+    table_cell_location_text,
+)
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 
@@ -69,7 +74,7 @@ def open_trace_source(path: Path, error: type[InputError] = TraceError) -> Trace
         )
     if data.startswith(_PARQUET):
         return TraceSource(path, data, True, file_sha256(path), error)
-    return TraceSource(path, _utf8_trace_text(path, data), False, file_sha256(path), error)
+    return TraceSource(path, _checked_utf8_trace_bytes(path, data), False, file_sha256(path), error)
 
 
 def check_trace_is_text(source: TraceSource) -> None:
@@ -150,7 +155,7 @@ class _SizeLimits:
             self.lines += piece.count(b"\n")
             self.run = len(piece) - last - 1
         if self.run > LINE_LIMIT:
-            place = table_cell_location(str(self.path), self.lines + 1)
+            place = table_cell_location_text(str(self.path), self.lines + 1)
             raise InputError(place, found=Message("a line above 1 MiB"), wanted=_TRACE_LINES)
 
 
@@ -198,7 +203,7 @@ def _trace_cut_off_error(path: Path, packing: str) -> InputError:
     return _trace_file_error(path, actual, Message("a whole file; fetch or pack it again"))
 
 
-def _utf8_trace_text(path: Path, trace_bytes: bytes) -> bytes:
+def _checked_utf8_trace_bytes(path: Path, trace_bytes: bytes) -> bytes:
     if trace_bytes.startswith(_UTF16):
         actual = Message("text in UTF-16")
         raise _trace_file_error(
@@ -221,7 +226,7 @@ def _check_trace_not_binary(path: Path, trace_bytes: bytes) -> None:
     if nul >= 0:
         row = trace_bytes.count(b"\n", 0, nul) + 1
         raise InputError(
-            table_cell_location(str(path), row),
+            table_cell_location_text(str(path), row),
             found=Message("binary bytes"),
             wanted=Message("text in UTF-8, or a Parquet file"),
         )
@@ -238,7 +243,7 @@ def _check_trace_is_utf8(path: Path, trace_bytes: bytes) -> None:
         actual = Message("bytes that are not UTF-8")
         wanted = Message("text in UTF-8, or a Parquet file")
         raise InputError(
-            table_cell_location(str(path), row), found=actual, wanted=wanted
+            table_cell_location_text(str(path), row), found=actual, wanted=wanted
         ) from error
 
 

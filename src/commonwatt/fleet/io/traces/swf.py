@@ -62,7 +62,7 @@ def read_swf_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     )
     check_trace_not_empty(rows)
     rows = _complete_swf_job_rows(rows, gaps)
-    processors = _swf_processors(rows)
+    processors = _swf_requested_or_allocated_processors(rows)
     start_s = _swf_unix_start_s(source.data)
     columns = {
         "job_id": rows.frame["job_number"],
@@ -78,7 +78,7 @@ def read_swf_jobs(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
         "group": _swf_names_of_numbers(rows, "executable"),
     }
     columns["estimate_ms"] = _swf_runtime_estimate_ms(rows, columns["runtime_ms"])
-    gaps.add_note(Message("Processors are read as GPUs."))
+    gaps.add_trace_reading_note(Message("Processors are read as GPUs."))
     # Without its header a log counts from a zero that no other log shares.
     clock = "utc" if start_s else "swf"
     return DraftWorkload(pl.DataFrame(columns), clock, "the log's zero")
@@ -107,13 +107,21 @@ def _swf_unix_start_s(swf_bytes: bytes) -> int:
 
 def _complete_swf_job_rows(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
     status = trace_whole_numbers(rows, "status", low=_UNKNOWN, high=5)
-    rows = gaps.skip_rows(rows, status.is_in(_PARTIAL), Message("a partial execution of a job"))
+    rows = gaps.drop_rows_that_trace_format_skips(
+        rows, status.is_in(_PARTIAL), Message("a partial execution of a job")
+    )
     lengths = _swf_seconds_column(rows, "run_time", YEARS_100_S)
-    rows = gaps.drop_rows(rows, lengths < 0, Message("the run time is unknown"))
-    return gaps.drop_rows(rows, _swf_processors(rows) < 1, Message("the processors are unknown"))
+    rows = gaps.drop_incomplete_rows_or_refuse_if_strict(
+        rows, lengths < 0, Message("the run time is unknown")
+    )
+    return gaps.drop_incomplete_rows_or_refuse_if_strict(
+        rows,
+        _swf_requested_or_allocated_processors(rows) < 1,
+        Message("the processors are unknown"),
+    )
 
 
-def _swf_processors(rows: TraceRows) -> pl.Series:
+def _swf_requested_or_allocated_processors(rows: TraceRows) -> pl.Series:
     """Return the processors requested, or where unknown those allocated."""
     requested = trace_whole_numbers(rows, "requested_processors", low=_UNKNOWN, high=MOST_GPUS)
     allocated = trace_whole_numbers(rows, "allocated_processors", low=_UNKNOWN, high=MOST_GPUS)

@@ -10,9 +10,12 @@ from typing import cast
 
 import polars as pl
 
-from commonwatt.core.errors import InputError, table_cell_location
+from commonwatt.core.errors import InputError, table_cell_location_text
 from commonwatt.core.messages import Message
-from commonwatt.core.spreadsheets import text_of_spreadsheet_cell, texts_of_spreadsheet_cells
+from commonwatt.core.spreadsheets import (
+    frame_with_spreadsheet_texts_restored,
+    text_restored_from_spreadsheet_cell,
+)
 from commonwatt.fleet.io.traces.rows import TraceRows, shown_trace_cell
 from commonwatt.fleet.io.traces.source import TraceSource, check_trace_is_text
 
@@ -68,23 +71,25 @@ def check_trace_columns(
     missing = [name for name in required if name not in columns]
     if missing:
         raise source.error(
-            table_cell_location(
+            table_cell_location_text(
                 source.file_name,
-                None if source.is_parquet else trace_header_row(source),
+                None if source.is_parquet else trace_header_row_number(source),
                 missing[0],
             ),
-            found=Message("only the columns {names}", {"names": shown_trace_column_names(columns)}),
+            found=Message(
+                "only the columns {names}", {"names": trace_column_names_text_for_messages(columns)}
+            ),
             wanted=Message("a column named {name}", {"name": missing[0]}),
         )
 
 
-def shown_trace_column_names(column_names: Sequence[str]) -> str:
+def trace_column_names_text_for_messages(column_names: Sequence[str]) -> str:
     """Return column names for a message, the first dozen of them."""
     text = ", ".join(shown_trace_cell(name)[1:-1] for name in column_names[:12])
     return f"{text}, …" if len(column_names) > 12 else text
 
 
-def trace_header_row(source: TraceSource) -> int:
+def trace_header_row_number(source: TraceSource) -> int:
     """Return the row of the header line, counted from 1."""
     return len(source.data) - len(source.data.lstrip(b"\n")) + 1
 
@@ -188,8 +193,8 @@ def _text_trace_column_names(source: TraceSource, separator: str) -> list[str]:
     earlier: set[str] = set()
     for name in names:
         if name in earlier:
-            place = table_cell_location(
-                source.file_name, trace_header_row(source), shown_trace_cell(name)[1:-1]
+            place = table_cell_location_text(
+                source.file_name, trace_header_row_number(source), shown_trace_cell(name)[1:-1]
             )
             raise source.error(
                 place, found=Message("the same column twice"), wanted=Message("it once")
@@ -200,12 +205,12 @@ def _text_trace_column_names(source: TraceSource, separator: str) -> list[str]:
 
 def _trace_header_fields(header_line: str, separator: str) -> list[str]:
     fields = next(csv.reader([header_line], delimiter=separator), list[str]())
-    return [text_of_spreadsheet_cell(name.strip()) for name in fields]
+    return [text_restored_from_spreadsheet_cell(name.strip()) for name in fields]
 
 
 def _trace_bytes_after_header(source: TraceSource) -> tuple[bytes, int]:
     """Return what follows the header line, and the row that it starts on."""
-    line = trace_header_row(source)
+    line = trace_header_row_number(source)
     end = source.data.find(b"\n", line - 1)
     return (source.data[end + 1 :], line + 1) if end >= 0 else (b"", line + 1)
 
@@ -234,7 +239,7 @@ def _parsed_trace_frame(body: TableBody) -> pl.DataFrame:
     if body.data.count(body.separator.encode()) != (len(body.names) - 1) * frame.height:
         _check_trace_field_counts(body)
     # Our own tables come back as traces, with an apostrophe before a name such as "=1+1".
-    return texts_of_spreadsheet_cells(frame) if body.quote else frame
+    return frame_with_spreadsheet_texts_restored(frame) if body.quote else frame
 
 
 def _check_trace_field_counts(body: TableBody) -> None:
@@ -243,7 +248,7 @@ def _check_trace_field_counts(body: TableBody) -> None:
     for line, fields in _trace_records_by_row(body):
         if fields and len(fields) != len(body.names):
             raise body.source.error(
-                table_cell_location(body.source.file_name, line),
+                table_cell_location_text(body.source.file_name, line),
                 found=Message("{count} fields", {"count": str(len(fields))}),
                 wanted=Message("{count} fields, one for each column", names),
             )
@@ -262,7 +267,7 @@ def _trace_records_by_row(body: TableBody) -> Iterator[tuple[int, list[str]]]:
     except csv.Error as error:
         actual = Message("a field that is too long, or a quote that is not closed")
         raise body.source.error(
-            table_cell_location(body.source.file_name, start), found=actual
+            table_cell_location_text(body.source.file_name, start), found=actual
         ) from error
 
 

@@ -119,21 +119,23 @@ class Caretaker:
         """
         # First, because an operator writes into the same journal from another process.
         self.cases.apply_new_journal_entries()
-        self._forget_returned_nodes()
+        self._forget_findings_of_returned_nodes()
         observation = self.backend.observe()
         self._collect_node_findings(findings, observation)
         out = _OutOfService(observation, self.cases.cases)
-        steps = self._freeze_drains_if_doubtful(observation)
+        steps = self._freeze_drains_if_too_many_nodes_alarm(observation)
         # Counted once a step: the walk over all jobs would otherwise be repeated for every
         # node.
-        busy = _busy_nodes(observation.jobs.values())
-        for node in self._nodes_in_question(observation):
-            step = self._care_step_of_node(node, node.name in busy, observation.at_s, out)
+        busy = _busy_node_names(observation.jobs.values())
+        for node in self._observed_nodes_with_finding_or_care_case(observation):
+            step = self._take_care_step_of_node_or_none(
+                node, node.name in busy, observation.at_s, out
+            )
             steps += [step] if step else []
         self._were_out = {n for n, c in self.cases.cases.items() if c.stage in OUT_OF_SERVICE}
         return steps
 
-    def _forget_returned_nodes(self) -> None:
+    def _forget_findings_of_returned_nodes(self) -> None:
         """Drop what was found on nodes that a person brought back since the last step."""
         for node in self._were_out - self.cases.cases.keys():
             self._findings.pop(node, None)
@@ -167,11 +169,15 @@ class Caretaker:
             return False
         return now_s - case.since_s < self.policy.settle_s
 
-    def _nodes_in_question(self, observation: ClusterObservation) -> list[ObservedNode]:
+    def _observed_nodes_with_finding_or_care_case(
+        self, observation: ClusterObservation
+    ) -> list[ObservedNode]:
         cases = self.cases.cases
         return [n for n in observation.nodes if n.name in self._findings or n.name in cases]
 
-    def _freeze_drains_if_doubtful(self, observation: ClusterObservation) -> list[CareStep]:
+    def _freeze_drains_if_too_many_nodes_alarm(
+        self, observation: ClusterObservation
+    ) -> list[CareStep]:
         """Stop draining where so many nodes look bad at once that the detectors are doubted."""
         # Suspicions do not count: they take nothing out of service, so any number of them does
         # no harm.
@@ -185,7 +191,8 @@ class Caretaker:
         # Nodes that are truly down are no false alarm, unless care itself took them down: a
         # power cut in one hall must not stop the repair of the others.
         alive = sum(
-            states.get(n) != NodeState.DOWN or self._is_out_by_care(n) for n in self._grave_at
+            states.get(n) != NodeState.DOWN or self._is_node_out_of_service_by_care(n)
+            for n in self._grave_at
         )
         if alive <= self.policy.most_nodes_alarmed_at_once(len(observation.nodes)):
             return []
@@ -208,11 +215,11 @@ class Caretaker:
             )
         ]
 
-    def _is_out_by_care(self, node: str) -> bool:
+    def _is_node_out_of_service_by_care(self, node: str) -> bool:
         case = self.cases.cases.get(node)
         return case is not None and case.stage in OUT_OF_SERVICE
 
-    def _care_step_of_node(
+    def _take_care_step_of_node_or_none(
         self, node: ObservedNode, busy: bool, now_s: float, out: _OutOfService
     ) -> CareStep | None:
         case = self.cases.case_of_node(node.name, now_s)
@@ -366,7 +373,7 @@ class _OutOfService:
             count[1] += 1
 
 
-def _busy_nodes(jobs: Iterable[ObservedJob]) -> set[str]:
+def _busy_node_names(jobs: Iterable[ObservedJob]) -> set[str]:
     return {place.node for job in jobs if job.phase in PHASES_ON_NODES for place in job.places}
 
 

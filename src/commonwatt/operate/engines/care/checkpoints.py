@@ -43,7 +43,7 @@ def care_young_checkpoint_interval_s(save_s: float, mtbf_s: float) -> float:
     return math.sqrt(2 * save_s * mtbf_s)
 
 
-def daly_checkpoint_interval_s(save_s: float, mtbf_s: float) -> float:
+def care_daly_checkpoint_interval_s(save_s: float, mtbf_s: float) -> float:
     """Return Daly's interval between saves.
 
         τ = sqrt(2 δ M) (1 + (1/3) sqrt(δ/2M) + (1/9) (δ/2M)) - δ   for δ < 2M, else M
@@ -52,9 +52,9 @@ def daly_checkpoint_interval_s(save_s: float, mtbf_s: float) -> float:
         save_s: Time that the gang stands still for a save, δ [s].
         mtbf_s: Mean time between interruptions of the gang, M [s].
 
-    >>> round(daly_checkpoint_interval_s(50.0, 10_000.0), 1)
+    >>> round(care_daly_checkpoint_interval_s(50.0, 10_000.0), 1)
     966.9
-    >>> daly_checkpoint_interval_s(50.0, 20.0)
+    >>> care_daly_checkpoint_interval_s(50.0, 20.0)
     20.0
     """
     # Daly's series holds for δ < 2M; beyond it he takes M itself, for a save then seldom ends
@@ -85,7 +85,7 @@ def care_gang_productive_share(
     return interval_s / mtbf_s / wasted
 
 
-def advise_gang_checkpoints(
+def care_gang_checkpoint_advice(
     *, nodes: int, node_mtbf_s: float, save_s: float, restart_s: float
 ) -> CheckpointAdvice:
     """Return how often a gang should save.
@@ -106,7 +106,7 @@ def advise_gang_checkpoints(
     # Any node stops the gang and failures are taken as independent: a switch that takes forty
     # nodes along at once is one failure here, too few of them counted.
     mtbf_s = node_mtbf_s / nodes
-    interval_s = daly_checkpoint_interval_s(save_s, mtbf_s)
+    interval_s = care_daly_checkpoint_interval_s(save_s, mtbf_s)
     return CheckpointAdvice(
         interval_s=interval_s,
         young_s=care_young_checkpoint_interval_s(save_s, mtbf_s),
@@ -115,7 +115,7 @@ def advise_gang_checkpoints(
     )
 
 
-def simulate_gang_productive_share(
+def simulated_care_gang_productive_share(
     interval_s: float, save_s: float, restart_s: float, mtbf_s: float, *, failures: int, seed: int
 ) -> float:
     """Return the share of kept work over simulated failures, by which advice is checked."""

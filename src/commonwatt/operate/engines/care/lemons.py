@@ -52,13 +52,13 @@ class Lemon:
     probability: float
 
 
-def node_fault_gamma_prior(counts: Floats) -> tuple[float, float]:
+def node_fault_gamma_prior_shape_and_rate(counts: Floats) -> tuple[float, float]:
     """Return shape and rate of the gamma distribution of nodes' expected counts.
 
     By moments: mean m and variance v of the counts give shape m² / (v - m) and rate
     shape / m; where v is not above m the nodes are alike, and the shape is large.
 
-    >>> shape, rate = node_fault_gamma_prior(np.array([0.0, 0, 0, 4, 0, 0, 0, 4]))
+    >>> shape, rate = node_fault_gamma_prior_shape_and_rate(np.array([0.0, 0, 0, 4, 0, 0, 0, 4]))
     >>> round(shape / rate, 3), round(shape, 2)
     (1.0, 0.5)
     """
@@ -89,7 +89,7 @@ def lemon_nodes(
     # Nodes without faults count as zeros: a mean over failed nodes alone would make every lemon
     # look ordinary.
     counts[: len(faults_by_node)] = sorted(faults_by_node.values())
-    shape, rate = node_fault_gamma_prior(counts)
+    shape, rate = node_fault_gamma_prior_shape_and_rate(counts)
     limit = rule.times * float(counts.mean())
     suspects = [
         Lemon(

@@ -23,9 +23,9 @@ from commonwatt.core.messages import Message
 from commonwatt.operate.domain.errors import BackendError
 from commonwatt.processes.identity import (
     ProcessIdentity,
-    identity_and_state_in_stat,
     is_process_alive,
-    signal_process_group,
+    process_identity_and_state_in_stat_line,
+    signal_process_group_and_tell_if_sent,
 )
 from commonwatt.processes.spawn import ProcessKind, run_process
 
@@ -109,7 +109,7 @@ def job_attempt_status(attempt: Path, now_s: float) -> AttemptStatus:
     process = attempt / "process"
     began = process if process.exists() else attempt
     started_s = began.stat().st_mtime
-    alive = attempt_process_group(attempt) is not None or (
+    alive = job_attempt_process_group_id_or_none(attempt) is not None or (
         began is attempt and not _is_attempt_given_up_claiming_if_so(attempt, now_s)
     )
     ended = _attempt_exit_code_and_end_s(
@@ -147,7 +147,7 @@ def signal_job_attempt(attempt: Path, number: signal.Signals) -> None:
     # holding GPUs.
     identity = _attempt_process_identity(attempt)
     if identity is not None:
-        signal_process_group(identity, number)
+        signal_process_group_and_tell_if_sent(identity, number)
 
 
 def _does_wrapper_hold_attempt_else_claim_it(attempt: Path) -> bool:
@@ -162,7 +162,7 @@ def _does_wrapper_hold_attempt_else_claim_it(attempt: Path) -> bool:
     return False
 
 
-def attempt_process_group(attempt: Path) -> int | None:
+def job_attempt_process_group_id_or_none(attempt: Path) -> int | None:
     """Return the process group of an attempt that lives, or None."""
     identity = _attempt_process_identity(attempt)
     return identity.pid if identity is not None and is_process_alive(identity) else None
@@ -170,7 +170,7 @@ def attempt_process_group(attempt: Path) -> int | None:
 
 def _attempt_process_identity(attempt: Path) -> ProcessIdentity | None:
     try:
-        return identity_and_state_in_stat((attempt / "process").read_text())[0]
+        return process_identity_and_state_in_stat_line((attempt / "process").read_text())[0]
     except (OSError, ValueError):
         return None
 

@@ -93,11 +93,11 @@ class JobFolder:
         numbers = [int(e.name) for e in os.scandir(self.job_folder(job_id)) if e.name.isdigit()]
         return max(numbers, default=0)
 
-    def mark_node(self, node: str, state: NodeState, reason: str) -> None:
+    def mark_cluster_node_out_of_use(self, node: str, state: NodeState, reason: str) -> None:
         """Note that a node is out of use."""
         save_text(f"{state.value}\n{reason}", self.root / "nodes" / node)
 
-    def unmark_node(self, node: str) -> None:
+    def mark_cluster_node_in_use(self, node: str) -> None:
         """Note that a node is in use."""
         (self.root / "nodes" / node).unlink(missing_ok=True)
 

@@ -108,7 +108,7 @@ class FolderBackend:
     def observe(self) -> ClusterObservation:
         """Return every node and job as they stand now."""
         now_s = self.clock()
-        self._forget_ended_jobs(now_s)
+        self._delete_folders_of_long_ended_jobs(now_s)
         names = list(self.folder.job_names())
         open_names = [name for name in names if name not in self._over]
         steps = self._attempt_statuses_of_jobs(open_names, now_s)
@@ -165,19 +165,19 @@ class FolderBackend:
     def drain(self, node: str, reason: str) -> None:
         """Let a node take nothing new."""
         self._check_node_is_known(node)
-        self.folder.mark_node(node, NodeState.DRAINING, reason)
+        self.folder.mark_cluster_node_out_of_use(node, NodeState.DRAINING, reason)
 
     def down(self, node: str, reason: str) -> None:
         """Give a node up: what runs on it is stopped and held again."""
         self._check_node_is_known(node)
-        self.folder.mark_node(node, NodeState.DOWN, reason)
+        self.folder.mark_cluster_node_out_of_use(node, NodeState.DOWN, reason)
         for name in self._jobs_on_node(node):
             self.requeue(name, reason)
 
     def resume(self, node: str) -> None:
         """Let a node take jobs again."""
         self._check_node_is_known(node)
-        self.folder.unmark_node(node)
+        self.folder.mark_cluster_node_in_use(node)
 
     def reboot(self, node: str, reason: str) -> None:
         """Take an empty node out, which is all that this backend can do to it.
@@ -188,7 +188,7 @@ class FolderBackend:
         self._check_node_is_known(node)
         if self._jobs_on_node(node):
             raise BackendError(node, found=Message("jobs on it"), wanted=Message("an empty node"))
-        self.folder.mark_node(node, NodeState.DRAINING, reason)
+        self.folder.mark_cluster_node_out_of_use(node, NodeState.DRAINING, reason)
 
     def close(self) -> None:
         """Let go; what runs, runs on."""
@@ -252,7 +252,7 @@ class FolderBackend:
             for node in self.runner.nodes()
         )
 
-    def _forget_ended_jobs(self, now_s: float) -> None:
+    def _delete_folders_of_long_ended_jobs(self, now_s: float) -> None:
         old = [k for k, job in self._over.items() if now_s - job.ended_at_s > self.forget_after_s]
         for name in old:
             shutil.rmtree(self.folder.job_folder(name), ignore_errors=True)

@@ -12,7 +12,7 @@ from commonwatt.core.messages import Message
 from commonwatt.governance.moves import MoveRequest, make_governed_move
 from commonwatt.ledger import EntryDraft, Ledger, Signer
 from commonwatt.ledger.roles import LedgerRole
-from commonwatt.ledger.store import ledger_entries_on, lock_chain_head
+from commonwatt.ledger.store import lock_chain_head, verified_ledger_entries_by_connection
 from commonwatt.operate.domain.care.cases import (
     APPROVE,
     MOVE,
@@ -72,7 +72,7 @@ class MemoryJournal:
         """Keep an entry."""
         del facts  # nobody signs here, so whoever writes has asked the table in its own role
         if any(other.node in {entry.node, ""} for other in self.entries[seen:]):
-            raise _stale_entry_error(entry)
+            raise _stale_care_entry_error(entry)
         self.entries.append(entry)
 
     def entries_after(self, first_index: int) -> Iterable[tuple[int, JournalEntry]]:
@@ -104,16 +104,16 @@ class LedgerJournal:
             ActorError: The signer is not enrolled, or in a role that may not do this.
             CareMoveError: Somebody wrote meanwhile, or the table has no such move of this role.
         """
-        subject = _journal_subject(entry.node)
+        subject = _care_ledger_subject_of_node(entry.node)
         body = dict(entry.body) | {"at_s": entry.at_s}
         draft = EntryDraft(kind=entry.kind, subject=subject, body=body)
         with self._ledger.transaction() as tx:
             # Care and operators write from several processes: what was true when one of them
             # decided is asked again under the lock in which it is written.
             lock_chain_head(tx)
-            later = ledger_entries_on(tx, seen, kind=_PREFIX)
+            later = verified_ledger_entries_by_connection(tx, seen, kind=_PREFIX)
             if any(other.subject in {subject, _FLEET} for other in later):
-                raise _stale_entry_error(entry)
+                raise _stale_care_entry_error(entry)
             if entry.kind == MOVE:
                 move = _care_move_request(tx, entry, draft, facts)
                 make_governed_move(
@@ -144,21 +144,21 @@ def _care_move_request(
 ) -> MoveRequest[CareStage, CareMoveFacts]:
     """Return a move from where the ledger has the node, not from where the entry says."""
     origin = CareStage.IN_SERVICE
-    for other in ledger_entries_on(tx, kind=MOVE, subject=draft.subject):
+    for other in verified_ledger_entries_by_connection(tx, kind=MOVE, subject=draft.subject):
         origin = CareStage(other.body["to"])
     if origin != entry.body["from"]:
-        raise _stale_entry_error(entry)
+        raise _stale_care_entry_error(entry)
     return MoveRequest[CareStage, CareMoveFacts](
         where=f"node {entry.node}", origin=origin, to=CareStage(entry.body["to"]), step=MOVE_STEP,
         facts=facts, entries=[draft],
     )  # fmt: skip
 
 
-def _journal_subject(node: str) -> str:
+def _care_ledger_subject_of_node(node: str) -> str:
     return f"node/{node}" if node else _FLEET
 
 
-def _stale_entry_error(entry: JournalEntry) -> CareMoveError:
+def _stale_care_entry_error(entry: JournalEntry) -> CareMoveError:
     return CareMoveError(
         f"node {entry.node}" if entry.node else _FLEET,
         found=Message("a decision that is out of date: somebody acted meanwhile"),

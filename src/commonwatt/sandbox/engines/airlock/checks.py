@@ -15,18 +15,18 @@ from typing import Any, Final, cast
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.domain.job import OutputKind
-from commonwatt.sandbox.engines.airlock.images import png_disclosure_faults
+from commonwatt.sandbox.engines.airlock.images import png_output_disclosure_fault_messages
 from commonwatt.sandbox.engines.airlock.models import FORMAT, OutputModelError, parse_output_model
 from commonwatt.sandbox.engines.airlock.tables import (
     OutputTable,
     labelled_counts,
-    output_json_leaves,
+    output_json_leaf_path_value_pairs,
+    parse_output_csv_or_none,
+    parse_output_json,
     parse_output_number,
-    read_output_csv,
-    read_output_json,
 )
 from commonwatt.sandbox.engines.deidentify.patterns import find_patterned_identifiers
-from commonwatt.sandbox.engines.deidentify.text import find_identifiers
+from commonwatt.sandbox.engines.deidentify.text import find_identifier_spans
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 
 _EXTREME: Final = re.compile(
@@ -89,12 +89,14 @@ def output_stop_reasons(
         OutputKind.MODEL: _model_file_stops,
     }
     if output.kind is OutputKind.PNG:
-        return [StopReason("picture", fault) for fault in png_disclosure_faults(data)]
+        return [
+            StopReason("picture", fault) for fault in png_output_disclosure_fault_messages(data)
+        ]
     return reader[output.kind](data, rules)
 
 
 def _csv_output_stops(data: bytes, rules: OutputRules) -> list[StopReason]:
-    table = read_output_csv(data)
+    table = parse_output_csv_or_none(data)
     if table is None:
         return [_stop_reason("shape", "The table has no rows, or rows of different length.")]
     checks: Sequence[Callable[[OutputTable, OutputRules], list[StopReason]]] = (
@@ -114,13 +116,15 @@ def _identifying_column_stops(table: OutputTable, rules: OutputRules) -> list[St
     del rules
     return [
         _stop_reason("identifier", "Column {column} is named like an identifier.", column=i + 1)
-        for i in table.identifier_columns
+        for i in table.output_identifier_column_indices
     ]
 
 
 def _hidden_identifier_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     del rules
-    return _cell_identifier_stops([cell for row in (table.header, *table.rows) for cell in row])
+    return _output_cell_identifier_stop_reasons(
+        [cell for row in (table.header, *table.rows) for cell in row]
+    )
 
 
 def _single_record_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
@@ -129,7 +133,11 @@ def _single_record_stops(table: OutputTable, rules: OutputRules) -> list[StopRea
         return [_stop_reason("records", "The table has more than {n} rows.", n=rules.largest_rows)]
     # A long table of coefficients or of counts describes groups; a long table of anything else
     # may be people.
-    if table.count_columns or len(table.rows) <= 25 or _is_coefficient_table(table):
+    if (
+        table.output_count_column_indices
+        or len(table.rows) <= 25
+        or _is_output_coefficient_table(table)
+    ):
         return []
     return [
         _stop_reason(
@@ -140,7 +148,7 @@ def _single_record_stops(table: OutputTable, rules: OutputRules) -> list[StopRea
 
 def _small_count_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     stops: list[StopReason] = []
-    for index in table.count_columns:
+    for index in table.output_count_column_indices:
         counts = table.numbers_among_output_column_cells(index)
         # Zero tells that nobody is there, which the defaults allow; a minus sign must not hide a
         # small count.
@@ -157,7 +165,7 @@ def _small_count_stops(table: OutputTable, rules: OutputRules) -> list[StopReaso
 
 def _unrounded_count_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     stops: list[StopReason] = []
-    for index in table.count_columns:
+    for index in table.output_count_column_indices:
         counts = table.numbers_among_output_column_cells(index)
         # Exact counts let two releases be subtracted, even where each cell is large.
         if any(count % rules.round_to for count in counts):
@@ -175,7 +183,7 @@ def _degrees_of_freedom_stops(table: OutputTable, rules: OutputRules) -> list[St
     # As common packages name it; the first that is there decides.
     for degrees_column in ("df_resid", "residual_df", "dof", "df"):
         if degrees_column in names:
-            values = table.column_numbers(names.index(degrees_column)) or []
+            values = table.output_column_numbers_or_none(names.index(degrees_column)) or []
             if any(value < rules.residual_degrees for value in values):
                 return [
                     _stop_reason(
@@ -201,7 +209,7 @@ def _dominance_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]
                 "dominance", "A total stands without the column {name}.", name=share_column
             )
         ]
-    shares = table.column_numbers(names.index(share_column)) or []
+    shares = table.output_column_numbers_or_none(names.index(share_column)) or []
     if any(share > rules.dominance_share for share in shares):
         return [
             _stop_reason(
@@ -215,46 +223,49 @@ def _dominance_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]
 def _extreme_value_stops(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     del rules
     named = [name for name in table.header if _EXTREME.search(name.strip())]
-    labels = [cell for i in table.category_columns for cell in table.output_column_cells(i)]
+    labels = [
+        cell for i in table.output_category_column_indices for cell in table.output_column_cells(i)
+    ]
     if named or any(_EXTREME.search(label.strip()) for label in labels):
         return [_stop_reason("extremes", "A minimum or maximum is the value of one person.")]
     return []
 
 
-def _is_coefficient_table(table: OutputTable) -> bool:
+def _is_output_coefficient_table(table: OutputTable) -> bool:
     names = {name.strip().lower() for name in table.header}
     return bool(names & {"coefficient", "coef", "estimate", "odds_ratio", "std_err", "se"})
 
 
 def _json_output_stops(data: bytes, rules: OutputRules) -> list[StopReason]:
-    leaf_values = output_json_leaves(read_output_json(data))
+    leaf_values = output_json_leaf_path_value_pairs(parse_output_json(data))
     words = [word for path, value in leaf_values for word in (*path.split("."), str(value))]
-    stops = _cell_identifier_stops(words)
+    stops = _output_cell_identifier_stop_reasons(words)
     if len(leaf_values) > rules.largest_rows:
         stops.append(_stop_reason("records", "More than {n} values.", n=rules.largest_rows))
     # Curves and importances are short; a list as long as a cohort is one value a person.
-    if _longest_output_json_list(
-        read_output_json(data)
+    if _longest_output_json_list_length(
+        parse_output_json(data)
     ) > rules.longest_list and not labelled_counts(data, OutputKind.JSON):
         why = "A list of more than {n} values without counts: single records, or a model?"
         stops.append(_stop_reason("records", why, n=rules.longest_list))
     for path, value in leaf_values:
-        stops += _json_leaf_stops(path, value, rules)
-    return stops + _carries_training_rows_stops(leaf_values, rules)
+        stops += _json_output_leaf_stop_reasons(path, value, rules)
+    return stops + _output_model_training_rows_stop_reasons(leaf_values, rules)
 
 
-def _longest_output_json_list(output_json: Any) -> int:
+def _longest_output_json_list_length(output_json: Any) -> int:
     if isinstance(output_json, dict):
         return max(
-            map(_longest_output_json_list, cast("dict[str, Any]", output_json).values()), default=0
+            map(_longest_output_json_list_length, cast("dict[str, Any]", output_json).values()),
+            default=0,
         )
     if isinstance(output_json, list):
         items = cast("list[Any]", output_json)
-        return max([len(items), *map(_longest_output_json_list, items)])
+        return max([len(items), *map(_longest_output_json_list_length, items)])
     return 0
 
 
-def _json_leaf_stops(path: str, value: Any, rules: OutputRules) -> list[StopReason]:
+def _json_output_leaf_stop_reasons(path: str, value: Any, rules: OutputRules) -> list[StopReason]:
     name = path.rpartition(".")[2]
     table = OutputTable((name,), ((str(value),),))
     # Not by its type: a count in quotation marks is a count to whoever reads it.
@@ -270,7 +281,7 @@ def _json_leaf_stops(path: str, value: Any, rules: OutputRules) -> list[StopReas
     return [stop for check in checks for stop in check(table, rules)]
 
 
-def _carries_training_rows_stops(
+def _output_model_training_rows_stop_reasons(
     leaf_values: list[tuple[str, Any]], rules: OutputRules
 ) -> list[StopReason]:
     """Stop models that keep training rows: neighbours, support vectors, deep trees."""
@@ -292,28 +303,28 @@ def _model_file_stops(data: bytes, rules: OutputRules) -> list[StopReason]:
     except OutputModelError as fault:
         why = "The file is no model of the form {form}: {part}."
         return [_stop_reason("shape", why, form=FORMAT, part=fault.args[0])]
-    return _cell_identifier_stops(model.features)
+    return _output_cell_identifier_stop_reasons(model.features)
 
 
 def _text_output_stops(data: bytes, rules: OutputRules) -> list[StopReason]:
     text = data.decode("utf-8")
-    stops = _identifier_stops(find_identifiers(text))
+    stops = _output_identifier_stop_reasons(find_identifier_spans(text))
     if len(text) > rules.longest_text:
         stops.append(
             _stop_reason("size", "More than {n} characters of text.", n=rules.longest_text)
         )
-    if _text_looks_like_records(text):
+    if _output_text_looks_like_records(text):
         stops.append(
             _stop_reason("records", "The text holds lines of values like a table of records.")
         )
-    if _text_looks_encoded(text):
+    if _output_text_looks_encoded(text):
         stops.append(
             _stop_reason("encoded", "The text holds a long stretch that no language writes.")
         )
     return stops
 
 
-def _text_looks_like_records(output_text: str) -> bool:
+def _output_text_looks_like_records(output_text: str) -> bool:
     """Return whether many lines hold several numbers or fields each."""
     lines = [line for line in output_text.splitlines() if line.strip()]
     dense = sum(
@@ -323,12 +334,12 @@ def _text_looks_like_records(output_text: str) -> bool:
     return dense > 10 and dense > len(lines) / 3
 
 
-def _text_looks_encoded(output_text: str) -> bool:
+def _output_text_looks_encoded(output_text: str) -> bool:
     # Base64 and hexadecimal: no language has words this long.
     return bool(re.search(r"[A-Za-z0-9+/=_-]{80,}|(?:[0-9a-f]{2}[ :]){24,}", output_text))
 
 
-def _cell_identifier_stops(cells: Iterable[str]) -> list[StopReason]:
+def _output_cell_identifier_stop_reasons(cells: Iterable[str]) -> list[StopReason]:
     """Look at each cell once, on a line of its own; numbers only for the shapes of identifiers.
 
     Beside each other cells make no sentence, and would be read as one.
@@ -338,13 +349,13 @@ def _cell_identifier_stops(cells: Iterable[str]) -> list[StopReason]:
     spans = [
         span
         for line in texts
-        for span in find_identifiers(line)
-        if not _is_lone_word_not_name(line, span)
+        for span in find_identifier_spans(line)
+        if not _is_lone_latin_word_name_span(line, span)
     ]
-    return _identifier_stops([*spans, *find_patterned_identifiers("\n".join(lines))])
+    return _output_identifier_stop_reasons([*spans, *find_patterned_identifiers("\n".join(lines))])
 
 
-def _is_lone_word_not_name(line: str, span: IdentifierSpan) -> bool:
+def _is_lone_latin_word_name_span(line: str, span: IdentifierSpan) -> bool:
     """Return whether a cell is one Latin word that may be a name: Lee and May are words, too.
 
     Beside a title or a label, as in "Dr Lee", there is no doubt.
@@ -352,7 +363,7 @@ def _is_lone_word_not_name(line: str, span: IdentifierSpan) -> bool:
     return span.label is IdentifierLabel.NAME and line.isascii() and len(line.split()) == 1
 
 
-def _identifier_stops(spans: Iterable[IdentifierSpan]) -> list[StopReason]:
+def _output_identifier_stop_reasons(spans: Iterable[IdentifierSpan]) -> list[StopReason]:
     kinds = sorted({span.label.value for span in spans} - _WEAK)
     if not kinds:
         return []

@@ -41,7 +41,7 @@ class Cohort:
     person: str = "patient_id"
 
 
-def cohort_rows(dataset: Dataset, cohort: Cohort) -> pl.LazyFrame:
+def cohort_rows_of_dataset_table(dataset: Dataset, cohort: Cohort) -> pl.LazyFrame:
     """Return the rows of a cohort's table on which its conditions hold.
 
     Raises:
@@ -63,7 +63,7 @@ def cohort_rows(dataset: Dataset, cohort: Cohort) -> pl.LazyFrame:
     return frame
 
 
-def people_by_cohort_cell(dataset: Dataset, cohort: Cohort) -> dict[tuple[str, ...], list[str]]:
+def people_ids_by_cohort_cell(dataset: Dataset, cohort: Cohort) -> dict[tuple[str, ...], list[str]]:
     """Return the people in each cell, by the cell's labels.
 
     Raises:
@@ -72,7 +72,12 @@ def people_by_cohort_cell(dataset: Dataset, cohort: Cohort) -> dict[tuple[str, .
     labels = [pl.col(column).cast(pl.String).fill_null("") for column in cohort.by]
     person_column = pl.col(cohort.person).cast(pl.String).alias("who")
     # People and not rows: somebody with ten visits is one person in a cell.
-    cells = cohort_rows(dataset, cohort).select(person_column, *labels).unique().collect()
+    cells = (
+        cohort_rows_of_dataset_table(dataset, cohort)
+        .select(person_column, *labels)
+        .unique()
+        .collect()
+    )
     people: dict[tuple[str, ...], list[str]] = {}
     for person, *label in cells.sort(cells.columns).iter_rows():
         people.setdefault(tuple(label), []).append(person)

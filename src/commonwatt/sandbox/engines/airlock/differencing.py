@@ -51,13 +51,15 @@ class DifferencingCheck:
         flags[[self._place[person] for person in people]] = 1
         return np.packbits(flags)
 
-    def add_released(self, cells: Mapping[str, Bits]) -> None:
+    def add_released_differencing_cells(self, cells: Mapping[str, Bits]) -> None:
         """Add the cells of an output that was released."""
         for name, bits in cells.items():
             self._names.append(name)
             self._sets = np.vstack([self._sets, bits])
 
-    def identifying_pairs(self, cells: Mapping[str, Bits]) -> list[DifferencingPair]:
+    def identifying_differencing_cell_pairs(
+        self, cells: Mapping[str, Bits]
+    ) -> list[DifferencingPair]:
         """Return every way found in which cells, new with old or new with new, tell too much."""
         names, sets = list(self._names), self._sets
         pairs: list[DifferencingPair] = []
@@ -102,14 +104,14 @@ class DifferencingCheck:
         ]
 
 
-def can_recover_few_people(
+def do_two_counts_reveal_few_people(
     first_people: Iterable[str], second_people: Iterable[str], *, smallest: int = _SMALLEST
 ) -> bool:
     """Return whether two released counts tell about fewer than `smallest` people.
 
     The slow, obvious reference of `DifferencingCheck.check` for two cells.
 
-    >>> can_recover_few_people(map(str, range(5000)), map(str, range(4999)))
+    >>> do_two_counts_reveal_few_people(map(str, range(5000)), map(str, range(4999)))
     True
     """
     few = len(set(first_people) ^ set(second_people))

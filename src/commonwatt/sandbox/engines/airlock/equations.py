@@ -63,7 +63,7 @@ def identifying_cell_combinations(members: Flags, smallest: int) -> list[CellCom
     """
     if not members.size:
         return []
-    atoms, sizes = _people_atoms_and_sizes(members)
+    atoms, sizes = _cells_by_people_atoms_and_atom_sizes(members)
     # Only atoms of few people are worth singling out; all larger ones have to cancel.
     small = sizes < smallest
     if not small.any():
@@ -73,7 +73,7 @@ def identifying_cell_combinations(members: Flags, smallest: int) -> list[CellCom
     return _cell_combinations_on_few_people(system, factors, sizes[small], smallest)
 
 
-def _people_atoms_and_sizes(members: Flags) -> tuple[Ints, Ints]:
+def _cells_by_people_atoms_and_atom_sizes(members: Flags) -> tuple[Ints, Ints]:
     """Return cells by atoms, and how many people each atom has; who is in no cell is left out."""
     columns = np.ascontiguousarray(np.packbits(members, axis=0).T)
     # Bits packed by the person: equal bytes mean the same cells, and sorting bytes is far cheaper

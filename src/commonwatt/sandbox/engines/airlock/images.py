@@ -22,21 +22,21 @@ _LAST_FILTER: Final = 4  # Paeth; a line with a filter beyond it has no meaning
 _MOST_COLOURS: Final = 4096
 
 
-def png_disclosure_faults(data: bytes) -> list[Message]:
+def png_output_disclosure_fault_messages(data: bytes) -> list[Message]:
     """Return every reason why a PNG may not leave."""
-    pixels = _output_png_pixels(data)
+    pixels = _output_png_pixels_or_none(data)
     if pixels is None:
         return [Message("The picture is not a plain 8-bit one of at most four million pixels.")]
     faults: list[Message] = []
-    if _pixels_may_hide_data(pixels):
+    if _output_png_pixels_may_hide_data(pixels):
         faults.append(Message("The pixels vary like hidden data or a photograph, not like a plot."))
     # Ticks and legends have a few dozen marks; a scatter of people has more.
-    if _single_point_mark_count(pixels) > 40:
+    if _plot_single_point_mark_count(pixels) > 40:
         faults.append(Message("The plot shows many separate points: single people?"))
     return faults
 
 
-def _output_png_pixels(data: bytes) -> npt.NDArray[np.uint8] | None:
+def _output_png_pixels_or_none(data: bytes) -> npt.NDArray[np.uint8] | None:
     """Return the pixels, shape (height, width, channels), of a plain PNG; None of any other."""
     # What a job wrote decides every byte here: a picture that breaks off, or whose pixels do not
     # unpack, is held back like any that cannot be read, and is no fault of ours.
@@ -117,7 +117,7 @@ def _png_paeth_predictor(left: int, above: int, corner: int) -> int:
     return (left, above, corner)[distances.index(min(distances))]
 
 
-def _pixels_may_hide_data(pixels: npt.NDArray[np.uint8]) -> bool:
+def _output_png_pixels_may_hide_data(pixels: npt.NDArray[np.uint8]) -> bool:
     """Return whether neighbours differ by one too often, as hidden low bits make them.
 
     In a plot neighbouring pixels are equal or, at an edge, far apart; text hidden
@@ -130,7 +130,7 @@ def _pixels_may_hide_data(pixels: npt.NDArray[np.uint8]) -> bool:
     return flicker > 0.005 or colours > _MOST_COLOURS
 
 
-def _single_point_mark_count(pixels: npt.NDArray[np.uint8]) -> int:
+def _plot_single_point_mark_count(pixels: npt.NDArray[np.uint8]) -> int:
     """Return how many small separate marks stand on the background."""
     ndimage = cast("Any", import_module("scipy.ndimage"))  # slow to import, so only here
     shades = pixels.reshape(-1, pixels.shape[2])

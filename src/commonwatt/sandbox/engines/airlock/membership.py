@@ -92,7 +92,9 @@ def strongest_membership_attack_on_model(
     return max(by_fit, learned, key=lambda attack: attack.auc)
 
 
-def membership_stops(result: MembershipResult, *, limit: float = AUC_LIMIT) -> list[StopReason]:
+def membership_attack_stop_reasons(
+    result: MembershipResult, *, limit: float = AUC_LIMIT
+) -> list[StopReason]:
     """Return why the model may not leave, if so.
 
     Too few rows to tell is a reason as well.
@@ -117,7 +119,7 @@ def membership_stops(result: MembershipResult, *, limit: float = AUC_LIMIT) -> l
     return stops
 
 
-def small_leaf_stops(
+def small_tree_leaf_stop_reasons(
     model: OutputModel, rows: TrainingRows, *, smallest: int = SMALLEST_LEAF
 ) -> list[StopReason]:
     """Return a stop if a leaf of a tree holds some training people but too few.
@@ -129,7 +131,7 @@ def small_leaf_stops(
     x = model.scaled_features(rows.x[rows.is_member])
     few = 0
     for tree in model.body.trees:
-        people = np.bincount(tree.leaf_indices(x), minlength=len(tree.feature))
+        people = np.bincount(tree.decision_tree_leaf_index_by_row(x), minlength=len(tree.feature))
         few += int(((people > 0) & (people < smallest)).sum())
     if not few:
         return []
@@ -140,7 +142,7 @@ def small_leaf_stops(
     return [StopReason("leaves", why)]
 
 
-def degrees_of_freedom_stops(
+def linear_model_degrees_of_freedom_stop_reasons(
     model: OutputModel, rows: TrainingRows, *, fewest: int = 10
 ) -> list[StopReason]:
     """Return a stop if a linear model has hardly more people than weights."""

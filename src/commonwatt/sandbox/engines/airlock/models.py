@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.core.strict_json import RepeatedNameError, object_with_unique_names
+from commonwatt.core.strict_json import RepeatedNameError, json_object_with_unique_names
 
 FORMAT: Final = "commonwatt-model-1"
 MOST_NUMBERS: Final = 20_000
@@ -46,7 +46,7 @@ class DecisionTree:
     right: Ints
     value: Floats
 
-    def leaf_indices(self, x: Floats) -> Ints:
+    def decision_tree_leaf_index_by_row(self, x: Floats) -> Ints:
         """Return the leaf that each row of `x` reaches."""
         at = np.zeros(len(x), np.int64)
         rows = np.arange(len(x))
@@ -80,7 +80,7 @@ class TreeEnsemble:
 
     def output_model_value_before_link(self, x: Floats) -> Floats:
         """Return the value before the link."""
-        tree_values = [tree.value[tree.leaf_indices(x)] for tree in self.trees]
+        tree_values = [tree.value[tree.decision_tree_leaf_index_by_row(x)] for tree in self.trees]
         return self.start + self.scale * np.sum(tree_values, axis=0)
 
 
@@ -145,7 +145,9 @@ def parse_output_model(data: bytes) -> OutputModel:
     """
     try:
         document = _parse_output_model_json(data)
-        _check_model_json_keys(document, {"format", "features", "link", "centre", "spread", "body"})
+        _check_output_model_json_keys(
+            document, {"format", "features", "link", "centre", "spread", "body"}
+        )
         _check_output_model_numbers(document)
         return _build_output_model(document)
     except OutputModelError:
@@ -169,7 +171,7 @@ def _parse_output_model_json(model_bytes: bytes) -> dict[str, Any]:
         text,
         parse_float=_parse_output_model_number,
         parse_int=_parse_output_model_number,
-        object_pairs_hook=object_with_unique_names,
+        object_pairs_hook=json_object_with_unique_names,
     )
     return cast("dict[str, Any]", document)
 
@@ -199,27 +201,27 @@ def _build_output_model(document: dict[str, Any]) -> OutputModel:
         link=document["link"],
         centre=_checked_output_model_vector(document["centre"], size),
         spread=spread,
-        body=_build_model_body(document["body"], size),
+        body=_build_output_model_body(document["body"], size),
     )
 
 
-def _build_model_body(
+def _build_output_model_body(
     fields: dict[str, Any], size: int
 ) -> LinearBody | TreeEnsemble | NeuralNetwork:
     match fields.get("kind"):
         case "linear":
-            _check_model_json_keys(fields, {"kind", "start", "weights"})
+            _check_output_model_json_keys(fields, {"kind", "start", "weights"})
             return LinearBody(
                 float(fields["start"]), _checked_output_model_vector(fields["weights"], size)
             )
         case "trees":
-            _check_model_json_keys(fields, {"kind", "start", "scale", "trees"})
-            trees = tuple(_build_decision_tree(tree, size) for tree in fields["trees"])
+            _check_output_model_json_keys(fields, {"kind", "start", "scale", "trees"})
+            trees = tuple(_build_output_model_decision_tree(tree, size) for tree in fields["trees"])
             if not trees:
                 raise OutputModelError("trees")
             return TreeEnsemble(float(fields["start"]), float(fields["scale"]), trees)
         case "network":
-            _check_model_json_keys(fields, {"kind", "activation", "layers"})
+            _check_output_model_json_keys(fields, {"kind", "activation", "layers"})
             if fields["activation"] not in _ACTIVATIONS:
                 raise OutputModelError("activation")
             return NeuralNetwork(
@@ -229,8 +231,8 @@ def _build_model_body(
             raise OutputModelError("kind")
 
 
-def _build_decision_tree(fields: dict[str, Any], size: int) -> DecisionTree:
-    _check_model_json_keys(fields, {"feature", "threshold", "left", "right", "value"})
+def _build_output_model_decision_tree(fields: dict[str, Any], size: int) -> DecisionTree:
+    _check_output_model_json_keys(fields, {"feature", "threshold", "left", "right", "value"})
     nodes = len(fields["feature"])
     feature, left, right = (
         _output_model_tree_indices(fields[name], nodes) for name in ("feature", "left", "right")
@@ -255,7 +257,7 @@ def _parse_output_model_network_layers(
 ) -> tuple[tuple[Floats, Floats], ...]:
     layers: list[tuple[Floats, Floats]] = []
     for layer in fields:
-        _check_model_json_keys(layer, {"weights", "bias"})
+        _check_output_model_json_keys(layer, {"weights", "bias"})
         weights = np.array(layer["weights"], dtype=float)
         bias = np.array(layer["bias"], dtype=float)
         if weights.ndim != 2 or weights.shape != (size, len(bias)):
@@ -281,7 +283,7 @@ def _output_model_tree_indices(numbers: Sequence[int], size: int) -> Ints:
     return np.array(numbers, dtype=np.int64)
 
 
-def _check_model_json_keys(fields: Mapping[str, Any], allowed: set[str]) -> None:
+def _check_output_model_json_keys(fields: Mapping[str, Any], allowed: set[str]) -> None:
     if set(fields) != allowed:
         raise OutputModelError("keys")
 

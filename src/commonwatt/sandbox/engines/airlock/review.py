@@ -16,7 +16,7 @@ from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.checks import OutputRules, StopReason, output_stop_reasons
 from commonwatt.sandbox.engines.airlock.cohort import (
     Cohort,
-    people_by_cohort_cell,
+    people_ids_by_cohort_cell,
     wrong_cohort_count_stop_reasons,
 )
 from commonwatt.sandbox.engines.airlock.differencing import DifferencingCheck
@@ -24,8 +24,8 @@ from commonwatt.sandbox.engines.airlock.models import parse_output_model
 from commonwatt.sandbox.engines.airlock.tables import LabelledCount, labelled_counts
 from commonwatt.sandbox.engines.airlock.training import (
     ProjectTrainingDeclaration,
+    project_training_table,
     split_training_rows,
-    training_table,
 )
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 from commonwatt.sandbox.io.imports.dataset import Dataset
@@ -83,14 +83,14 @@ def assess_output(
     data = output.path.read_bytes()
     # A file that is no model of the form cannot be asked anything.
     if output.kind is OutputKind.MODEL and not assessment.stops:
-        _assess_model(data, provenance, assessment)
+        _attack_output_model_into_assessment(data, provenance, assessment)
     if output.kind in (OutputKind.CSV, OutputKind.JSON):
-        _assess_declared_counts(output, data, provenance, assessment, rules)
-        assessment.stops += differencing_stops(assessment.cells, released)
+        _recount_declared_cells_into_assessment(output, data, provenance, assessment, rules)
+        assessment.stops += output_differencing_stop_reasons(assessment.cells, released)
     return assessment
 
 
-def differencing_stops(
+def output_differencing_stop_reasons(
     cells: Mapping[str, list[str]], released: Mapping[str, list[str]]
 ) -> list[StopReason]:
     """Return a stop if `cells` and what was released tell about too few people."""
@@ -100,10 +100,10 @@ def differencing_stops(
     # bits longer.
     everyone = {p for people in (*released.values(), *cells.values()) for p in people}
     differencing = DifferencingCheck(sorted(everyone))
-    differencing.add_released(
+    differencing.add_released_differencing_cells(
         {name: differencing.people_bits(people) for name, people in released.items()}
     )
-    pairs = differencing.identifying_pairs(
+    pairs = differencing.identifying_differencing_cell_pairs(
         {name: differencing.people_bits(people) for name, people in cells.items()}
     )
     if not pairs:
@@ -115,7 +115,7 @@ def differencing_stops(
     return [StopReason("differencing", why)]
 
 
-def _assess_declared_counts(
+def _recount_declared_cells_into_assessment(
     output: CollectedOutput,
     data: bytes,
     provenance: OutputProvenance,
@@ -134,7 +134,7 @@ def _assess_declared_counts(
             )
             assessment.stops.append(StopReason("declaration", why))
             continue
-        shown_counts = _counts_by_label(columns[column], cohort.by)
+        shown_counts = _shown_counts_by_cell_label_or_none(columns[column], cohort.by)
         if shown_counts is None:
             why = Message("The table lacks a column by which its cohort is split.")
             assessment.stops.append(StopReason("declaration", why))
@@ -153,13 +153,13 @@ def _assess_declared_counts(
         }
 
 
-def _counts_by_label(
+def _shown_counts_by_cell_label_or_none(
     counts: list[LabelledCount], by: tuple[str, ...]
 ) -> dict[tuple[str, ...], float] | None:
     """Return shown counts by the labels of their cells, or None if a label is missing."""
     counts_by_label: dict[tuple[str, ...], float] = {}
     for count in counts:
-        label = count.cell_label(by)
+        label = count.output_count_cell_label_or_none(by)
         if label is None:
             return None
         counts_by_label[label] = count.value
@@ -170,11 +170,13 @@ def _seen_people_by_cell(
     provenance: OutputProvenance, cohort: Cohort
 ) -> dict[tuple[str, ...], list[str]]:
     unseen = provenance.unseen_people
-    cells = people_by_cohort_cell(provenance.dataset, cohort)
+    cells = people_ids_by_cohort_cell(provenance.dataset, cohort)
     return {label: [p for p in people if p not in unseen] for label, people in cells.items()}
 
 
-def _assess_model(data: bytes, provenance: OutputProvenance, assessment: OutputAssessment) -> None:
+def _attack_output_model_into_assessment(
+    data: bytes, provenance: OutputProvenance, assessment: OutputAssessment
+) -> None:
     """Attack a model with its own rows and those that it never saw."""
     training, model = provenance.training, parse_output_model(data)
     if training is None:
@@ -187,11 +189,11 @@ def _assess_model(data: bytes, provenance: OutputProvenance, assessment: OutputA
         why = Message("The model has other inputs than the declared features.")
         assessment.stops.append(StopReason("declaration", why))
         return
-    frame = training_table(provenance.dataset, training, provenance.opted_out)
+    frame = project_training_table(provenance.dataset, training, provenance.opted_out)
     rows = split_training_rows(frame, training, provenance.held_out)
     attack = membership.strongest_membership_attack_on_model(model, rows)
-    assessment.stops += membership.membership_stops(attack)
-    assessment.stops += membership.small_leaf_stops(model, rows)
-    assessment.stops += membership.degrees_of_freedom_stops(model, rows)
+    assessment.stops += membership.membership_attack_stop_reasons(attack)
+    assessment.stops += membership.small_tree_leaf_stop_reasons(model, rows)
+    assessment.stops += membership.linear_model_degrees_of_freedom_stop_reasons(model, rows)
     assessment.attack_auc = attack.auc
     assessment.trained_on = frozenset(frame[training.person].to_list()) - provenance.held_out

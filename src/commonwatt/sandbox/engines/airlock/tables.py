@@ -52,7 +52,7 @@ class OutputTable:
         """Return one column's cells."""
         return [row[index] for row in self.rows]
 
-    def column_numbers(self, index: int) -> list[float] | None:
+    def output_column_numbers_or_none(self, index: int) -> list[float] | None:
         """Return a column as numbers, or None if a cell is none that is neither empty nor withheld.
 
         A count that is withheld in one cell is still a count in the others.
@@ -71,7 +71,7 @@ class OutputTable:
         return [number for number in numbers if number is not None]
 
     @property
-    def count_columns(self) -> list[int]:
+    def output_count_column_indices(self) -> list[int]:
         """Return the columns of whole numbers, but for those that are named as something else.
 
         A count under another name would pass the differencing check, so the name must speak for it.
@@ -81,25 +81,28 @@ class OutputTable:
         return [
             i
             for i, name in enumerate(self.header)
-            if (_COUNT_NAMES.match(name.strip()) and self._column_has_whole_number(i))
-            or (self._is_whole_number_column(i) and not _OTHER_WHOLE.search(name.strip()))
+            if (_COUNT_NAMES.match(name.strip()) and self._output_column_has_whole_number(i))
+            or (
+                self._is_output_column_all_whole_numbers(i)
+                and not _OTHER_WHOLE.search(name.strip())
+            )
         ]
 
     @property
-    def identifier_columns(self) -> list[int]:
+    def output_identifier_column_indices(self) -> list[int]:
         """Return the columns whose names say that they identify a person."""
         return [i for i, name in enumerate(self.header) if _IDENTIFIER_NAMES.search(name.strip())]
 
     @property
-    def category_columns(self) -> list[int]:
+    def output_category_column_indices(self) -> list[int]:
         """Return the columns that hold no numbers."""
-        return [i for i in range(len(self.header)) if self.column_numbers(i) is None]
+        return [i for i in range(len(self.header)) if self.output_column_numbers_or_none(i) is None]
 
-    def _column_has_whole_number(self, index: int) -> bool:
+    def _output_column_has_whole_number(self, index: int) -> bool:
         return any(value == int(value) for value in self.numbers_among_output_column_cells(index))
 
-    def _is_whole_number_column(self, index: int) -> bool:
-        values = self.column_numbers(index)
+    def _is_output_column_all_whole_numbers(self, index: int) -> bool:
+        values = self.output_column_numbers_or_none(index)
         return values is not None and all(value == int(value) for value in values)
 
 
@@ -117,7 +120,7 @@ def parse_output_number(cell: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def read_output_csv(data: bytes) -> OutputTable | None:
+def parse_output_csv_or_none(data: bytes) -> OutputTable | None:
     """Return a CSV as a table, or None if its rows are ragged or it has none."""
     rows = [row for row in csv.reader(io.StringIO(data.decode("utf-8"))) if row]
     # A ragged row is where a record hides beside a table.
@@ -126,15 +129,15 @@ def read_output_csv(data: bytes) -> OutputTable | None:
     return OutputTable(tuple(rows[0]), tuple(tuple(row) for row in rows[1:]))
 
 
-def read_output_json(data: bytes) -> Any:
+def parse_output_json(data: bytes) -> Any:
     """Return what a JSON output holds."""
     return json.loads(data)
 
 
-def output_json_leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+def output_json_leaf_path_value_pairs(value: Any, path: str = "") -> list[tuple[str, Any]]:
     """Return every leaf of a JSON value with its path.
 
-    >>> output_json_leaves({"a": [1, {"n": 2}]})
+    >>> output_json_leaf_path_value_pairs({"a": [1, {"n": 2}]})
     [('a.0', 1), ('a.1.n', 2)]
     """
     if isinstance(value, dict):
@@ -142,14 +145,14 @@ def output_json_leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
         return [
             leaf
             for key, child in mapping.items()
-            for leaf in output_json_leaves(child, f"{path}.{key}".strip("."))
+            for leaf in output_json_leaf_path_value_pairs(child, f"{path}.{key}".strip("."))
         ]
     if isinstance(value, list):
         items = cast("list[Any]", value)
         return [
             leaf
             for i, child in enumerate(items)
-            for leaf in output_json_leaves(child, f"{path}.{i}".strip("."))
+            for leaf in output_json_leaf_path_value_pairs(child, f"{path}.{i}".strip("."))
         ]
     return [(path, value)]
 
@@ -168,12 +171,12 @@ class LabelledCount:
     row_labels: dict[str, str]
     path: tuple[str, ...] = ()
 
-    def cell_label(self, by: tuple[str, ...]) -> tuple[str, ...] | None:
+    def output_count_cell_label_or_none(self, by: tuple[str, ...]) -> tuple[str, ...] | None:
         """Return the label of its cell in a table split by `by`, or None if it has none.
 
         In JSON the label stands beside the count or is the path to it.
 
-        >>> LabelledCount(30.0, {}, ("female",)).cell_label(("gender",))
+        >>> LabelledCount(30.0, {}, ("female",)).output_count_cell_label_or_none(("gender",))
         ('female',)
         """
         if all(column in self.row_labels for column in by):
@@ -185,17 +188,17 @@ def labelled_counts(data: bytes, kind: OutputKind) -> dict[str, list[LabelledCou
     """Return every count of people in a CSV or JSON output, by the name of its column.
 
     >>> counts = labelled_counts(b'{"cells": [{"sex": "F", "n": 500}]}', OutputKind.JSON)
-    >>> [count.cell_label(("sex",)) for count in counts["n"]]
+    >>> [count.output_count_cell_label_or_none(("sex",)) for count in counts["n"]]
     [('F',)]
     """
     counts: dict[str, list[LabelledCount]] = {}
     if kind is OutputKind.JSON:
-        _collect_json_counts(read_output_json(data), (), counts)
+        _collect_output_json_counts(parse_output_json(data), (), counts)
         return counts
-    table = read_output_csv(data)
+    table = parse_output_csv_or_none(data)
     if table is None:
         return counts
-    for index in table.count_columns:
+    for index in table.output_count_column_indices:
         counts[table.header[index]] = [
             LabelledCount(value, dict(zip(table.header, row, strict=True)))
             for row in table.rows
@@ -204,12 +207,12 @@ def labelled_counts(data: bytes, kind: OutputKind) -> dict[str, list[LabelledCou
     return counts
 
 
-def _collect_json_counts(
+def _collect_output_json_counts(
     value: Any, path: tuple[str, ...], counts: dict[str, list[LabelledCount]]
 ) -> None:
     if isinstance(value, list):
         for child in cast("list[Any]", value):
-            _collect_json_counts(child, path, counts)
+            _collect_output_json_counts(child, path, counts)
     if not isinstance(value, dict):
         return
     inner = cast("dict[str, Any]", value)
@@ -222,7 +225,7 @@ def _collect_json_counts(
         elif isinstance(child, list) and _COUNT_NAMES.match(key):
             _collect_unlabelled_output_counts(key, cast("list[Any]", child), path, counts)
         else:
-            _collect_json_counts(child, (*path, key), counts)
+            _collect_output_json_counts(child, (*path, key), counts)
 
 
 def _collect_unlabelled_output_counts(
@@ -234,9 +237,9 @@ def _collect_unlabelled_output_counts(
             number = parse_output_number(str(child)) or 0.0
             counts.setdefault(key, []).append(LabelledCount(number, {}, (*path, key, "")))
         else:
-            _collect_json_counts(child, (*path, key), counts)
+            _collect_output_json_counts(child, (*path, key), counts)
 
 
 def is_output_people_count(name: str, value: Any) -> bool:
     """Return whether a JSON value is named like a count of people and is a whole number."""
-    return bool(OutputTable((name,), ((str(value),),)).count_columns)
+    return bool(OutputTable((name,), ((str(value),),)).output_count_column_indices)

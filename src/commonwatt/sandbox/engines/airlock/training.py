@@ -20,7 +20,7 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import AirlockError
-from commonwatt.sandbox.engines.airlock.cohort import Cohort, cohort_rows
+from commonwatt.sandbox.engines.airlock.cohort import Cohort, cohort_rows_of_dataset_table
 from commonwatt.sandbox.io.imports.dataset import Dataset
 
 OUTCOME: Final = "outcome"
@@ -81,15 +81,15 @@ class TrainingRows:
     is_member: npt.NDArray[np.bool_]
 
 
-def is_person_held_out(key: bytes, dataset: str, person: str, share: float) -> bool:
+def is_person_held_out_of_training(key: bytes, dataset: str, person: str, share: float) -> bool:
     """Return whether the project keeps a person back, the same way in every job.
 
     Keyed, so that a researcher cannot choose who is kept back; a larger share
     keeps back the people of a smaller one, too.
 
     >>> (
-    ...     is_person_held_out(bytes(32), "safe", "p1", 1.0),
-    ...     is_person_held_out(bytes(32), "safe", "p1", 0.0),
+    ...     is_person_held_out_of_training(bytes(32), "safe", "p1", 1.0),
+    ...     is_person_held_out_of_training(bytes(32), "safe", "p1", 0.0),
     ... )
     (True, False)
     """
@@ -100,7 +100,7 @@ def is_person_held_out(key: bytes, dataset: str, person: str, share: float) -> b
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def held_out_people(
+def people_held_out_of_training(
     key: bytes, dataset: Dataset, training: ProjectTrainingDeclaration
 ) -> frozenset[str]:
     """Return the people whom the project keeps back."""
@@ -108,11 +108,13 @@ def held_out_people(
     names = people[training.person].cast(pl.String).drop_nulls().unique()
     share = training.held_out
     return frozenset(
-        person for person in names if is_person_held_out(key, dataset.name, person, share)
+        person
+        for person in names
+        if is_person_held_out_of_training(key, dataset.name, person, share)
     )
 
 
-def training_table(
+def project_training_table(
     dataset: Dataset, training: ProjectTrainingDeclaration, opted_out: Iterable[str]
 ) -> pl.DataFrame:
     """Return one row a person: who, the features by name, the outcome; complete rows only.
@@ -202,7 +204,9 @@ def _cohort_row_count_by_training_person(
     frame: pl.DataFrame, dataset: Dataset, training: ProjectTrainingDeclaration, cohort: Cohort
 ) -> pl.Series:
     """Return how many rows of a cohort each person of the training table has."""
-    rows = cohort_rows(dataset, cohort).select(pl.col(cohort.person).cast(pl.String).alias("who"))
+    rows = cohort_rows_of_dataset_table(dataset, cohort).select(
+        pl.col(cohort.person).cast(pl.String).alias("who")
+    )
     counts = rows.group_by("who").len("rows").collect()
     joined = frame.select(pl.col(training.person).alias("who")).join(
         counts, on="who", how="left", maintain_order="left"

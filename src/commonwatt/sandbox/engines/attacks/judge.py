@@ -68,7 +68,7 @@ class AttackBait:
             "pid": str(self.pid),
         }
 
-    def is_untouched(self) -> bool:
+    def is_attack_bait_untouched(self) -> bool:
         """Return whether every bait is as it was laid out."""
         return (
             self.victim.poll() is None
@@ -82,7 +82,7 @@ class AttackBait:
         return (self.folder / name).read_text(encoding="ascii") == self.secret
 
 
-def run_attacks(
+def run_isolation_attacks(
     node: IsolationNode, folder: Path, attacks: Sequence[AttackProgram] = ATTACKS
 ) -> Iterator[AttackVerdict]:
     """Run `attacks` one after the other on `node` and yield a verdict for each.
@@ -92,13 +92,13 @@ def run_attacks(
         folder: An empty folder for the bait, open to all users for passing.
         attacks: Which ones; all by default.
     """
-    with place_bait(folder) as bait:
+    with place_isolation_attack_bait(folder) as bait:
         for attack in attacks:
-            outcome = node.run(attack_job(attack, bait), to=folder)
-            yield judge_attack(attack, outcome, bait)
+            outcome = node.run(isolation_attack_job(attack, bait), to=folder)
+            yield judge_isolation_attack(attack, outcome, bait)
 
 
-def attack_job(attack: AttackProgram, bait: AttackBait) -> IsolatedJob:
+def isolation_attack_job(attack: AttackProgram, bait: AttackBait) -> IsolatedJob:
     """Return the job that carries an attack out against `bait`."""
     code = PRELUDE + attack.program
     for name, value in bait.placeholders.items():
@@ -107,7 +107,9 @@ def attack_job(attack: AttackProgram, bait: AttackBait) -> IsolatedJob:
     return IsolatedJob(code=code, inputs={"rows": rows}, outputs=attack.outputs, limits=LIMITS)
 
 
-def judge_attack(attack: AttackProgram, outcome: JobOutcome, bait: AttackBait) -> AttackVerdict:
+def judge_isolation_attack(
+    attack: AttackProgram, outcome: JobOutcome, bait: AttackBait
+) -> AttackVerdict:
     """Judge one attack by what it met and what became of the bait."""
     met = attack_job_ending_signs(outcome)
     log = outcome.log.decode("utf-8", "replace")
@@ -119,7 +121,7 @@ def judge_attack(attack: AttackProgram, outcome: JobOutcome, bait: AttackBait) -
         and "ESCAPED" not in log
         and bait.secret not in log
         and not any(bait.secret.encode() in data for data in collected)
-        and bait.is_untouched()
+        and bait.is_attack_bait_untouched()
     )
     return AttackVerdict(attack=attack, stopped=stopped, signs_met=met, wall_s=outcome.wall_s)
 
@@ -140,7 +142,7 @@ def attack_job_ending_signs(outcome: JobOutcome) -> frozenset[str]:
 
 
 @contextmanager
-def place_bait(folder: Path) -> Generator[AttackBait]:
+def place_isolation_attack_bait(folder: Path) -> Generator[AttackBait]:
     """Yield bait in `folder`; take it all away afterwards."""
     secret = secrets.token_hex(16)
     abstract = f"commonwatt-{secrets.token_hex(4)}"

@@ -33,69 +33,77 @@ class OfferedModel:
     rows: TrainingRows
 
 
-def hostile_models() -> Iterator[OfferedModel]:
+def hostile_airlock_models() -> Iterator[OfferedModel]:
     """Yield the red team's models."""
-    rows = made_up_people(1)
+    rows = made_up_training_people_rows(1)
     x, y = rows.x[rows.is_member], rows.y[rows.is_member]
     weights = _fit_sandbox_linear_weights(x, y)
     yield _offered_model(
         "a tree with a leaf for each person",
         rows,
-        _tree_model_document([_grow_attack_model_tree(x, y, 1)]),
+        _attack_tree_model_document([_grow_attack_model_tree(x, y, 1)]),
     )
     yield _offered_model(
         "a tree with leaves of three people",
         rows,
-        _tree_model_document([_grow_attack_model_tree(x, y, 3)]),
+        _attack_tree_model_document([_grow_attack_model_tree(x, y, 3)]),
     )
     yield _offered_model(
         "trees that each hold people",
         rows,
-        _tree_model_document(_overfit_forest_trees(x, y, 1, 10)),
+        _attack_tree_model_document(_overfit_attack_forest_trees(x, y, 1, 10)),
     )
     yield _offered_model(
         "one hidden leaf for one person",
         rows,
-        _tree_model_document([_tree_with_hidden_person_leaf(x, y)]),
+        _attack_tree_model_document([_attack_tree_with_hidden_person_leaf(x, y)]),
     )
     yield _offered_model(
-        "digits of people in the weights", rows, _linear_model_document(weights + x[0] * 1e-9)
+        "digits of people in the weights",
+        rows,
+        _attack_linear_model_document(weights + x[0] * 1e-9),
     )
     yield _offered_model(
         "a word beside the weights",
         rows,
-        _linear_model_document(weights) | {"note": "CHAN Tai Man"},
+        _attack_linear_model_document(weights) | {"note": "CHAN Tai Man"},
     )
     yield _offered_model(
-        "people as the spread of features", rows, _linear_model_document(weights) | {"spread": []}
+        "people as the spread of features",
+        rows,
+        _attack_linear_model_document(weights) | {"spread": []},
     )
     yield _offered_model(
-        "a name as a feature", rows, _model_with_identifying_names(_linear_model_document(weights))
+        "a name as a feature",
+        rows,
+        _attack_model_with_identifying_names(_attack_linear_model_document(weights)),
     )
-    yield _offered_model("a network of a memory's size", rows, _network_model_holding_people(x))
+    yield _offered_model(
+        "a network of a memory's size", rows, _attack_network_model_holding_people(x)
+    )
     yield _offered_model("more weights than people", *_attack_rows_and_model_of_few_people())
 
 
-def honest_models(count: int = 10) -> Iterator[OfferedModel]:
+def honest_airlock_models(count: int = 10) -> Iterator[OfferedModel]:
     """Yield models as a careful study would release them."""
     for number in range(count):
-        rows = made_up_people(100 + number)
+        rows = made_up_training_people_rows(100 + number)
         x, y = rows.x[rows.is_member], rows.y[rows.is_member]
         if number % 2:
             yield _offered_model(
                 f"a small tree {number}",
                 rows,
-                _tree_model_document([_grow_attack_model_tree(x, y, 40)]),
+                _attack_tree_model_document([_grow_attack_model_tree(x, y, 40)]),
             )
         else:
             yield _offered_model(
                 f"a linear model {number}",
                 rows,
-                _linear_model_document(_fit_sandbox_linear_weights(x, y)),
+                _attack_linear_model_document(_fit_sandbox_linear_weights(x, y)),
             )
 
 
-def made_up_people(seed: int, people: int = _PEOPLE) -> TrainingRows:
+def made_up_training_people_rows(seed: int, people: int = _PEOPLE) -> TrainingRows:
     """Return people with four features and an outcome; half of them are kept back."""
     chance = named_random_stream(seed, "made-up people")
     x = np.column_stack(
@@ -124,7 +132,7 @@ def _attack_model_document_of_body(body: dict[str, Any], link: str = "identity")
     }  # fmt: skip
 
 
-def _linear_model_document(weights: Floats) -> dict[str, Any]:
+def _attack_linear_model_document(weights: Floats) -> dict[str, Any]:
     return _attack_model_document_of_body(
         {"kind": "linear", "start": 0.0, "weights": weights.tolist()}
     )
@@ -135,7 +143,7 @@ def _fit_sandbox_linear_weights(x: Floats, y: Floats) -> Floats:
     return np.array([float(f"{weight:.3g}") for weight in coefficients])
 
 
-def _tree_model_document(trees: list[dict[str, list[float]]]) -> dict[str, Any]:
+def _attack_tree_model_document(trees: list[dict[str, list[float]]]) -> dict[str, Any]:
     return _attack_model_document_of_body(
         {
             "kind": "trees",
@@ -146,7 +154,7 @@ def _tree_model_document(trees: list[dict[str, list[float]]]) -> dict[str, Any]:
     )
 
 
-def _overfit_forest_trees(
+def _overfit_attack_forest_trees(
     x: Floats, y: Floats, leaf: int, trees: int
 ) -> list[dict[str, list[float]]]:
     chance = named_random_stream(2, "forest")
@@ -159,25 +167,31 @@ def _grow_attack_model_tree(x: Floats, y: Floats, leaf: int) -> dict[str, list[f
     tree: dict[str, list[float]] = {
         "feature": [], "threshold": [], "left": [], "right": [], "value": [],
     }  # fmt: skip
-    _grow_model_tree_node(x, y, leaf, tree)
+    _grow_attack_tree_node_and_return_index(x, y, leaf, tree)
     return tree
 
 
-def _grow_model_tree_node(x: Floats, y: Floats, leaf: int, tree: dict[str, list[float]]) -> int:
+def _grow_attack_tree_node_and_return_index(
+    x: Floats, y: Floats, leaf: int, tree: dict[str, list[float]]
+) -> int:
     node = len(tree["feature"])
     for name, value in (("feature", -1), ("threshold", 0.0), ("left", -1), ("right", -1)):
         tree[name].append(value)
     tree["value"].append(_attack_number_rounded_to_six_digits(float(y.mean())))
-    feature, threshold = _model_tree_median_split(x, leaf)
+    feature, threshold = _attack_tree_split_feature_and_value(x, leaf)
     if feature >= 0:
         goes_left = x[:, feature] <= threshold
         tree["feature"][node], tree["threshold"][node] = feature, threshold
-        tree["left"][node] = _grow_model_tree_node(x[goes_left], y[goes_left], leaf, tree)
-        tree["right"][node] = _grow_model_tree_node(x[~goes_left], y[~goes_left], leaf, tree)
+        tree["left"][node] = _grow_attack_tree_node_and_return_index(
+            x[goes_left], y[goes_left], leaf, tree
+        )
+        tree["right"][node] = _grow_attack_tree_node_and_return_index(
+            x[~goes_left], y[~goes_left], leaf, tree
+        )
     return node
 
 
-def _model_tree_median_split(x: Floats, leaf: int) -> tuple[int, float]:
+def _attack_tree_split_feature_and_value(x: Floats, leaf: int) -> tuple[int, float]:
     """Return the feature and value that halve `x` best, or -1 if a half would be too small."""
     best = (-1, 0.0, leaf - 1)
     for feature in range(x.shape[1]):
@@ -189,7 +203,7 @@ def _model_tree_median_split(x: Floats, leaf: int) -> tuple[int, float]:
     return best[0], best[1]
 
 
-def _tree_with_hidden_person_leaf(x: Floats, y: Floats) -> dict[str, list[float]]:
+def _attack_tree_with_hidden_person_leaf(x: Floats, y: Floats) -> dict[str, list[float]]:
     """Return a stump with one leaf more: that of the person with the highest value."""
     # A single hidden leaf leaves the area under the curve as it was; only counting people by leaf
     # finds it.
@@ -203,7 +217,7 @@ def _tree_with_hidden_person_leaf(x: Floats, y: Floats) -> dict[str, list[float]
     }
 
 
-def _network_model_holding_people(x: Floats) -> dict[str, Any]:
+def _attack_network_model_holding_people(x: Floats) -> dict[str, Any]:
     rows = [
         [_attack_number_rounded_to_six_digits(value) for value in row]
         for row in np.tile(x, (20, 1)).T.tolist()
@@ -217,14 +231,14 @@ def _network_model_holding_people(x: Floats) -> dict[str, Any]:
     )
 
 
-def _model_with_identifying_names(model: dict[str, Any]) -> dict[str, Any]:
+def _attack_model_with_identifying_names(model: dict[str, Any]) -> dict[str, Any]:
     return model | {"features": ["age", "bmi", "systolic", "patient CHAN Tai Man A123456(3)"]}
 
 
 def _attack_rows_and_model_of_few_people() -> tuple[TrainingRows, dict[str, Any]]:
     """Return a model fitted to hardly more people than it has weights."""
-    rows = made_up_people(3, 24)
-    return rows, _linear_model_document(
+    rows = made_up_training_people_rows(3, 24)
+    return rows, _attack_linear_model_document(
         _fit_sandbox_linear_weights(rows.x[rows.is_member], rows.y[rows.is_member])
     )
 

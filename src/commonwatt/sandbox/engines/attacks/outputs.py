@@ -33,15 +33,15 @@ class OfferedOutput:
     data: bytes
 
 
-def hostile_outputs() -> Iterator[OfferedOutput]:
+def hostile_airlock_outputs() -> Iterator[OfferedOutput]:
     """Yield the red team's outputs."""
-    yield from _hostile_tables()
-    yield from _hostile_json()
-    yield from _hostile_texts()
-    yield from _hostile_pictures()
+    yield from _hostile_table_outputs()
+    yield from _hostile_json_outputs()
+    yield from _hostile_text_outputs()
+    yield from _hostile_picture_outputs()
 
 
-def honest_outputs(count: int = 100) -> Iterator[OfferedOutput]:
+def honest_airlock_outputs(count: int = 100) -> Iterator[OfferedOutput]:
     """Yield results as a careful study would release them."""
     makers: tuple[Callable[[np.random.Generator], OfferedOutput], ...] = (
         _honest_counts_by_age,
@@ -74,7 +74,7 @@ def _offered_text_output(name: str, text: str) -> OfferedOutput:
     return OfferedOutput(name, OutputKind.TEXT, text.encode())
 
 
-def _hostile_tables() -> Iterator[OfferedOutput]:
+def _hostile_table_outputs() -> Iterator[OfferedOutput]:
     yield _offered_csv_output("a count of one", "sex,n", "F,500", "M,1")
     yield _offered_csv_output("a count of seven", "sex,n", "F,500", "M,7")
     yield _offered_csv_output(
@@ -118,7 +118,7 @@ def _hostile_tables() -> Iterator[OfferedOutput]:
     yield _offered_csv_output("ragged rows", "a,n", "x,500,hidden", "y,500")
 
 
-def _hostile_json() -> Iterator[OfferedOutput]:
+def _hostile_json_outputs() -> Iterator[OfferedOutput]:
     yield _offered_json_output("a small count", {"cohort": {"n": 3}})
     yield _offered_json_output("a small count in a list", {"cells": [{"count": 500}, {"count": 2}]})
     yield _offered_json_output(
@@ -137,7 +137,7 @@ def _hostile_json() -> Iterator[OfferedOutput]:
     yield _offered_json_output("the youngest person", {"age": {"min": 18, "mean": 55.1}})
 
 
-def _hostile_texts() -> Iterator[OfferedOutput]:
+def _hostile_text_outputs() -> Iterator[OfferedOutput]:
     rows = "\n".join(f"{40 + i % 50} {i % 2} {110 + i} {3 + i / 40}" for i in range(60))
     yield _offered_text_output("records as prose", f"Results\n{rows}\n")
     yield _offered_text_output("a name in prose", f"The patient {_PERSON} did best.")
@@ -153,7 +153,7 @@ def _hostile_texts() -> Iterator[OfferedOutput]:
     )
 
 
-def _hostile_pictures() -> Iterator[OfferedOutput]:
+def _hostile_picture_outputs() -> Iterator[OfferedOutput]:
     chance = named_random_stream(1, "hostile pictures")
     canvas = _empty_plot_pixels()
     yield OfferedOutput(

@@ -64,7 +64,7 @@ class TextBox:
     harmless: bool
 
 
-def find_burned_in_text(
+def find_burned_in_text_boxes(
     image: npt.NDArray[Any], header: frozenset[str] = frozenset()
 ) -> list[TextBox]:
     """Return every line of burned-in text in a picture of one channel.
@@ -100,7 +100,7 @@ def _burned_in_text_boxes(
     places = _burned_in_line_places(strokes)
     readings = _tesseract_line_readings(strokes, grey, places, program, header)
     verdicts = [
-        _burned_in_line_verdict(texts, place, header)
+        _burned_in_line_mark_letter_or_unknown(texts, place, header)
         for texts, place in zip(readings, places, strict=True)
     ]
     return [
@@ -116,12 +116,14 @@ def _burned_in_text_boxes(
     ]
 
 
-def _burned_in_line_verdict(texts: list[str], place: Place, header: frozenset[str]) -> str:
+def _burned_in_line_mark_letter_or_unknown(
+    texts: list[str], place: Place, header: frozenset[str]
+) -> str:
     """Return `mark`, `letter` (too short for a name) or `unknown`, from all readings of a line."""
     if any(image_text_agrees_with_header(text, header) for text in texts):
         return "unknown"
     # Two letters may be a name of two characters misread, so readings must agree on them.
-    fitting = [text for text in texts if _harmless_text_fits_line(text, place)]
+    fitting = [text for text in texts if _is_burned_in_text_harmless_and_fits(text, place)]
     if len(fitting) > 1 or any(_burned_in_letter_count(text) >= _SURE for text in fitting):
         return "mark"
     if _burned_in_line_width_px(place) <= _ONE_LETTER * _burned_in_line_height_px(place):
@@ -133,7 +135,7 @@ def _burned_in_line_verdict(texts: list[str], place: Place, header: frozenset[st
     )
 
 
-def _harmless_text_fits_line(text: str, place: Place) -> bool:
+def _is_burned_in_text_harmless_and_fits(text: str, place: Place) -> bool:
     """Return whether a line is harmless and no wider than its letters: 張偉 can read as `A`."""
     letters = len(text.replace(" ", ""))
     gaps = text.count(" ")
@@ -166,7 +168,7 @@ def _burned_in_line_height_px(place: Place) -> int:
     return place[0].stop - place[0].start
 
 
-def image_copy_without_harmful_text(
+def image_copy_with_burned_in_text_blanked(
     image: npt.NDArray[Any], boxes: list[TextBox]
 ) -> npt.NDArray[Any]:
     """Return a copy of `image`, shape (…, rows, columns[, channels]), without harmful lines.
@@ -218,11 +220,12 @@ def _burned_in_line_places(strokes: Grey) -> list[Place]:
     areas = cast("list[Place]", ndimage.find_objects(labelled))
     tall = [place for place in areas if _LOWEST <= _burned_in_line_height_px(place) <= _TALLEST]
     return sorted(
-        _join_words_into_text_lines(tall), key=lambda place: (place[0].start, place[1].start)
+        _burned_in_word_places_joined_into_lines(tall),
+        key=lambda place: (place[0].start, place[1].start),
     )
 
 
-def _join_words_into_text_lines(places: list[Place]) -> list[Place]:
+def _burned_in_word_places_joined_into_lines(places: list[Place]) -> list[Place]:
     """Return places with the words of a line put together, from left to right."""
     lines: list[Place] = []
     for place in sorted(places, key=lambda area: (area[1].start, area[0].start)):
@@ -264,7 +267,12 @@ def _tesseract_line_readings(
     inks = [_enlarged_burned_in_line_image(strokes, place) for place in places]
     first = _tesseract_words_by_line(*_burned_in_ocr_tsv_and_line_tops(inks, program))
     return [
-        [text, *_further_readings([ink, _enlarged_burned_in_line_image(grey, place)], program)]
+        [
+            text,
+            *_further_burned_in_line_readings(
+                [ink, _enlarged_burned_in_line_image(grey, place)], program
+            ),
+        ]
         if _burned_in_line_is_unclear(text, place, header)
         else [text]
         for text, ink, place in zip(first, inks, places, strict=True)
@@ -282,7 +290,7 @@ def _burned_in_line_is_unclear(text: str, place: Place, header: frozenset[str]) 
     return short and not clear and not image_text_agrees_with_header(text, header)
 
 
-def _further_readings(inks: list[Ink], program: str) -> list[str]:
+def _further_burned_in_line_readings(inks: list[Ink], program: str) -> list[str]:
     """Return further readings of one line: of its strokes, of the picture."""
     return [_tesseract_words_by_line(_run_tesseract_tsv(ink, program, "7"), [0])[0] for ink in inks]
 

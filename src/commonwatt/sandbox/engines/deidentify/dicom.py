@@ -25,11 +25,11 @@ from commonwatt.core.files import file_draft
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DeidentifyError
 from commonwatt.sandbox.engines.deidentify.burned_in import (
-    find_burned_in_text,
-    image_copy_without_harmful_text,
+    find_burned_in_text_boxes,
+    image_copy_with_burned_in_text_blanked,
 )
 from commonwatt.sandbox.engines.deidentify.marks import identifying_header_words
-from commonwatt.sandbox.engines.deidentify.tables import date_shift_weeks, pseudonym
+from commonwatt.sandbox.engines.deidentify.tables import person_date_shift_weeks, pseudonym
 
 _KEEP: Final = frozenset(
     """SOPClassUID Modality PatientSex BodyPartExamined ViewPosition Laterality ImageLaterality
@@ -84,14 +84,18 @@ def deidentify_dicom_and_count_blanked_lines(source: Path, to: Path, *, key: byt
         setattr(image, name, _keyed_dicom_uid(key, str(header.get(name))))
     for name in _DATES & set(header.dir()):
         setattr(
-            image, name, _shifted_dicom_date(str(header.get(name)), date_shift_weeks(key, person))
+            image,
+            name,
+            _shifted_dicom_date(str(header.get(name)), person_date_shift_weeks(key, person)),
         )
     image.PatientID = image.PatientName = pseudonym(key, person)
     image.PatientIdentityRemoved = "YES"
     image.DeidentificationMethod = "kept by list; pixels cleaned; dates shifted"
     image.LongitudinalTemporalInformationModified = "MODIFIED"
     image.BurnedInAnnotation = "NO"
-    blanked = _put_clean_pixels_and_count_blanked(image, pixels, dicom_identifying_words(header))
+    blanked = _put_clean_dicom_pixels_and_count_lines(
+        image, pixels, dicom_identifying_words(header)
+    )
     _write_dicom_file(pydicom, image, to)
     return blanked
 
@@ -122,7 +126,7 @@ def _read_dicom_image(pydicom: Any, source: Path) -> tuple[Any, npt.NDArray[Any]
         ) from None
 
 
-def _put_clean_pixels_and_count_blanked(
+def _put_clean_dicom_pixels_and_count_lines(
     image: Any, pixels: npt.NDArray[Any], header: frozenset[str]
 ) -> int:
     """Clean the pixels and put them in, plain; return how many lines were blanked."""
@@ -131,8 +135,8 @@ def _put_clean_pixels_and_count_blanked(
     # The brightest over all frames: a name may be shown in one frame of a loop only.
     flat = frames.mean(axis=-1) if colour else frames
     grey = flat.reshape(-1, *flat.shape[-2:]).max(axis=0)
-    boxes = find_burned_in_text(grey, header)
-    cleaned = np.ascontiguousarray(image_copy_without_harmful_text(pixels, boxes))
+    boxes = find_burned_in_text_boxes(grey, header)
+    cleaned = np.ascontiguousarray(image_copy_with_burned_in_text_blanked(pixels, boxes))
     image.PixelData = cleaned.astype(cleaned.dtype.newbyteorder("<"), copy=False).tobytes()
     if colour:
         image.PlanarConfiguration = 0

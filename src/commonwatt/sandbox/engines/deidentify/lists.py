@@ -17,11 +17,11 @@ def deidentification_word_list(file: str) -> frozenset[str]:
     return frozenset((_DATA / "names" / file).read_text(encoding="utf-8").split())
 
 
-def tagger_templates_folder() -> Path:
+def deidentification_tagger_templates_folder() -> Path:
     """Return the folder of templates that training writes its texts from."""
     return _DATA / "templates"
 
 
-def tagger_weights_file() -> Path:
+def deidentification_tagger_weights_file() -> Path:
     """Return the file of weights that the tagger reads."""
     return _DATA / "tagger" / "weights.npz"

@@ -51,7 +51,7 @@ def is_technical_image_mark(text: str) -> bool:
     ... )
     (True, True, False)
     """
-    kinds = [_burned_in_word_kind(word) for word in _image_text_words(text)]
+    kinds = [_burned_in_word_kind_name(word) for word in _image_text_words_with_units_parted(text)]
     # A row of many numbers may be an identity number read in pieces.
     if not kinds or "other" in kinds or kinds.count("number") > _MOST_NUMBERS:
         return False
@@ -73,15 +73,19 @@ def is_line_misread_dicom_mark(text: str) -> bool:
     ... )
     (True, False, False)
     """
-    return [_burned_in_word_kind(word) for word in _image_text_words(text)] == ["like"]
+    return [
+        _burned_in_word_kind_name(word) for word in _image_text_words_with_units_parted(text)
+    ] == ["like"]
 
 
-def _image_text_words(text: str) -> list[str]:
+def _image_text_words_with_units_parted(text: str) -> list[str]:
     """Return the words of a line, a number parted from a unit that is glued to it."""
     words: list[str] = []
     for word in text.split():
         plain = word.strip(_TRIM)
-        glued = _GLUED.fullmatch(plain) or _GLUED.fullmatch(_with_first_letter_as_digit(plain))
+        glued = _GLUED.fullmatch(plain) or _GLUED.fullmatch(
+            _image_word_with_first_letter_as_digit(plain)
+        )
         parts = [part for part in glued.groups() if part] if glued else []
         if (
             any(part.upper() in _UNITS | _SETTINGS for part in parts)
@@ -93,24 +97,24 @@ def _image_text_words(text: str) -> list[str]:
     return words
 
 
-def _with_first_letter_as_digit(image_word: str) -> str:
+def _image_word_with_first_letter_as_digit(image_word: str) -> str:
     """Return a word whose first letter is read as a digit where a unit follows: `Scm`."""
     if image_word[1:].upper() in _UNITS - {"T", "X"}:
         return image_word[:1].upper().translate(_LOOKALIKES) + image_word[1:]
     return image_word
 
 
-def _burned_in_word_kind(image_word: str) -> str:
+def _burned_in_word_kind_name(image_word: str) -> str:
     """Return `mark`, `number`, `like` (a mark misread) or `other`."""
     upper = image_word.upper()
     if image_word in _SIDES or upper in _UNITS | _SETTINGS:
         return "mark"
     if _NUMBER.fullmatch(image_word) or _NUMBER.fullmatch(image_word.translate(_LOOKALIKES)):
         return "number" if any(char.isdigit() for char in image_word) else "other"
-    return "like" if _is_misread_image_mark(upper) else "other"
+    return "like" if _is_image_word_misread_mark(upper) else "other"
 
 
-def _is_misread_image_mark(upper: str) -> bool:
+def _is_image_word_misread_mark(upper: str) -> bool:
     # Two letters are a letter away from too many marks, and from too many names.
     if len(upper) < _SHORT_NUMBER:
         return False

@@ -66,39 +66,39 @@ def _chinese_surname_pattern() -> re.Pattern[str]:
     return re.compile(f"(?=((?:{'|'.join(surnames)})))")
 
 
-def find_chinese_names(text: str) -> list[IdentifierSpan]:
+def find_chinese_name_spans(text: str) -> list[IdentifierSpan]:
     """Return the stretches of `text` that read as Chinese names, in either script.
 
-    >>> [(name.start, name.end) for name in find_chinese_names("病人陳大文胸痛")]
+    >>> [(name.start, name.end) for name in find_chinese_name_spans("病人陳大文胸痛")]
     [(2, 5)]
-    >>> [(name.start, name.end) for name in find_chinese_names("Pt WONG, Tai Man seen")]
+    >>> [(name.start, name.end) for name in find_chinese_name_spans("Pt WONG, Tai Man seen")]
     [(3, 16)]
     """
-    return list(_romanised_chinese_names(text)) + (
-        [] if text.isascii() else list(_han_chinese_names(text))
+    return list(_romanised_chinese_name_spans(text)) + (
+        [] if text.isascii() else list(_han_chinese_name_spans(text))
     )
 
 
-def _romanised_chinese_names(text: str) -> Iterator[IdentifierSpan]:
+def _romanised_chinese_name_spans(text: str) -> Iterator[IdentifierSpan]:
     for match in _HONG_KONG.finditer(text):
         if match[1].title() in deidentification_word_list("surnames-en.txt"):
             yield IdentifierSpan(match.start(), match.end(), IdentifierLabel.NAME)
 
 
-def _han_chinese_names(text: str) -> Iterator[IdentifierSpan]:
+def _han_chinese_name_spans(text: str) -> Iterator[IdentifierSpan]:
     for match in _chinese_surname_pattern().finditer(text):
         start, given_start = match.start(), match.end(1)
-        if length := _given_name_length(text, start, given_start):
+        if length := _chinese_given_name_length_or_zero(text, start, given_start):
             yield IdentifierSpan(start, given_start + length, IdentifierLabel.NAME)
 
 
-def _given_name_length(text: str, start: int, given_start: int) -> int:
+def _chinese_given_name_length_or_zero(text: str, start: int, given_start: int) -> int:
     """Return how many characters after the family name belong to the name, or 0."""
     after = _TAIL.match(text, given_start)
     tail = after.group() if after else ""
-    if not tail or _surname_begins_common_word(text, start):
+    if not tail or _chinese_surname_begins_common_word(text, start):
         return 0
-    cue = _name_cue_strength(text, start)
+    cue = _chinese_name_cue_strength(text, start)
     # Two characters before one, because most given names have two.
     for length in (2, 1):
         if len(tail) >= length and _is_chinese_given_name(text, start, given_start, length, cue):
@@ -125,20 +125,20 @@ def _is_chinese_given_name(text: str, start: int, given_start: int, length: int,
     return sure and score >= _ENOUGH
 
 
-def _name_cue_strength(text: str, start: int) -> int:
+def _chinese_name_cue_strength(text: str, start: int) -> int:
     """Return 2 for a strong cue just before `start`, 1 for a weak one, else 0."""
     before = text[max(0, start - 8) : start].rstrip(" ：:（(、,")
-    if before.endswith(_name_cue_words("cues-zh.txt")):
+    if before.endswith(_chinese_name_cue_words("cues-zh.txt")):
         return 2
-    return int(before.endswith(_name_cue_words("weak-cues-zh.txt")))
+    return int(before.endswith(_chinese_name_cue_words("weak-cues-zh.txt")))
 
 
 @cache
-def _name_cue_words(file: str) -> tuple[str, ...]:
+def _chinese_name_cue_words(file: str) -> tuple[str, ...]:
     return tuple(sorted(deidentification_word_list(file)))
 
 
-def _surname_begins_common_word(text: str, start: int) -> bool:
+def _chinese_surname_begins_common_word(text: str, start: int) -> bool:
     words = deidentification_word_list("words-zh.txt")
     return any(text[start : start + length] in words for length in (2, 3, 4)) or (
         start > 0 and text[start - 1 : start + 2] in words

@@ -45,10 +45,10 @@ def is_mainland_id(text: str) -> bool:
     return _MAINLAND_CHECK[total % 11] == text[-1].upper()
 
 
-def is_taiwan_id(text: str) -> bool:
+def is_valid_taiwan_id_number(text: str) -> bool:
     """Return whether a Taiwanese identity or resident number checks out.
 
-    >>> is_taiwan_id("A123456789"), is_taiwan_id("A123456788")
+    >>> is_valid_taiwan_id_number("A123456789"), is_valid_taiwan_id_number("A123456788")
     (True, False)
     """
     if not re.fullmatch(r"[A-Z][1289]\d{8}", text.upper()):

@@ -18,7 +18,7 @@ from commonwatt.sandbox.engines.deidentify.numbers import (
     card_number_passes_luhn,
     is_hkid,
     is_mainland_id,
-    is_taiwan_id,
+    is_valid_taiwan_id_number,
 )
 
 _FULL_WIDTH: Final = {ord(wide): chr(ord(wide) - 0xFEE0) for wide in (
@@ -243,7 +243,7 @@ def _check_digit_recogniser(
         for match in pattern.finditer(text):
             # Blanks, hyphens and brackets are how people write a number, and no part of it.
             plain = re.sub(r"[^A-Za-z0-9]", "", match.group())
-            if check(plain) and not is_lot_number(text, match.start(), match.end()):
+            if check(plain) and not is_lot_number_in_note(text, match.start(), match.end()):
                 yield IdentifierSpan(match.start(), match.end(), label)
 
     return recognise
@@ -254,13 +254,13 @@ def _identifier_recogniser_except_lots(
 ) -> Callable[[str], Iterator[IdentifierSpan]]:
     def recognise(text: str) -> Iterator[IdentifierSpan]:
         for match in pattern.finditer(text):
-            if not is_lot_number(text, match.start(), match.end()):
+            if not is_lot_number_in_note(text, match.start(), match.end()):
                 yield IdentifierSpan(match.start(), match.end(), label)
 
     return recognise
 
 
-def _ages_over_89(text: str) -> Iterator[IdentifierSpan]:
+def _age_over_89_identifier_spans(text: str) -> Iterator[IdentifierSpan]:
     for match in _AGE.finditer(text):
         index = 1 if match.group(1) else 2
         hot = text[match.end() : match.end() + 1] in ("F", "f")
@@ -268,10 +268,10 @@ def _ages_over_89(text: str) -> Iterator[IdentifierSpan]:
             yield IdentifierSpan(match.start(index), match.end(index), IdentifierLabel.AGE_OVER_89)
 
 
-def is_lot_number(text: str, start: int, end: int) -> bool:
+def is_lot_number_in_note(text: str, start: int, end: int) -> bool:
     """Return whether words beside a number say that it names goods, not people.
 
-    >>> is_lot_number("lot A1234567", 4, 12), is_lot_number("HKID A1234567", 5, 13)
+    >>> is_lot_number_in_note("lot A1234567", 4, 12), is_lot_number_in_note("HKID A1234567", 5, 13)
     (True, False)
     """
     before = text[max(0, start - 24) : start]
@@ -283,7 +283,7 @@ _RECOGNISERS: Final = (
     _identifier_recogniser(_HKID_CUED, IdentifierLabel.HKID, 1),
     _check_digit_recogniser(_CNID, IdentifierLabel.CNID, is_mainland_id),
     _identifier_recogniser(_CNID_CUED, IdentifierLabel.CNID, 1),
-    _check_digit_recogniser(_TWID, IdentifierLabel.TWID, is_taiwan_id),
+    _check_digit_recogniser(_TWID, IdentifierLabel.TWID, is_valid_taiwan_id_number),
     _identifier_recogniser(_EMAIL, IdentifierLabel.EMAIL),
     _identifier_recogniser(_URL, IdentifierLabel.URL),
     _identifier_recogniser_except_lots(_PHONE, IdentifierLabel.PHONE),
@@ -295,7 +295,7 @@ _RECOGNISERS: Final = (
     _identifier_recogniser(_DATE_WORDS, IdentifierLabel.DATE),
     _identifier_recogniser(_DATE_ROC, IdentifierLabel.DATE),
     _identifier_recogniser(_YEAR, IdentifierLabel.DATE, 1),
-    _ages_over_89,
+    _age_over_89_identifier_spans,
     _identifier_recogniser(_ADDRESS_ZH, IdentifierLabel.ADDRESS),
     _identifier_recogniser(_ADDRESS_ESTATE, IdentifierLabel.ADDRESS),
     _identifier_recogniser(_ADDRESS_EN, IdentifierLabel.ADDRESS),

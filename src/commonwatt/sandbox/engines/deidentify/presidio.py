@@ -1,8 +1,8 @@
 """Our recognisers inside Presidio, and Presidio's inside ours.
 
-Presidio is optional and never imported unless asked for. `as_presidio_recognizer`
+Presidio is optional and never imported unless asked for. `commonwatt_recogniser_for_presidio`
 gives its analyzer one more recogniser; `recogniser_from_presidio` lets an institution that
-has tuned an analyzer, with a language model of its own choice, add it to `find_identifiers`.
+has tuned an analyzer, with a language model of its own choice, add it to `find_identifier_spans`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from commonwatt.core.extras import import_optional_module
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
-from commonwatt.sandbox.engines.deidentify.text import Recogniser, find_identifiers
+from commonwatt.sandbox.engines.deidentify.text import Recogniser, find_identifier_spans
 
 ENTITIES: Final = {
     IdentifierLabel.NAME: "PERSON", IdentifierLabel.HKID: "HK_ID", IdentifierLabel.CNID: "CN_ID",
@@ -37,8 +37,8 @@ _LABELS: Final = {name: label for label, name in reversed(ENTITIES.items())} | {
 _SCORE: Final = 0.9
 
 
-def as_presidio_recognizer(language: str = "en") -> Any:
-    """Return an `EntityRecognizer` that finds what `find_identifiers` finds.
+def commonwatt_recogniser_for_presidio(language: str = "en") -> Any:
+    """Return an `EntityRecognizer` that finds what `find_identifier_spans` finds.
 
     Raises:
         MissingExtraError: Presidio is not installed.
@@ -56,7 +56,7 @@ def as_presidio_recognizer(language: str = "en") -> Any:
             del nlp_artifacts
             return [
                 analyzer.RecognizerResult(ENTITIES[span.label], span.start, span.end, _SCORE)
-                for span in find_identifiers(text)
+                for span in find_identifier_spans(text)
                 if ENTITIES[span.label] in entities
             ]
 

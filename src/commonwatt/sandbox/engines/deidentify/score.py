@@ -40,7 +40,7 @@ class DeidentificationScore:
         return sum(self.found_counts[kind] for kind in chosen_kinds) / total if total else 1.0
 
     @property
-    def clean_masked_share(self) -> float:
+    def deidentification_clean_masked_share(self) -> float:
         """Return the share of clean characters that were masked."""
         return self.clean_masked / self.clean if self.clean else 0.0
 

@@ -23,8 +23,8 @@ import polars as pl
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DeidentifyError
 from commonwatt.sandbox.domain.import_report import TableImportReport
-from commonwatt.sandbox.engines.deidentify.text import mask_text
-from commonwatt.sandbox.io.imports.dataset import Dataset, publish_dataset
+from commonwatt.sandbox.engines.deidentify.text import mask_identifiers_in_text
+from commonwatt.sandbox.io.imports.dataset import Dataset, fill_and_publish_dataset_draft
 
 MOST_WEEKS: Final = 52
 """Farthest that a person's dates move, back or forth [weeks]."""
@@ -151,7 +151,7 @@ def deidentify(
     # and shifts.
     if len(key) < 32:
         raise DeidentifyError("key", wanted=Message("a secret of at least 32 bytes"))
-    tables = sorted(set(policy) & set(dataset.table_row_counts))
+    tables = sorted(set(policy) & set(dataset.dataset_row_count_by_table))
     if not tables:
         raise DeidentifyError(dataset.name, wanted=Message("a table that the policy names"))
     excluded = pl.Series("patient_id", sorted(leave_out), dtype=pl.String)
@@ -164,7 +164,9 @@ def deidentify(
             for table in tables
         ]
 
-    return publish_dataset(store, name, f"{dataset.form} de-identified", write_deidentified_tables)
+    return fill_and_publish_dataset_draft(
+        store, name, f"{dataset.form} de-identified", write_deidentified_tables
+    )
 
 
 def _deidentify_table(
@@ -205,12 +207,14 @@ def deidentify_columns(
 
     Needs a column `patient_id`, by which dates are shifted.
     """
-    shift = pl.Series("shift", _date_shifts_us(frame["patient_id"], key), dtype=pl.Duration("us"))
+    shift = pl.Series(
+        "shift", _date_shift_us_by_row(frame["patient_id"], key), dtype=pl.Duration("us")
+    )
     columns = [
         treated
         for column in frame.columns
         if (
-            treated := _deidentified_column(
+            treated := _deidentified_column_or_none(
                 frame[column], treatments.get(column, ColumnTreatment.DROP), key, shift
             )
         )
@@ -218,21 +222,24 @@ def deidentify_columns(
     ]
     shifted = {name for name, treatment in treatments.items() if treatment is ColumnTreatment.SHIFT}
     return pl.DataFrame(
-        [coarsen_dates(column, dates) if column.name in shifted else column for column in columns]
+        [
+            dates_coarsened_to_grain(column, dates) if column.name in shifted else column
+            for column in columns
+        ]
     )
 
 
-def coarsen_dates(dates: pl.Series, grain: DateGrain) -> pl.Series:
+def dates_coarsened_to_grain(dates: pl.Series, grain: DateGrain) -> pl.Series:
     """Return dates moved back to the first day of their week, month, quarter or year.
 
     >>> from datetime import date
-    >>> coarsen_dates(pl.Series([date(2024, 5, 17)]), DateGrain.MONTH).to_list()
+    >>> dates_coarsened_to_grain(pl.Series([date(2024, 5, 17)]), DateGrain.MONTH).to_list()
     [datetime.date(2024, 5, 1)]
     """
     return dates if grain is DateGrain.EXACT else dates.dt.truncate(_EVERY[grain])
 
 
-def _deidentified_column(  # noqa: PLR0911  one line a treatment
+def _deidentified_column_or_none(  # noqa: PLR0911  one line a treatment
     column: pl.Series, treatment: ColumnTreatment, key: bytes, shift: pl.Series
 ) -> pl.Series | None:
     match treatment:
@@ -241,17 +248,17 @@ def _deidentified_column(  # noqa: PLR0911  one line a treatment
         case ColumnTreatment.DROP:
             return None
         case ColumnTreatment.TOKEN:
-            return _change_distinct_values(column, lambda value: pseudonym(key, value))
+            return _column_with_distinct_values_changed(column, lambda value: pseudonym(key, value))
         case ColumnTreatment.SHIFT:
             return column + shift
         case ColumnTreatment.BIRTH_BAND:
-            return _birth_year_band(column)
+            return _birth_years_in_five_year_bands(column)
         case ColumnTreatment.AREA:
             return column.str.slice(0, 2)
         case ColumnTreatment.RARE:
-            return _rare_values_as_other(column)
+            return _column_with_rare_values_as_other(column)
         case ColumnTreatment.TEXT:
-            return _change_distinct_values(column, mask_text)
+            return _column_with_distinct_values_changed(column, mask_identifiers_in_text)
 
 
 def pseudonym(key: bytes, value: str) -> str:
@@ -265,7 +272,7 @@ def pseudonym(key: bytes, value: str) -> str:
     return hmac.digest(key, b"token:" + value.encode(), hashlib.sha256).hex()[:24]
 
 
-def date_shift_weeks(key: bytes, person: str) -> int:
+def person_date_shift_weeks(key: bytes, person: str) -> int:
     """Return a person's secret shift: 1 to 52 weeks, back or forth, never none."""
     # Whole weeks, so that weekdays and the rhythm of wards stay; never none, so that no date is a
     # true one.
@@ -274,16 +281,18 @@ def date_shift_weeks(key: bytes, person: str) -> int:
     return step - MOST_WEEKS if step < MOST_WEEKS else step - MOST_WEEKS + 1
 
 
-def _date_shifts_us(people: pl.Series, key: bytes) -> list[int | None]:
+def _date_shift_us_by_row(people: pl.Series, key: bytes) -> list[int | None]:
     week_us = 7 * 86_400 * 1_000_000
     by_person = {
-        person: None if person is None else date_shift_weeks(key, person) * week_us
+        person: None if person is None else person_date_shift_weeks(key, person) * week_us
         for person in people.unique().to_list()
     }
     return [by_person[person] for person in people.to_list()]
 
 
-def _change_distinct_values(column: pl.Series, change: Callable[[str], str]) -> pl.Series:
+def _column_with_distinct_values_changed(
+    column: pl.Series, change: Callable[[str], str]
+) -> pl.Series:
     """Return `column` with each distinct value changed once."""
     # Text is masked once a distinct value: the same phrase stands in thousands of rows.
     values = column.cast(pl.String).unique().drop_nulls().sort()
@@ -291,7 +300,7 @@ def _change_distinct_values(column: pl.Series, change: Callable[[str], str]) -> 
     return column.cast(pl.String).replace_strict(values, changed, default=None).alias(column.name)
 
 
-def _birth_year_band(column: pl.Series) -> pl.Series:
+def _birth_years_in_five_year_bands(column: pl.Series) -> pl.Series:
     """Return the first year of a band of five; the oldest share one band.
 
     The oldest are told apart from the latest birth in the table, not from today,
@@ -305,7 +314,7 @@ def _birth_year_band(column: pl.Series) -> pl.Series:
     return band.clip(lower_bound=first).cast(pl.Int32).alias("birth_band")
 
 
-def _rare_values_as_other(column: pl.Series) -> pl.Series:
+def _column_with_rare_values_as_other(column: pl.Series) -> pl.Series:
     """Return `column` with values of fewer than five rows replaced by `other`."""
     counts = column.value_counts(name="rows")
     common = counts.filter(pl.col("rows") >= _RARE)[column.name]
@@ -329,10 +338,10 @@ def enforce_k_anonymity(frame: pl.DataFrame, quasi_identifiers: list[str], k: in
     # In the order of `quasi`, the least useful to studies first, so that sex and age survive
     # longest.
     for column in quasi_identifiers:
-        small = _quasi_identifier_class_sizes(frame, quasi_identifiers) < k
+        small = _quasi_identifier_class_size_by_row(frame, quasi_identifiers) < k
         keep = pl.when(pl.Series(small)).then(None).otherwise(pl.col(column))
         frame = frame.with_columns(keep.alias(column))
-    while (sizes := _quasi_identifier_class_sizes(frame, quasi_identifiers)).len() and (
+    while (sizes := _quasi_identifier_class_size_by_row(frame, quasi_identifiers)).len() and (
         int(sizes.min()) < k <= frame.height  # pyright: ignore[reportArgumentType]
     ):
         blank = pl.Series(
@@ -349,6 +358,8 @@ def enforce_k_anonymity(frame: pl.DataFrame, quasi_identifiers: list[str], k: in
     return frame
 
 
-def _quasi_identifier_class_sizes(frame: pl.DataFrame, quasi_identifiers: list[str]) -> pl.Series:
+def _quasi_identifier_class_size_by_row(
+    frame: pl.DataFrame, quasi_identifiers: list[str]
+) -> pl.Series:
     """Return for each row how many rows share its quasi-identifiers."""
     return frame.select(pl.len().over(quasi_identifiers)).to_series()

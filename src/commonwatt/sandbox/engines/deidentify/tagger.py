@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from commonwatt.core.jit import njit
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
-from commonwatt.sandbox.engines.deidentify.lists import tagger_weights_file
+from commonwatt.sandbox.engines.deidentify.lists import deidentification_tagger_weights_file
 from commonwatt.sandbox.engines.deidentify.tokens import COLUMNS, Atoms, TokenisedText
 
 KINDS: Final = (
@@ -98,8 +98,8 @@ class TaggerWeights:
     moves: Scores
 
 
-def load_weights(path: Path) -> TaggerWeights:
-    """Return the weights in a file that `save_weights` wrote."""
+def load_deidentification_tagger_weights(path: Path) -> TaggerWeights:
+    """Return the weights in a file that `save_deidentification_tagger_weights` wrote."""
     with np.load(path) as file:
         # Most rows of a hashed table are empty, so the file holds only those with points and the
         # distance between them.
@@ -108,7 +108,7 @@ def load_weights(path: Path) -> TaggerWeights:
         return TaggerWeights(points, file["moves"].astype(np.int64))
 
 
-def save_weights(weights: TaggerWeights, path: Path) -> None:
+def save_deidentification_tagger_weights(weights: TaggerWeights, path: Path) -> None:
     """Write the rows that hold points, each by its distance from the one before."""
     rows_with_points = np.flatnonzero(weights.points.any(axis=1))
     steps = np.diff(rows_with_points, prepend=0)
@@ -123,16 +123,18 @@ def save_weights(weights: TaggerWeights, path: Path) -> None:
 
 
 @cache
-def shipped_weights() -> TaggerWeights:
+def shipped_deidentification_tagger_weights() -> TaggerWeights:
     """Return the weights that ship with the package."""
-    return load_weights(tagger_weights_file())
+    return load_deidentification_tagger_weights(deidentification_tagger_weights_file())
 
 
-def find_tagged_identifiers(
+def find_tagged_identifier_spans(
     tokens: TokenisedText, weights: TaggerWeights
 ) -> Iterator[IdentifierSpan]:
     """Yield what the tagger takes for an identifier."""
-    tags = best_identifier_tags(hashed_token_features(tokens.atoms, len(weights.points)), weights)
+    tags = best_identifier_tags(
+        hashed_tagger_feature_rows(tokens.atoms, len(weights.points)), weights
+    )
     for whole in tagged_identifier_spans(tokens, tags):
         span = whole if tokens.flat else _trimmed_name_span(tokens.text, whole)
         if _is_plausible_identifier(
@@ -180,7 +182,7 @@ def tagged_identifier_spans(tokens: TokenisedText, tags: Sequence[int]) -> Itera
             first, kind = i, (tag - 1) // 2
 
 
-def hashed_token_features(atoms: Atoms, size: int) -> npt.NDArray[np.int32]:
+def hashed_tagger_feature_rows(atoms: Atoms, size: int) -> npt.NDArray[np.int32]:
     """Return the row of each feature of each token, shape (tokens, features)."""
     table = tagger_feature_column_offsets()
     out = np.empty((len(atoms), len(table)), dtype=np.int32)
@@ -217,14 +219,16 @@ def best_identifier_tags(features: npt.NDArray[np.int32], weights: TaggerWeights
     if not len(features):
         return []
     scores = np.zeros((len(features), TAGS), dtype=np.int64)
-    _add_tag_scores(features, weights.points, scores)
+    _add_identifier_tag_scores(features, weights.points, scores)
     tags = np.zeros(len(features), dtype=np.int64)
     _viterbi_identifier_tags(scores, weights.moves, tags)
     return [int(tag) for tag in tags]
 
 
 @njit()
-def _add_tag_scores(features: npt.NDArray[np.int32], points: Table, scores: Scores) -> None:
+def _add_identifier_tag_scores(
+    features: npt.NDArray[np.int32], points: Table, scores: Scores
+) -> None:
     for i in range(features.shape[0]):
         for f in range(features.shape[1]):
             row = features[i, f]

@@ -101,12 +101,12 @@ def tokenise(
     """
     spans = [match.span() for match in _TOKEN.finditer(text)]
     starts, ends = [start for start, _ in spans], [end for _, end in spans]
-    marks = _chinese_word_bits_by_position(text)
+    marks = _tagger_chinese_word_bits_by_position(text)
     flat = "l" if text.islower() else "U" if text.isupper() else ""
     rows: list[tuple[int, ...]] = []
     last = 0
     for start, end in spans:
-        row = _token_feature_row(text[start:end], flat, unlisted)
+        row = _tagger_token_features(text[start:end], flat, unlisted)
         if start in marks:
             row = (row[0], row[1], row[2] | marks[start], *row[3:])
         rows.append(
@@ -130,13 +130,13 @@ def _deidentify_token_hash(text: str) -> int:
 
 
 @lru_cache(maxsize=1 << 16)
-def _token_feature_row(token: str, flat: str, unlisted: bool) -> tuple[int, ...]:
+def _tagger_token_features(token: str, flat: str, unlisted: bool) -> tuple[int, ...]:
     """Return word, shape, lists, begin, end and kind of one token."""
     word = token.lower()
     # Numbers by their length: the digits themselves would be learned by heart.
     if token.isdigit():
         word = "9" * min(len(token), 12)
-    lists = _token_name_list_bits(token, word)
+    lists = _tagger_token_name_list_bits(token, word)
     if unlisted:
         # In training some texts see no list of names, so that names on no list are found by what
         # stands about them.
@@ -185,19 +185,19 @@ def _is_chinese_character(token: str) -> bool:
     return "㐀" <= token[0] <= "鿿" or "豈" <= token[0] <= "﫿"
 
 
-def _token_name_list_bits(token: str, word: str) -> int:
+def _tagger_token_name_list_bits(token: str, word: str) -> int:
     if _is_chinese_character(token):
         return (
             _SURNAME_ZH * (token in deidentification_word_list("surnames-zh.txt"))
             | _GIVEN_ZH * (token in deidentification_word_list("given-zh.txt"))
             | _PLACE_ZH * (token in _ROAD_CHARACTERS)
         )
-    return _latin_word_list_bits().get(word, 0) or _inflected_common_word_list_bits(word)
+    return _list_bits_by_latin_word().get(word, 0) or _inflected_common_word_list_bits(word)
 
 
 def _inflected_common_word_list_bits(word: str) -> int:
     """Return the lists of a common word in a simple ending."""
-    listed = _latin_word_list_bits()
+    listed = _list_bits_by_latin_word()
     for ending in ("s", "ed", "ing", "es", "ly"):
         if word.endswith(ending) and listed.get(word.removesuffix(ending), 0) & 8:
             return 8
@@ -205,7 +205,7 @@ def _inflected_common_word_list_bits(word: str) -> int:
 
 
 @cache
-def _latin_word_list_bits() -> dict[str, int]:
+def _list_bits_by_latin_word() -> dict[str, int]:
     lists: dict[str, int] = {}
     for file, bit in _LISTS:
         for name in deidentification_word_list(file):
@@ -229,7 +229,7 @@ def _chinese_medical_or_cue_word_pattern() -> re.Pattern[str]:
     return re.compile(f"(?P<medical>{'|'.join(medical)})|(?P<cue>{'|'.join(cues)})")
 
 
-def _chinese_word_bits_by_position(text: str) -> dict[int, int]:
+def _tagger_chinese_word_bits_by_position(text: str) -> dict[int, int]:
     """Return marks by position, for characters that belong to a known Chinese word."""
     marks: dict[int, int] = {}
     if text.isascii():

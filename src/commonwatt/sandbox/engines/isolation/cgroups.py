@@ -32,7 +32,7 @@ class ControlGroup:
     folders: dict[str, Path]
 
     @property
-    def process_join_files(self) -> list[str]:
+    def control_group_process_join_files(self) -> list[str]:
         """Return the files into which a process writes 0 to join."""
         return [str(folder / "cgroup.procs") for folder in dict.fromkeys(self.folders.values())]
 
@@ -96,14 +96,20 @@ class ControlGroup:
                 folder.rmdir()
 
 
-def make_control_group(name: str, limits: JobLimits, *, root: Path = ROOT) -> ControlGroup:
+def make_isolated_job_control_group(
+    name: str, limits: JobLimits, *, root: Path = ROOT
+) -> ControlGroup:
     """Make a control group with `limits` and return it.
 
     Raises:
         IsolationError: The machine offers no control of memory or processes.
     """
     unified = (root / "cgroup.controllers").exists()
-    parents = _unified_cgroup_parent(root) if unified else _legacy_cgroup_parents(root)
+    parents = (
+        _unified_cgroup_parent_by_controller(root)
+        if unified
+        else _legacy_cgroup_parent_by_controller(root)
+    )
     # These two keep a promise; processor time is only fairness and may be missing.
     for need in ("memory", "pids"):
         if need not in parents:
@@ -116,7 +122,9 @@ def make_control_group(name: str, limits: JobLimits, *, root: Path = ROOT) -> Co
     try:
         for folder in dict.fromkeys(group.folders.values()):
             folder.mkdir()
-        for key, settings in _control_group_settings(limits, unified=unified).items():
+        for key, settings in _control_group_setting_texts_by_controller(
+            limits, unified=unified
+        ).items():
             if key in group.folders:
                 _write_control_group_settings(group.folders[key], settings)
     except OSError as error:
@@ -127,10 +135,14 @@ def make_control_group(name: str, limits: JobLimits, *, root: Path = ROOT) -> Co
     return group
 
 
-def remove_orphaned_control_groups(*, root: Path = ROOT) -> None:
+def remove_orphaned_job_control_groups(*, root: Path = ROOT) -> None:
     """Remove the empty groups of runners that were killed before they could."""
     unified = (root / "cgroup.controllers").exists()
-    parents = {root / "commonwatt"} if unified else set(_legacy_cgroup_parents(root).values())
+    parents = (
+        {root / "commonwatt"}
+        if unified
+        else set(_legacy_cgroup_parent_by_controller(root).values())
+    )
     for folder in (group for parent in parents for group in parent.glob("commonwatt-*-*")):
         if not is_isolated_job_runner_alive(folder.name.removeprefix("commonwatt-")):
             with suppress(OSError):  # its last process is still dying; the next sweep gets it
@@ -146,7 +158,9 @@ def is_isolated_job_runner_alive(name: str) -> bool:
     return Path("/proc", name.split("-", maxsplit=1)[0]).exists()
 
 
-def _control_group_settings(limits: JobLimits, *, unified: bool) -> dict[str, dict[str, str]]:
+def _control_group_setting_texts_by_controller(
+    limits: JobLimits, *, unified: bool
+) -> dict[str, dict[str, str]]:
     quota = int(limits.cpus * _PERIOD_US)
     if unified:
         return {
@@ -173,7 +187,7 @@ def _write_control_group_settings(folder: Path, settings: dict[str, str]) -> Non
         (folder / name).write_text(value, encoding="ascii")
 
 
-def _legacy_cgroup_parents(root: Path) -> dict[str, Path]:
+def _legacy_cgroup_parent_by_controller(root: Path) -> dict[str, Path]:
     parents: dict[str, Path] = {}
     for line in Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -186,7 +200,7 @@ def _legacy_cgroup_parents(root: Path) -> dict[str, Path]:
     return parents
 
 
-def _unified_cgroup_parent(root: Path) -> dict[str, Path]:
+def _unified_cgroup_parent_by_controller(root: Path) -> dict[str, Path]:
     """Return the group of all jobs in version 2, with its controllers switched on.
 
     A group with processes of its own may not hand controllers down, so jobs live

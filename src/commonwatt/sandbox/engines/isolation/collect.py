@@ -60,7 +60,7 @@ class CollectionResult:
     refusals: dict[CollectionRefusal, int]
 
 
-def collect_job_outputs(
+def collect_isolated_job_outputs(
     folder_fd: int, declared: Mapping[str, OutputKind], to: Path, *, limit: int
 ) -> CollectionResult:
     """Copy the declared outputs from `folder_fd` to the folder `to`.
@@ -101,7 +101,7 @@ def _collect_output_file(
     if name not in declared:
         return CollectionRefusal.UNDECLARED
     before = os.stat(name, dir_fd=root, follow_symlinks=False)
-    if refusal := _output_file_refusal(before, limit):
+    if refusal := _output_file_refusal_or_none(before, limit):
         return refusal
     # Never blocking: opening a pipe that nobody writes would wait for ever.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -120,10 +120,12 @@ def _collect_output_file(
     clean = cleaned_output_bytes_or_none(data, declared[name])
     if clean is None:
         return CollectionRefusal.WRONG_KIND
-    return _store_collected_output(name, declared[name], clean, to, trimmed=len(clean) < len(data))
+    return _store_and_describe_collected_output(
+        name, declared[name], clean, to, trimmed=len(clean) < len(data)
+    )
 
 
-def _output_file_refusal(status: os.stat_result, limit: int) -> CollectionRefusal | None:
+def _output_file_refusal_or_none(status: os.stat_result, limit: int) -> CollectionRefusal | None:
     if not stat.S_ISREG(status.st_mode):
         return CollectionRefusal.NOT_A_FILE
     # A second name may lie outside the folder, where it would go on changing.
@@ -148,7 +150,7 @@ def _read_output_bytes(fd: int, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def _store_collected_output(
+def _store_and_describe_collected_output(
     name: str, kind: OutputKind, data: bytes, to: Path, *, trimmed: bool
 ) -> CollectedOutput:
     digest = hashlib.sha256(data).hexdigest()

@@ -122,7 +122,7 @@ class RemoteJobRunner:
 
     def environment(self, language: JobLanguage) -> Mapping[str, str]:
         """Return what jobs run on, by name."""
-        return self.runtime.environment_record(language)
+        return self.runtime.isolated_job_environment_record(language)
 
     def run(self, job: IsolatedJob, *, to: Path) -> JobOutcome:
         """Run `job` elsewhere and collect its outputs into the folder `to`."""

@@ -35,17 +35,19 @@ def mount_isolated_memory_folder_fd(*, size_bytes: int, inodes: int, uid: int) -
         "uid": str(uid),
         "gid": str(uid),
     }
-    context = _mount_system_call(_FSOPEN, b"tmpfs", _CLOEXEC)
+    context = _mount_system_call_result(_FSOPEN, b"tmpfs", _CLOEXEC)
     try:
         for name, value in settings.items():
-            _mount_system_call(_FSCONFIG, context, _SET_STRING, name.encode(), value.encode(), 0)
-        _mount_system_call(_FSCONFIG, context, _CREATE, None, None, 0)
-        return _mount_system_call(_FSMOUNT, context, _CLOEXEC, _NOSUID_NODEV_NOEXEC)
+            _mount_system_call_result(
+                _FSCONFIG, context, _SET_STRING, name.encode(), value.encode(), 0
+            )
+        _mount_system_call_result(_FSCONFIG, context, _CREATE, None, None, 0)
+        return _mount_system_call_result(_FSMOUNT, context, _CLOEXEC, _NOSUID_NODEV_NOEXEC)
     finally:
         os.close(context)
 
 
-def _mount_system_call(number: int, *arguments: int | bytes | None) -> int:
+def _mount_system_call_result(number: int, *arguments: int | bytes | None) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     result = int(libc.syscall(number, *arguments))
     if result < 0:

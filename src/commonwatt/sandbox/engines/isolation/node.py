@@ -26,16 +26,16 @@ from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, JobLimits
 from commonwatt.sandbox.engines.isolation.cgroups import (
     ControlGroup,
     is_isolated_job_runner_alive,
-    make_control_group,
-    remove_orphaned_control_groups,
+    make_isolated_job_control_group,
+    remove_orphaned_job_control_groups,
 )
 from commonwatt.sandbox.engines.isolation.collect import (
     CollectedOutput,
     CollectionRefusal,
-    collect_job_outputs,
+    collect_isolated_job_outputs,
 )
 from commonwatt.sandbox.engines.isolation.mounts import mount_isolated_memory_folder_fd
-from commonwatt.sandbox.engines.isolation.probe import PROBE, check_isolation_probe
+from commonwatt.sandbox.engines.isolation.probe import PROBE, check_isolation_probe_log
 from commonwatt.sandbox.engines.isolation.runtime import JobRuntime, isolated_program_path
 from commonwatt.sandbox.engines.isolation.supervise import (
     IsolatedProcessResult,
@@ -95,7 +95,7 @@ class IsolationNode:
 
     def environment(self, language: JobLanguage) -> Mapping[str, str]:
         """Return what jobs run on, by name, so that a run can be repeated."""
-        return self.runtime.environment_record(language)
+        return self.runtime.isolated_job_environment_record(language)
 
     def run(self, job: IsolatedJob, *, to: Path) -> JobOutcome:
         """Run `job` to its end and collect its outputs into the folder `to`.
@@ -105,12 +105,12 @@ class IsolationNode:
         """
         with ExitStack() as stack:
             uid = stack.enter_context(_claim_isolated_job_uid(self.folder))
-            isolation = stack.enter_context(_prepare_isolation(self, job, uid))
+            isolation = stack.enter_context(_prepared_isolation_of_job(self, job, uid))
             log_event(LogEvent.ISOLATED_JOB_STARTED)
             process = run_isolated_process(
                 isolation.plan, isolation.folders, isolation.group, job.limits
             )
-            collection = collect_job_outputs(
+            collection = collect_isolated_job_outputs(
                 isolation.folders["out"], job.outputs, to, limit=job.limits.output_bytes
             )
             ending = _isolated_job_ending(process, isolation.group)
@@ -170,17 +170,17 @@ def prove_node(folder: Path, *, runtime: JobRuntime | None = None) -> IsolationN
         )
     (folder / "stage").mkdir(parents=True, exist_ok=True)
     _remove_leftover_job_stages(folder / "stage")
-    node = IsolationNode(folder, runtime or JobRuntime(), find_bubblewrap())
+    node = IsolationNode(folder, runtime or JobRuntime(), bubblewrap_program_path())
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         outcome = node.run(IsolatedJob(code=PROBE, limits=JobLimits(wall_s=30.0)), to=Path(scratch))
     # The probe takes the way of every job, so that what it proves is what jobs get.
-    check_isolation_probe(outcome.log)
+    check_isolation_probe_log(outcome.log)
     return node
 
 
 def _remove_leftover_job_stages(stages: Path) -> None:
     """Remove what runners left that were killed."""
-    remove_orphaned_control_groups()
+    remove_orphaned_job_control_groups()
     for path in stages.iterdir():
         if not is_isolated_job_runner_alive(path.name):
             if path.is_dir():
@@ -189,7 +189,7 @@ def _remove_leftover_job_stages(stages: Path) -> None:
                 path.unlink()
 
 
-def find_bubblewrap() -> Path:
+def bubblewrap_program_path() -> Path:
     """Return the path of bubblewrap.
 
     Raises:
@@ -230,7 +230,7 @@ def _claim_isolated_job_uid(folder: Path) -> Generator[int]:
 
 
 @contextmanager
-def _prepare_isolation(
+def _prepared_isolation_of_job(
     node: IsolationNode, job: IsolatedJob, uid: int
 ) -> Generator[_PreparedIsolation]:
     name = f"{os.getpid()}-{uid - _FIRST_UID}"
@@ -242,7 +242,7 @@ def _prepare_isolation(
         program.write_text(job.code, encoding="utf-8")
         program.chmod(0o444)
         stack.callback(program.unlink)
-        group = make_control_group(name, job.limits)
+        group = make_isolated_job_control_group(name, job.limits)
         # Callbacks run in reverse: kill, then remove, since a group with processes cannot be
         # removed.
         stack.callback(group.remove)
@@ -284,15 +284,15 @@ def _isolation_launch_plan(
     return {
         "stage": str(stage),
         "uid": uid,
-        "cgroup_procs": group.process_join_files,
+        "cgroup_procs": group.control_group_process_join_files,
         "binds": [{"source": str(path), "name": name} for name, path in sources.items()],
-        "rlimits": _isolated_job_rlimits(job.limits),
+        "rlimits": _isolated_job_rlimit_by_name(job.limits),
         "argv": _bubblewrap_argv(node, job, stage),
         "command": node.runtime.command(job.language),
     }
 
 
-def _isolated_job_rlimits(limits: JobLimits) -> dict[str, int]:
+def _isolated_job_rlimit_by_name(limits: JobLimits) -> dict[str, int]:
     return {
         "RLIMIT_CORE": 0,
         "RLIMIT_CPU": limits.cpu_s,
@@ -315,7 +315,7 @@ def _bubblewrap_argv(node: IsolationNode, job: IsolatedJob, stage: Path) -> list
     argv += ["--ro-bind", str(stage / "site"), "/opt/site"]
     argv += ["--ro-bind", str(stage / "room"), "/opt/room"]
     argv += ["--ro-bind", str(stage / "program"), isolated_program_path(job.language)]
-    argv += node.runtime.mount_arguments(job.language)
+    argv += node.runtime.bubblewrap_language_mount_arguments(job.language)
     for name in job.inputs:
         argv += ["--ro-bind", str(stage / f"in-{name}"), f"/data/{name}"]
     argv += ["--proc", "/proc", "--dev", "/dev"]

@@ -31,8 +31,8 @@ def cleaned_output_bytes_or_none(data: bytes, kind: OutputKind) -> bytes | None:
     True
     """
     if kind is OutputKind.PNG:
-        return _png_without_text_chunks(data)
-    text = _output_as_plain_text(data)
+        return _png_without_text_chunks_or_none(data)
+    text = _plain_text_output_or_none(data)
     if text is None or (
         kind in (OutputKind.JSON, OutputKind.MODEL) and not _is_job_output_json(text)
     ):
@@ -40,7 +40,7 @@ def cleaned_output_bytes_or_none(data: bytes, kind: OutputKind) -> bytes | None:
     return data
 
 
-def _output_as_plain_text(data: bytes) -> str | None:
+def _plain_text_output_or_none(data: bytes) -> str | None:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -58,10 +58,10 @@ def _is_job_output_json(text: str) -> bool:
     return True
 
 
-def _png_without_text_chunks(data: bytes) -> bytes | None:
+def _png_without_text_chunks_or_none(data: bytes) -> bytes | None:
     """Return a picture without its words, or None if it is malformed."""
     try:
-        chunks = list(_png_kinds_and_chunks(data))
+        chunks = list(_png_chunk_kinds_and_bytes(data))
     except (ValueError, struct.error):
         return None
     kinds = [kind for kind, _ in chunks]
@@ -73,7 +73,7 @@ def _png_without_text_chunks(data: bytes) -> bytes | None:
     return _PNG + b"".join(chunk for kind, chunk in chunks if kind in _PIXELS)
 
 
-def _png_kinds_and_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _png_chunk_kinds_and_bytes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield each chunk's kind and whole bytes; raise on anything out of order."""
     if not data.startswith(_PNG):
         raise ValueError

@@ -57,7 +57,7 @@ _WANTED: Final[dict[str, tuple[Any, str]]] = {
 }
 
 
-def check_isolation_probe(probe_log: bytes) -> None:
+def check_isolation_probe_log(probe_log: bytes) -> None:
     """Raise unless the probe's report shows every promise kept.
 
     Raises:

@@ -64,7 +64,7 @@ class JobRuntime:
             )
         return [str(self.r), "--vanilla", "--no-echo", f"--file={_PLACES[language]}"]
 
-    def mount_arguments(self, language: JobLanguage) -> list[str]:
+    def bubblewrap_language_mount_arguments(self, language: JobLanguage) -> list[str]:
         """Return bubblewrap's words for what only this language needs."""
         if language is JobLanguage.PYTHON:
             return []
@@ -96,7 +96,7 @@ class JobRuntime:
             "POLARS_MAX_THREADS": threads,
         }
 
-    def environment_record(self, language: JobLanguage) -> dict[str, str]:
+    def isolated_job_environment_record(self, language: JobLanguage) -> dict[str, str]:
         """Return what a job of this language runs on, for the ledger."""
         if language is JobLanguage.R:
             packages = sorted(self.r_home.glob("library/*/DESCRIPTION"))

@@ -78,10 +78,10 @@ def seccomp_filter_program() -> bytes:
         raise IsolationError(
             platform.machine(), wanted=Message("an x86-64 machine, for which the filter is written")
         )
-    return b"".join(struct.pack("<HBBI", *line) for line in _seccomp_filter_lines())
+    return b"".join(struct.pack("<HBBI", *line) for line in _seccomp_filter_instruction_fields())
 
 
-def _seccomp_filter_lines() -> list[tuple[int, int, int, int]]:
+def _seccomp_filter_instruction_fields() -> list[tuple[int, int, int, int]]:
     lines = [
         (_LOAD, 0, 0, _ARCH),
         # Calls of another architecture have other numbers for the same deeds; such a process is

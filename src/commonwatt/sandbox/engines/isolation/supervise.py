@@ -84,7 +84,7 @@ def run_isolated_process(
             # Our own launcher, which a failure may have kept from joining the group.
             process.signal_group(signal.SIGKILL)
             # After the kill, so that the use of all children that it waited for is counted.
-            use = process.wait_with_use()
+            use = process.wait_for_process_and_return_resource_use()
         watch.drain_job_log()
         # What was printed so far is from our own tools, because the gate never opened.
         if not watch.gate_opened:
@@ -149,7 +149,7 @@ class _IsolatedProcessMonitor:
         if self._info:
             # Before the gate: a namespace that is shared would be a hole from the first
             # instruction on.
-            check_job_namespaces(json.loads(self._info))
+            check_job_namespaces_differ_from_own(json.loads(self._info))
             os.write(gate, b"1")
             self.gate_opened = True
         return False
@@ -181,7 +181,7 @@ class _IsolatedProcessMonitor:
         self.output.close()
 
 
-def check_job_namespaces(
+def check_job_namespaces_differ_from_own(
     report: Mapping[str, Any], own_namespaces: Path = Path("/proc/self/ns")
 ) -> None:
     """Raise unless every namespace in bubblewrap's report differs from our own.

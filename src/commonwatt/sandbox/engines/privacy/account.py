@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.epsilon import MILLION
 from commonwatt.sandbox.domain.errors import PrivacyBudgetError
-from commonwatt.sandbox.engines.privacy.measures import check_epsilon
+from commonwatt.sandbox.engines.privacy.measures import check_epsilon_finite_above_zero
 
 WHOLE_PROJECT: Final = ""
 """The name under which a project's own budget is kept."""
@@ -57,19 +57,19 @@ class BudgetBalance:
         return round(self.limit - self.spent, 6)
 
 
-def to_micro_epsilon(epsilon: float) -> int:
+def micro_epsilon_rounded_up(epsilon: float) -> int:
     """Return a cost in whole millionths of epsilon, rounded up.
 
-    >>> to_micro_epsilon(0.1), to_micro_epsilon(1e-9)
+    >>> micro_epsilon_rounded_up(0.1), micro_epsilon_rounded_up(1e-9)
     (100000, 1)
     """
-    check_epsilon(epsilon)
+    check_epsilon_finite_above_zero(epsilon)
     # Rounded up, so that no cost is ever free; the tolerance keeps sums such as 0.1 + 0.2 from
     # costing a millionth more.
     return math.ceil(epsilon * MILLION - 1e-6)
 
 
-def set_privacy_budget_limit(
+def set_privacy_budget_epsilon_limit(
     tx: sa.Connection, project: str, epsilon: float, *, person: str = WHOLE_PROJECT
 ) -> None:
     """Set the budget of a project, or of a person in it.
@@ -79,7 +79,7 @@ def set_privacy_budget_limit(
     Raises:
         PrivacyBudgetError: The new limit is below what was spent already.
     """
-    check_epsilon(epsilon)
+    check_epsilon_finite_above_zero(epsilon)
     # Rounded down, the other way than costs: neither rounding may give a person more than was
     # granted.
     limit = math.floor(epsilon * MILLION + 1e-6)
@@ -90,7 +90,7 @@ def set_privacy_budget_limit(
         return
     if limit < budget_row.spent_micro:
         raise PrivacyBudgetError(
-            _privacy_budget_name(project, person),
+            _privacy_budget_holder_name(project, person),
             found=Message("more spent already than the new limit"),
         )
     tx.execute(_privacy_budget_update(project, person).values(limit_micro=limit))
@@ -106,10 +106,10 @@ def spend_privacy_budget(
     Raises:
         PrivacyBudgetError: Either budget is missing or does not cover the cost.
     """
-    cost = to_micro_epsilon(epsilon)
+    cost = micro_epsilon_rounded_up(epsilon)
     # Both or neither: the caller's transaction takes the first back when the second refuses.
     for owner in (WHOLE_PROJECT, person):
-        _take_from_privacy_budget(tx, project, owner, cost)
+        _take_micro_epsilon_from_privacy_budget(tx, project, owner, cost)
     row = {"room": project, "person": person, "cost_micro": cost, "purpose": purpose}
     tx.execute(spends.insert().values(row))
 
@@ -124,13 +124,15 @@ def privacy_budget_balance(
     """
     budget_row = _privacy_budget_row(tx, project, person)
     if budget_row is None:
-        raise _missing_budget_error(project, person)
+        raise _missing_privacy_budget_error(project, person)
     return BudgetBalance(
         limit=budget_row.limit_micro / MILLION, spent=budget_row.spent_micro / MILLION
     )
 
 
-def _take_from_privacy_budget(tx: sa.Connection, project: str, person: str, cost: int) -> None:
+def _take_micro_epsilon_from_privacy_budget(
+    tx: sa.Connection, project: str, person: str, cost: int
+) -> None:
     """Add `cost` to what was spent, in one statement that cannot overspend."""
     fits = budgets.c.spent_micro + cost <= budgets.c.limit_micro
     update = tx.execute(
@@ -144,10 +146,10 @@ def _take_from_privacy_budget(tx: sa.Connection, project: str, person: str, cost
         return
     budget_row = _privacy_budget_row(tx, project, person)
     if budget_row is None:
-        raise _missing_budget_error(project, person)
+        raise _missing_privacy_budget_error(project, person)
     remaining = (budget_row.limit_micro - budget_row.spent_micro) / MILLION
     raise PrivacyBudgetError(
-        _privacy_budget_name(project, person),
+        _privacy_budget_holder_name(project, person),
         found=Message("{left} of epsilon left", {"left": f"{remaining:g}"}),
         wanted=Message("{cost} for this question", {"cost": f"{cost / MILLION:g}"}),
         remedy=Message("Ask a coarser question, or ask the custodian for a larger budget."),
@@ -167,11 +169,12 @@ def _privacy_budget_row(
     return tx.execute(query).one_or_none()
 
 
-def _privacy_budget_name(project: str, person: str) -> str:
+def _privacy_budget_holder_name(project: str, person: str) -> str:
     return f"{project}/{person}" if person else project
 
 
-def _missing_budget_error(project: str, person: str) -> PrivacyBudgetError:
+def _missing_privacy_budget_error(project: str, person: str) -> PrivacyBudgetError:
     return PrivacyBudgetError(
-        _privacy_budget_name(project, person), wanted=Message("a budget that the custodian granted")
+        _privacy_budget_holder_name(project, person),
+        wanted=Message("a budget that the custodian granted"),
     )

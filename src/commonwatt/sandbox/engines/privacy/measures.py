@@ -3,7 +3,7 @@
 Every aggregate is a whole number, or is made one on a fixed grid, before noise
 is added, because noise on floating point leaks in its last digits. The unit of
 privacy is a person: the caller says in how many rows a person may stand, and
-has dropped the rows beyond (`limit_rows_a_person`). Neighbouring tables differ by one
+has dropped the rows beyond (`frame_limited_to_rows_a_person`). Neighbouring tables differ by one
 person added or removed; the measure is pure epsilon; costs add.
 
 Sources: Dwork and Roth (2014), The Algorithmic Foundations of Differential
@@ -70,18 +70,18 @@ class NoisyQuery:
         Raises:
             PrivacyBudgetError: Epsilon is not above zero.
         """
-        check_epsilon(epsilon)
+        check_epsilon_finite_above_zero(epsilon)
         scale = self.sensitivity / epsilon
         measurement = _discrete_laplace_measurement(scale)
         # Two accounts of one cost: ours charges the budget, the library's is proved; if they
         # differ, nothing is answered.
-        _check_epsilon_cost(measurement, self.sensitivity, epsilon)
+        _check_opendp_agrees_with_epsilon_cost(measurement, self.sensitivity, epsilon)
         noisy = cast("list[int]", measurement(list(self.totals)))
         values = tuple(total / self.unit for total in noisy)
         return NoisyAnswer(values=values, epsilon=epsilon, scale=scale / self.unit)
 
 
-def check_epsilon(epsilon: float) -> None:
+def check_epsilon_finite_above_zero(epsilon: float) -> None:
     """Raise unless `epsilon` is a finite number above zero.
 
     Raises:
@@ -91,10 +91,10 @@ def check_epsilon(epsilon: float) -> None:
         raise PrivacyBudgetError("epsilon", wanted=Message("a number above zero"))
 
 
-def limit_rows_a_person(frame: pl.DataFrame, person: str, rows: int) -> pl.DataFrame:
+def frame_limited_to_rows_a_person(frame: pl.DataFrame, person: str, rows: int) -> pl.DataFrame:
     """Return `frame` with at most `rows` rows a person, the first in the table's order.
 
-    >>> limit_rows_a_person(pl.DataFrame({"who": ["a", "a", "b"]}), "who", 1).height
+    >>> frame_limited_to_rows_a_person(pl.DataFrame({"who": ["a", "a", "b"]}), "who", 1).height
     2
     """
     return frame.filter(pl.int_range(pl.len()).over(person) < rows)
@@ -128,7 +128,7 @@ def noisy_total_query(
     return NoisyQuery(totals=(int(steps.sum()),), sensitivity=rows_a_person * largest, unit=unit)
 
 
-def noisy_mean(
+def noisy_mean_answer(
     values: npt.ArrayLike, epsilon: float, *, lowest: float, highest: float, rows_a_person: int = 1
 ) -> NoisyAnswer:
     """Return a noisy mean: half of epsilon for the sum about the middle, half for the count."""
@@ -148,7 +148,7 @@ def noisy_mean(
     return NoisyAnswer(values=(estimate,), epsilon=epsilon, scale=summed.scale / rows)
 
 
-def noisy_quantile(
+def noisy_quantile_answer(
     values: npt.ArrayLike,
     epsilon: float,
     *,
@@ -168,7 +168,7 @@ def noisy_quantile(
         candidates: Possible answers, fixed without looking at the data.
         rows_a_person: Most rows of one person.
     """
-    check_epsilon(epsilon)
+    check_epsilon_finite_above_zero(epsilon)
     data = np.sort(np.asarray(values, dtype=float))
     below = np.searchsorted(data, candidates, side="left")
     above = len(data) - np.searchsorted(data, candidates, side="right")
@@ -178,7 +178,7 @@ def noisy_quantile(
     scores = -np.abs((1000 - thousandths) * below - thousandths * above)
     sensitivity = 1000 * rows_a_person
     measurement = _noisy_max_measurement(2 * sensitivity / epsilon)
-    _check_epsilon_cost(measurement, sensitivity, epsilon)
+    _check_opendp_agrees_with_epsilon_cost(measurement, sensitivity, epsilon)
     index = cast("int", measurement([int(score) for score in scores]))
     return NoisyAnswer(values=(float(candidates[index]),), epsilon=epsilon, scale=2 / epsilon)
 
@@ -200,7 +200,7 @@ def noisy_linear_regression(
         _privacy_regression_design_matrix(features),
         np.clip(np.asarray(outcome, dtype=float), -1.0, 1.0),
     )
-    return _solve_noisy_moments(x, y, epsilon, rows_a_person, factor=1.0)
+    return _noisy_regression_coefficients_from_moments(x, y, epsilon, rows_a_person, factor=1.0)
 
 
 def noisy_logistic_regression(
@@ -226,10 +226,10 @@ def noisy_logistic_regression(
     """
     x = _privacy_regression_design_matrix(features)
     y = np.clip(np.asarray(outcome, dtype=float), 0.0, 1.0) - 0.5
-    return _solve_noisy_moments(x, y, epsilon, rows_a_person, factor=4.0)
+    return _noisy_regression_coefficients_from_moments(x, y, epsilon, rows_a_person, factor=4.0)
 
 
-def _solve_noisy_moments(
+def _noisy_regression_coefficients_from_moments(
     x: Floats, y: Floats, epsilon: float, rows_a_person: int, *, factor: float
 ) -> NoisyAnswer:
     """Return factor · (XᵀX)⁻¹ Xᵀy from noisy moments, made invertible by a ridge."""
@@ -288,7 +288,9 @@ def _noisy_max_measurement(scale: float) -> Any:
     return _opendp_module("measurements").make_noisy_max(domain, metric, divergence, scale=scale)
 
 
-def _check_epsilon_cost(measurement: Any, sensitivity: int, epsilon: float) -> None:
+def _check_opendp_agrees_with_epsilon_cost(
+    measurement: Any, sensitivity: int, epsilon: float
+) -> None:
     """Raise unless OpenDP's own accounting agrees with ours.
 
     Raises:

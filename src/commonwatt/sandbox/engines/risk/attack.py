@@ -14,7 +14,11 @@ from typing import Final
 
 import polars as pl
 
-from commonwatt.sandbox.engines.deidentify.tables import MOST_WEEKS, DateGrain, coarsen_dates
+from commonwatt.sandbox.engines.deidentify.tables import (
+    MOST_WEEKS,
+    DateGrain,
+    dates_coarsened_to_grain,
+)
 
 MOST_ATTACKED: Final = 5_000
 """People whose diaries are tried; each with every shift, against all records."""
@@ -39,7 +43,7 @@ class LinkageAttack:
     guess_share: float
 
 
-def link_by_quasi_identifiers(
+def linkage_attack_by_quasi_identifiers(
     knowledge: pl.DataFrame, released: pl.DataFrame, on: Sequence[str], truth: pl.DataFrame
 ) -> LinkageAttack:
     """Attack `released` with `known` by equality of the columns `on`.
@@ -58,7 +62,7 @@ def link_by_quasi_identifiers(
     # missing.
     agrees = [pl.col(f"{c}_released").is_null() | pl.col(f"{c}_released").eq(pl.col(c)) for c in on]
     right = own_records.filter(pl.all_horizontal(agrees)).select("person")
-    fitting = _fitting_record_counts(knowledge, released, on)
+    fitting = _fitting_released_record_count_by_person(knowledge, released, on)
     return _scored_linkage_attack(fitting, right, people=knowledge.height, knows=", ".join(on))
 
 
@@ -83,7 +87,7 @@ def _scored_linkage_attack(
     )
 
 
-def _fitting_record_counts(
+def _fitting_released_record_count_by_person(
     knowledge: pl.DataFrame, released: pl.DataFrame, on: Sequence[str]
 ) -> pl.DataFrame:
     """Count for each person the records that contradict them in no column.
@@ -110,7 +114,7 @@ def _fitting_record_counts(
     return pl.concat(fitting_counts).group_by("person").agg(pl.col("fitting").sum())
 
 
-def link_by_visit_diary(
+def linkage_attack_by_visit_diary(
     knowledge: pl.DataFrame,
     released: pl.DataFrame,
     truth: pl.DataFrame,
@@ -137,17 +141,19 @@ def link_by_visit_diary(
     # Nobody is shifted by nothing, and the attacker knows that as well.
     weeks = [step for step in range(-MOST_WEEKS, MOST_WEEKS + 1) if step] if shifted else [0]
     shifts = pl.DataFrame({"shift": [timedelta(weeks=step) for step in weeks]})
-    enough = _sample_attacked_people(_first_visits_of_people(knowledge, "person", visits))
+    enough = _visits_of_sampled_attacked_people(
+        _first_visits_of_people_with_count(knowledge, "person", visits)
+    )
     shifted_visits = enough.join(shifts, how="cross").with_columns(
         at=pl.col("at") + pl.col("shift")
     )
     known_diaries = (
-        _visit_diaries(shifted_visits, ["person", "shift"], grain)
+        _visit_diary_text_by_key(shifted_visits, ["person", "shift"], grain)
         .select("person", "diary")
         .unique()
     )
-    released_diaries = _visit_diaries(
-        _first_visits_of_people(released, "record", visits), ["record"], grain
+    released_diaries = _visit_diary_text_by_key(
+        _first_visits_of_people_with_count(released, "record", visits), ["record"], grain
     )
     # Distinct pairs: two shifts may lead to the same record, and that is still one candidate.
     pairs = (
@@ -163,7 +169,7 @@ def link_by_visit_diary(
     )  # fmt: skip
 
 
-def _sample_attacked_people(visits: pl.DataFrame) -> pl.DataFrame:
+def _visits_of_sampled_attacked_people(visits: pl.DataFrame) -> pl.DataFrame:
     """Return the visits of at most so many people, spread evenly over their keys."""
     people = visits["person"].unique().sort()
     # Every so many-th by key, not the first ones: ids often go with the date of the first visit.
@@ -171,15 +177,17 @@ def _sample_attacked_people(visits: pl.DataFrame) -> pl.DataFrame:
     return visits.filter(pl.col("person").is_in(people.gather_every(every).implode()))
 
 
-def _first_visits_of_people(visits: pl.DataFrame, key: str, count: int) -> pl.DataFrame:
+def _first_visits_of_people_with_count(visits: pl.DataFrame, key: str, count: int) -> pl.DataFrame:
     """Return the earliest visits of everybody who has `count` of them."""
     dated = visits.drop_nulls("at").sort(key, "at")
     first = dated.filter(pl.int_range(pl.len()).over(key) < count)
     return first.filter(pl.len().over(key) == count)
 
 
-def _visit_diaries(visits: pl.DataFrame, key: list[str], grain: DateGrain) -> pl.DataFrame:
+def _visit_diary_text_by_key(
+    visits: pl.DataFrame, key: list[str], grain: DateGrain
+) -> pl.DataFrame:
     """Return the dates of each key's visits, as the release tells them, as one text."""
-    days = coarsen_dates(visits["at"], grain).dt.date().cast(pl.String)
+    days = dates_coarsened_to_grain(visits["at"], grain).dt.date().cast(pl.String)
     dated = visits.with_columns(days.alias("day")).sort(*key, "day")
     return dated.group_by(key, maintain_order=True).agg(pl.col("day").str.join(",").alias("diary"))

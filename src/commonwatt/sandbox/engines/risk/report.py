@@ -17,8 +17,8 @@ from commonwatt.sandbox.engines.deidentify.tables import (
 )
 from commonwatt.sandbox.engines.risk.attack import (
     LinkageAttack,
-    link_by_quasi_identifiers,
-    link_by_visit_diary,
+    linkage_attack_by_quasi_identifiers,
+    linkage_attack_by_visit_diary,
 )
 from commonwatt.sandbox.engines.risk.measures import (
     ReidentificationRisk,
@@ -85,15 +85,15 @@ def reidentification_risk_report(raw: Dataset, released: Dataset, *, key: bytes)
         # k is measured on what is released and not taken from the treatment that should have
         # ensured it.
         risk=measure_reidentification_risk(records, quasi),
-        before=link_by_quasi_identifiers(knowledge, raw_records, _KNOWN_RAW, same),
-        after=link_by_quasi_identifiers(
+        before=linkage_attack_by_quasi_identifiers(knowledge, raw_records, _KNOWN_RAW, same),
+        after=linkage_attack_by_quasi_identifiers(
             _deidentified_attacker_knowledge(knowledge),
             records.rename({"patient_id": "record"}),
             quasi,
             truth,
         ),
-        diary=_diary_linkage_attack(raw, released, truth),
-        diary_before=_diary_linkage_attack(raw, raw, same, shifted=False),
+        diary=_diary_linkage_attack_or_none(raw, released, truth),
+        diary_before=_diary_linkage_attack_or_none(raw, raw, same, shifted=False),
         diary_coarser=_coarser_diary_attacks(raw, released, truth),
     )
 
@@ -108,7 +108,7 @@ def _deidentified_attacker_knowledge(knowledge: pl.DataFrame) -> pl.DataFrame:
     return treated.drop("patient_id").with_columns(person=knowledge["person"])
 
 
-def _diary_linkage_attack(
+def _diary_linkage_attack_or_none(
     raw: Dataset,
     released: Dataset,
     truth: pl.DataFrame,
@@ -121,7 +121,7 @@ def _diary_linkage_attack(
     columns = [pl.col("patient_id"), pl.col("start_at").alias("at")]
     known_visits = pl.read_parquet(raw.table_path("Encounter")).select(columns)
     released_visits = pl.read_parquet(released.table_path("Encounter")).select(columns)
-    return link_by_visit_diary(
+    return linkage_attack_by_visit_diary(
         known_visits.rename({"patient_id": "person"}),
         released_visits.rename({"patient_id": "record"}), truth,
         visits=_VISITS, grain=grain, shifted=shifted,
@@ -132,5 +132,5 @@ def _coarser_diary_attacks(
     raw: Dataset, released: Dataset, truth: pl.DataFrame
 ) -> tuple[LinkageAttack, ...]:
     grains = [grain for grain in DateGrain if grain is not DateGrain.EXACT]
-    attacks = (_diary_linkage_attack(raw, released, truth, grain=grain) for grain in grains)
+    attacks = (_diary_linkage_attack_or_none(raw, released, truth, grain=grain) for grain in grains)
     return tuple(attack for attack in attacks if attack is not None)

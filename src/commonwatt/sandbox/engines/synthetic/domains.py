@@ -71,12 +71,14 @@ def _synthetic_column_domain(spec: Any) -> Domain:
     bins = int(spec.get("bins", 20))
     if "first" in spec:
         return InstantColumn(
-            _synthetic_bound_instant(spec["first"]), _synthetic_bound_instant(spec["last"]), bins
+            _synthetic_bound_instant_in_utc(spec["first"]),
+            _synthetic_bound_instant_in_utc(spec["last"]),
+            bins,
         )
     return RangeColumn(float(spec["lowest"]), float(spec["highest"]), bins)
 
 
-def _synthetic_bound_instant(day: date | datetime) -> datetime:
+def _synthetic_bound_instant_in_utc(day: date | datetime) -> datetime:
     if isinstance(day, datetime):
         return day
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

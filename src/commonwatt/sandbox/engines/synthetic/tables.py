@@ -24,8 +24,8 @@ from commonwatt.core.messages import Message
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.sandbox.domain.errors import PrivacyBudgetError
 from commonwatt.sandbox.engines.privacy.measures import (
-    check_epsilon,
-    limit_rows_a_person,
+    check_epsilon_finite_above_zero,
+    frame_limited_to_rows_a_person,
     noisy_histogram_query,
 )
 
@@ -93,7 +93,7 @@ class SyntheticTable:
         )
 
 
-def make_synthetic_tables(
+def make_synthetic_table_by_name(
     frames: Mapping[str, pl.DataFrame],
     tables: Mapping[str, SyntheticTable],
     *,
@@ -111,7 +111,7 @@ def make_synthetic_tables(
     Raises:
         PrivacyBudgetError: Epsilon is not above zero, or a column is not in the data.
     """
-    check_epsilon(epsilon)
+    check_epsilon_finite_above_zero(epsilon)
     # Evenly between the columns: a finer split would need to know which columns matter, and that
     # is read from the data.
     share = epsilon / max(1, sum(table.privacy_spending_column_count for table in tables.values()))
@@ -133,7 +133,9 @@ def make_synthetic_table(
 ) -> pl.DataFrame:
     """Return one synthetic table of one row a person, with the columns of `domains` alone."""
     table = SyntheticTable(domains=domains, rows=rows)
-    synthetic = make_synthetic_tables({"rows": frame}, {"rows": table}, epsilon=epsilon, seed=seed)
+    synthetic = make_synthetic_table_by_name(
+        {"rows": frame}, {"rows": table}, epsilon=epsilon, seed=seed
+    )
     return synthetic["rows"].select(list(domains))
 
 
@@ -149,7 +151,7 @@ def _draw_synthetic_table(
     if table.person in frame.columns:
         # Sensitivity is proved for so many rows a person; more of anybody's would break the
         # bound.
-        frame = limit_rows_a_person(frame, table.person, table.rows_a_person)
+        frame = frame_limited_to_rows_a_person(frame, table.person, table.rows_a_person)
     elif table.privacy_spending_column_count:
         raise PrivacyBudgetError(
             "synthetic data", wanted=Message("a table whose rows name a person")

@@ -27,7 +27,7 @@ WORK_TABLE: Final = "work"
 
 
 @contextmanager
-def open_import_database(
+def open_dataset_import_database(
     spill: Path, *, memory_mb: int = 768, threads: int = 2
 ) -> Generator[duckdb.DuckDBPyConnection]:
     """Yield a database in memory that spills into `spill` beyond `memory_mb`."""
@@ -48,7 +48,7 @@ def open_import_database(
         base.close()
 
 
-def write_checked_import(
+def write_kept_and_quarantined_import_rows(
     base: duckdb.DuckDBPyConnection,
     table: str,
     *,
@@ -59,14 +59,16 @@ def write_checked_import(
 ) -> TableImportReport:
     """Write the kept rows of `checked` to `to`, note the others beside it, and count all."""
     column_list = ", ".join(columns)
-    copy_query_to_parquet(base, f"SELECT {column_list} FROM checked WHERE reason IS NULL", to)
+    copy_import_query_to_parquet(
+        base, f"SELECT {column_list} FROM checked WHERE reason IS NULL", to
+    )
     # Rules that nobody broke stand with 0, so that a report shows what was looked for.
     counts = dict.fromkeys(rules, 0)
     reason_counts = base.execute("SELECT reason, count(*) FROM checked GROUP BY reason").fetchall()
     counts |= {reason: count for reason, count in reason_counts if reason is not None}
     read = sum(count for _, count in reason_counts)
     quarantine_file = (
-        _write_quarantine_part(base, table, to.parent / WORK_TABLE)
+        _write_quarantine_part_and_return_path(base, table, to.parent / WORK_TABLE)
         if any(counts.values())
         else None
     )
@@ -86,9 +88,11 @@ def write_checked_import(
     )
 
 
-def _write_quarantine_part(base: duckdb.DuckDBPyConnection, table: str, work: Path) -> Path:
+def _write_quarantine_part_and_return_path(
+    base: duckdb.DuckDBPyConnection, table: str, work: Path
+) -> Path:
     path = work / f"{table}.quarantine.parquet"
-    copy_query_to_parquet(
+    copy_import_query_to_parquet(
         base,
         f'SELECT {dataset_sql_text_literal(table)} AS "table", record, reason FROM checked'
         " WHERE reason IS NOT NULL ORDER BY record",
@@ -97,7 +101,9 @@ def _write_quarantine_part(base: duckdb.DuckDBPyConnection, table: str, work: Pa
     return path
 
 
-def mark_broken_records(base: duckdb.DuckDBPyConnection, reason: str, broken_sql: str) -> None:
+def mark_broken_import_records(
+    base: duckdb.DuckDBPyConnection, reason: str, broken_sql: str
+) -> None:
     """Give `reason` to rows of `checked` that broke no rule yet and meet a SQL condition."""
     base.execute(
         f"UPDATE checked SET reason = ? WHERE reason IS NULL AND ({broken_sql})",
@@ -105,7 +111,7 @@ def mark_broken_records(base: duckdb.DuckDBPyConnection, reason: str, broken_sql
     )
 
 
-def mark_duplicate_records(base: duckdb.DuckDBPyConnection, key: str, reason: str) -> None:
+def mark_duplicate_import_records(base: duckdb.DuckDBPyConnection, key: str, reason: str) -> None:
     """Give `reason` to all but the first of the rows of `checked` with the same `key`."""
     column = f'"{key}"'
     base.execute(
@@ -118,7 +124,7 @@ def mark_duplicate_records(base: duckdb.DuckDBPyConnection, key: str, reason: st
     )
 
 
-def copy_query_to_parquet(base: duckdb.DuckDBPyConnection, query: str, to: Path) -> None:
+def copy_import_query_to_parquet(base: duckdb.DuckDBPyConnection, query: str, to: Path) -> None:
     """Write what `query` returns into the Parquet file `to`."""
     base.execute(
         f"COPY ({query}) TO {dataset_sql_text_literal(str(to))} (FORMAT parquet, COMPRESSION zstd)"
@@ -134,6 +140,6 @@ def dataset_sql_text_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def error_without_record_content(error: Exception) -> Exception:
+def import_error_without_record_content(error: Exception) -> Exception:
     """Return the kind of an error only; DuckDB's own words may quote a record."""
     return RuntimeError(type(error).__name__)

@@ -24,7 +24,7 @@ _ZSTD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
 
 
 @contextmanager
-def open_import_file(source: Path) -> Generator[IO[bytes]]:
+def open_unpacked_import_file(source: Path) -> Generator[IO[bytes]]:
     """Yield the bytes of a file, unpacked if it is gzip (block gzip, too) or zstd.
 
     Raises:

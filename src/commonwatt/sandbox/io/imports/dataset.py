@@ -20,27 +20,27 @@ import polars as pl
 
 from commonwatt.core.files import folder_draft
 from commonwatt.core.hashes import file_sha256
-from commonwatt.core.identifiers import DATASET_FOLDER, IdentifierKind, valid_identifier
+from commonwatt.core.identifiers import DATASET_FOLDER, IdentifierKind, identifier_checked_valid
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DataImportError, ProjectError
 from commonwatt.sandbox.domain.fhir import RESOURCES
 from commonwatt.sandbox.domain.import_report import QUARANTINE, TableImportReport
 from commonwatt.sandbox.io.imports.checked import (
     WORK_TABLE,
-    copy_query_to_parquet,
+    copy_import_query_to_parquet,
     dataset_sql_text_literal,
-    open_import_database,
+    open_dataset_import_database,
 )
 from commonwatt.sandbox.io.imports.ndjson import (
     import_fhir_resource_into_parquet,
-    unpack_fhir_bundles,
+    unpack_fhir_bundles_and_report_leftovers,
 )
 from commonwatt.sandbox.io.imports.plain import DatasetField, TableFileSchema
-from commonwatt.sandbox.io.imports.shapes import add_omop_or_fhir_counterparts
+from commonwatt.sandbox.io.imports.shapes import add_omop_or_fhir_tables_and_count
 from commonwatt.sandbox.io.imports.tables import (
     VOCABULARY,
     import_table_into_parquet,
-    omop_table_fields,
+    omop_fields_by_table,
 )
 
 _MANIFEST: Final = "manifest.json"
@@ -74,7 +74,7 @@ class Dataset:
     sealed: list[str] = field(default_factory=list[str])
 
     @property
-    def table_row_counts(self) -> dict[str, int]:
+    def dataset_row_count_by_table(self) -> dict[str, int]:
         """Return the rows of every table that may be handed out, in either shape."""
         all_rows = self.rows | self.derived
         return {
@@ -100,7 +100,7 @@ class Dataset:
                 self.name,
                 found=Message("no table of that name"),
                 wanted=Message(
-                    "one of {names}", {"names": ", ".join(sorted(self.table_row_counts))}
+                    "one of {names}", {"names": ", ".join(sorted(self.dataset_row_count_by_table))}
                 ),
             )
         return self.folder / f"{name}.parquet"
@@ -116,7 +116,7 @@ def import_fhir(sources: Sequence[Path], store: Path, name: str) -> Dataset:
         store: The project's folder of datasets.
         name: Of the new dataset: small letters, digits and hyphens.
     """
-    return publish_dataset(
+    return fill_and_publish_dataset_draft(
         store,
         name,
         "fhir-r4",
@@ -126,10 +126,10 @@ def import_fhir(sources: Sequence[Path], store: Path, name: str) -> Dataset:
 
 def import_omop(sources: Sequence[Path], store: Path, name: str) -> Dataset:
     """Import OMOP CDM 5.4: CSV or Parquet files named by table."""
-    tables = omop_table_fields()
+    tables = omop_fields_by_table()
     files = {import_file_stem(path).lower(): path for path in list_import_files(sources)}
     known_tables = {table: path for table, path in files.items() if table in tables}
-    return publish_dataset(
+    return fill_and_publish_dataset_draft(
         store, name, "omop-5.4", lambda draft: _import_omop_tables_into_draft(known_tables, draft)
     )
 
@@ -141,10 +141,10 @@ def import_csv(
     plain = fields if isinstance(fields, TableFileSchema) else TableFileSchema(fields=tuple(fields))
 
     def read_csv_into_draft(draft: Path) -> list[TableImportReport]:
-        with open_import_database(_import_work_folder(draft)) as base:
+        with open_dataset_import_database(_import_work_folder(draft)) as base:
             return [import_table_into_parquet(base, "rows", plain, source, draft / "rows.parquet")]
 
-    return publish_dataset(store, name, "csv", read_csv_into_draft)
+    return fill_and_publish_dataset_draft(store, name, "csv", read_csv_into_draft)
 
 
 def load_dataset(folder: Path, *, check: bool = False) -> Dataset:
@@ -169,7 +169,7 @@ def load_dataset(folder: Path, *, check: bool = False) -> Dataset:
     return dataset
 
 
-def publish_dataset(
+def fill_and_publish_dataset_draft(
     store: Path,
     name: str,
     form: str,
@@ -190,7 +190,7 @@ def publish_dataset(
         IdentifierError: No dataset may be called so.
         DataImportError: The name is taken or not plain, or no table came.
     """
-    valid_identifier(IdentifierKind.DATASET, name, "dataset")
+    identifier_checked_valid(IdentifierKind.DATASET, name, "dataset")
     if not DATASET_FOLDER.fits(name):
         raise DataImportError("dataset", wanted=Message("a name of small letters, digits, -"))
     taken_name_error = DataImportError(name, found=Message("a dataset of that name already"))
@@ -216,8 +216,8 @@ def publish_dataset(
 def _finish_dataset_draft_with_manifest(
     draft: Path, name: str, form: str, reports: list[TableImportReport], sealed: Sequence[str]
 ) -> None:
-    with open_import_database(_import_work_folder(draft)) as base:
-        derived = add_omop_or_fhir_counterparts(base, draft)
+    with open_dataset_import_database(_import_work_folder(draft)) as base:
+        derived = add_omop_or_fhir_tables_and_count(base, draft)
         _write_dataset_quarantine(base, draft, reports)
     # Unpacked bundles and broken rows lie there; none of it may be part of the dataset.
     shutil.rmtree(draft / WORK_TABLE)
@@ -231,9 +231,9 @@ def _finish_dataset_draft_with_manifest(
         "files": {file.name: file_sha256(file) for file in files},
         "rows": {report.table: report.kept_count for report in reports},
         "set_aside": {
-            report.table: report.quarantined_by_rule
+            report.table: report.quarantined_record_count_by_rule
             for report in reports
-            if report.quarantined_by_rule
+            if report.quarantined_record_count_by_rule
         },
         "rules": {report.table: dict(report.rules) for report in reports},
         "derived": derived,
@@ -253,7 +253,7 @@ def _write_dataset_quarantine(
     ]
     to = draft / "quarantine.parquet"
     if parts:
-        copy_query_to_parquet(base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to)  # noqa: S608
+        copy_import_query_to_parquet(base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to)  # noqa: S608
     else:
         pl.DataFrame(schema=QUARANTINE).write_parquet(to)
 
@@ -270,7 +270,7 @@ def _import_fhir_tables_into_draft(sources: list[Path], draft: Path) -> list[Tab
     bundles = [path for path in sources if path not in lines and ".json" in path.name]
     leftover_reports: list[TableImportReport] = []
     if bundles:
-        unpacked, leftover = unpack_fhir_bundles(bundles, work / "bundles")
+        unpacked, leftover = unpack_fhir_bundles_and_report_leftovers(bundles, work / "bundles")
         lines += unpacked
         leftover_reports = [leftover] if leftover.read_count else []
     vocabulary = {
@@ -278,7 +278,7 @@ def _import_fhir_tables_into_draft(sources: list[Path], draft: Path) -> list[Tab
         for path in sources
         if import_file_stem(path).lower() in VOCABULARY
     }
-    with open_import_database(work) as base:
+    with open_dataset_import_database(work) as base:
         reports = [
             import_fhir_resource_into_parquet(
                 base, resource, resource_files, draft / f"{name}.parquet"
@@ -290,8 +290,8 @@ def _import_fhir_tables_into_draft(sources: list[Path], draft: Path) -> list[Tab
 
 
 def _import_omop_tables_into_draft(files: dict[str, Path], draft: Path) -> list[TableImportReport]:
-    tables = omop_table_fields()
-    with open_import_database(_import_work_folder(draft)) as base:
+    tables = omop_fields_by_table()
+    with open_dataset_import_database(_import_work_folder(draft)) as base:
         return [
             import_table_into_parquet(
                 base, table, TableFileSchema(fields=tables[table]), path, draft / f"{table}.parquet"

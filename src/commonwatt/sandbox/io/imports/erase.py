@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from commonwatt.core.files import sync_folder, sync_tree
+from commonwatt.core.files import fsync_folder, fsync_folder_tree
 from commonwatt.core.hashes import file_sha256
 from commonwatt.sandbox.io.imports.dataset import Dataset, dataset_manifest_path, load_dataset
 from commonwatt.sandbox.io.store.wipe import WipeProof, wipe
@@ -37,7 +37,7 @@ class RewrittenDataset:
     proof: WipeProof
 
 
-def dataset_holds_person(dataset: Dataset, names: frozenset[str]) -> bool:
+def dataset_has_row_of_person(dataset: Dataset, names: frozenset[str]) -> bool:
     """Return whether a row of a dataset is of a person, under any of their names in it."""
     return any(
         not pl.scan_parquet(dataset.folder / file).filter(condition).head(1).collect().is_empty()
@@ -55,11 +55,11 @@ def tables_with_rows_of_no_person(dataset: Dataset) -> list[str]:
     ]  # fmt: skip
 
 
-def rewrite_dataset_without(dataset: Dataset, names: frozenset[str]) -> RewrittenDataset:
+def rewrite_dataset_without_person(dataset: Dataset, names: frozenset[str]) -> RewrittenDataset:
     """Put a copy without a person in the place of a dataset, and wipe what was there.
 
     1. Write the copy beside it. 2. Two renames. 3. Wipe the old one. Killed at any
-    moment, `finish_dataset_rewrite` leaves the old dataset or the new one, whole.
+    moment, `finish_killed_dataset_rewrite` leaves the old dataset or the new one, whole.
     """
     draft, aside = _erasing_and_erased_dataset_folders(dataset.folder)
     shutil.rmtree(draft, ignore_errors=True)
@@ -71,21 +71,21 @@ def rewrite_dataset_without(dataset: Dataset, names: frozenset[str]) -> Rewritte
     after = {file: file_sha256(draft / file) for file in frames}
     _save_erased_dataset_manifest(draft, after, {Path(f).stem: d.height for f, d in frames.items()})
     # The unchanged files, too: their old copies are wiped, and no other is left.
-    sync_tree(draft)
+    fsync_folder_tree(draft)
     dataset.folder.rename(aside)
     draft.rename(dataset.folder)
-    sync_folder(dataset.folder.parent)
+    fsync_folder(dataset.folder.parent)
     before = {file: dataset.files[file] for file in frames}
     return RewrittenDataset(before=before, after=after, proof=wipe([aside]))
 
 
-def finish_dataset_rewrite(folder: Path) -> None:
+def finish_killed_dataset_rewrite(folder: Path) -> None:
     """Bring to its end a rewriting of the dataset in `folder` that was killed."""
     draft, aside = _erasing_and_erased_dataset_folders(folder)
     # The old folder is moved only when the new one is whole, so where it is gone the new is that.
     if aside.exists() and not folder.exists():
         draft.rename(folder)
-        sync_folder(folder.parent)
+        fsync_folder(folder.parent)
     wipe([aside, draft])
 
 

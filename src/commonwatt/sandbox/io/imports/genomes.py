@@ -38,12 +38,16 @@ from commonwatt.sandbox.domain.import_report import (
 )
 from commonwatt.sandbox.io.imports.checked import (
     WORK_TABLE,
-    copy_query_to_parquet,
+    copy_import_query_to_parquet,
     dataset_sql_text_literal,
-    open_import_database,
+    open_dataset_import_database,
 )
-from commonwatt.sandbox.io.imports.compressed import open_import_file
-from commonwatt.sandbox.io.imports.dataset import Dataset, list_import_files, publish_dataset
+from commonwatt.sandbox.io.imports.compressed import open_unpacked_import_file
+from commonwatt.sandbox.io.imports.dataset import (
+    Dataset,
+    fill_and_publish_dataset_draft,
+    list_import_files,
+)
 from commonwatt.sandbox.io.imports.plain import DatasetField, TableFileSchema
 from commonwatt.sandbox.io.imports.tables import import_table_into_parquet
 from commonwatt.sandbox.io.imports.vcf import (
@@ -51,7 +55,7 @@ from commonwatt.sandbox.io.imports.vcf import (
     BrokenRecord,
     VariantRecord,
     read_vcf_records,
-    read_vcf_samples,
+    read_vcf_sample_names,
 )
 
 FORM: Final = "vcf-4"
@@ -95,7 +99,7 @@ def import_vcf(sources: Sequence[Path], store: Path, name: str) -> Dataset:
             found=Message("{count} files of variants", {"count": str(len(genomes))}),
             wanted=Message("VCF files, and at most one table of groups"),
         )
-    return publish_dataset(
+    return fill_and_publish_dataset_draft(
         store,
         name,
         FORM,
@@ -118,13 +122,13 @@ def _genome_group_csv_columns(path: Path) -> list[str]:
 def _import_genome_tables_into_draft(
     genomes: list[Path], groups: list[Path], draft: Path
 ) -> list[TableImportReport]:
-    samples = _genome_file_samples(genomes)
+    samples = _genome_file_sample_names(genomes)
     parts = _VariantParts(draft / WORK_TABLE)
     for path in genomes:
         _read_vcf_file(path, samples, parts)
     parts.write_waiting_parts()
-    with open_import_database(draft / WORK_TABLE) as base:
-        parts.join_parts(base, draft)
+    with open_dataset_import_database(draft / WORK_TABLE) as base:
+        parts.join_variant_parts_per_table(base, draft)
         reports = [_write_sample_group_table(base, samples, groups, draft)]
     rules = dict.fromkeys(RULES, 0) | parts.reasons
     variants = TableImportReport(
@@ -140,11 +144,11 @@ def _import_genome_tables_into_draft(
     return [import_report_whose_counts_add_up(variants), cells, *reports]
 
 
-def _genome_file_samples(genomes: list[Path]) -> list[str]:
+def _genome_file_sample_names(genomes: list[Path]) -> list[str]:
     first_samples: list[str] = []
     for number, path in enumerate(genomes):
-        with open_import_file(path) as file:
-            samples = read_vcf_samples(file, path.name)
+        with open_unpacked_import_file(path) as file:
+            samples = read_vcf_sample_names(file, path.name)
         # A file a chromosome is usual; with another order of samples people would get each
         # other's genotypes.
         if number and samples != first_samples:
@@ -158,10 +162,10 @@ def _genome_file_samples(genomes: list[Path]) -> list[str]:
 
 
 def _read_vcf_file(path: Path, samples: list[str], parts: _VariantParts) -> None:
-    with open_import_file(path) as file:
-        read_vcf_samples(file, path.name)
+    with open_unpacked_import_file(path) as file:
+        read_vcf_sample_names(file, path.name)
         for record in read_vcf_records(file, len(samples)):
-            parts.add_record(record, samples)
+            parts.add_vcf_record_to_variant_parts(record, samples)
 
 
 @dataclass(slots=True)
@@ -180,7 +184,9 @@ class _VariantParts:
     def __post_init__(self) -> None:
         self.work.mkdir(exist_ok=True)
 
-    def add_record(self, record: VariantRecord | BrokenRecord, samples: list[str]) -> None:
+    def add_vcf_record_to_variant_parts(
+        self, record: VariantRecord | BrokenRecord, samples: list[str]
+    ) -> None:
         """Take one record; write what is waiting when that has grown."""
         self.read += 1
         self.samples = samples
@@ -197,8 +203,8 @@ class _VariantParts:
         """Write what is waiting as the next part of each table."""
         first = self.kept_count - len(self.sites) + 1
         tables = {
-            "Variant": _variant_table(self.sites, first),
-            "Genotype": _genotype_table(self.sites, self.samples, first),
+            "Variant": _variant_table_of_vcf_records(self.sites, first),
+            "Genotype": _genotype_table_of_vcf_records(self.sites, self.samples, first),
             "quarantine": pl.DataFrame(self.quarantined, schema=QUARANTINE, orient="row"),
         }
         for table, rows in tables.items():
@@ -206,7 +212,7 @@ class _VariantParts:
         self.number += 1
         self.sites, self.quarantined = [], []
 
-    def join_parts(self, base: duckdb.DuckDBPyConnection, draft: Path) -> None:
+    def join_variant_parts_per_table(self, base: duckdb.DuckDBPyConnection, draft: Path) -> None:
         """Make one file of the parts of each table."""
         paths = {"Variant": draft / "Variant.parquet", "Genotype": draft / "Genotype.parquet",
                   "quarantine": self.work / "Variant.quarantine.parquet"}  # fmt: skip
@@ -217,10 +223,12 @@ class _VariantParts:
                 dataset_sql_text_literal(str(path))
                 for path in sorted(self.work.glob(f"{table}.*.part"))
             ]
-            copy_query_to_parquet(base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to)
+            copy_import_query_to_parquet(
+                base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to
+            )
 
 
-def _variant_table(sites: list[VariantRecord], first: int) -> pl.DataFrame:
+def _variant_table_of_vcf_records(sites: list[VariantRecord], first: int) -> pl.DataFrame:
     rows = [
         (first + i, site.chrom, site.pos, site.name or None, site.ref, list(site.alts), site.qual,
          site.passed)
@@ -229,7 +237,9 @@ def _variant_table(sites: list[VariantRecord], first: int) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_VARIANT, orient="row")
 
 
-def _genotype_table(sites: list[VariantRecord], samples: list[str], first: int) -> pl.DataFrame:
+def _genotype_table_of_vcf_records(
+    sites: list[VariantRecord], samples: list[str], first: int
+) -> pl.DataFrame:
     cells = [cell for site in sites for cell in site.genotypes]
     numbers = range(first, first + len(sites))
     columns = {
@@ -298,7 +308,7 @@ class GenomeReport:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def people_of_genomes(dataset: Dataset) -> list[str]:
+def people_in_genome_dataset(dataset: Dataset) -> list[str]:
     """Return the people of a genomic dataset, for the custodian's side only."""
     return pl.read_parquet(_sealed_genome_table_path(dataset, "Sample"))["patient_id"].to_list()
 
@@ -337,11 +347,11 @@ def count_alleles(
     def write_allele_counts(draft: Path) -> list[TableImportReport]:
         work = draft / WORK_TABLE
         work.mkdir()
-        with open_import_database(work) as base:
+        with open_dataset_import_database(work) as base:
             groups = _make_chosen_people_and_count_by_group(base, dataset, leave_out)
             _check_genome_group_sizes(dataset, groups, least_people)
             _judge_allele_cell_disclosure(base, dataset, least_people, smallest_cell)
-            copy_query_to_parquet(base, _SHOWN_COUNTS, draft / "AlleleCount.parquet")
+            copy_import_query_to_parquet(base, _SHOWN_COUNTS, draft / "AlleleCount.parquet")
             cells, shown_cells = base.execute(
                 "SELECT count(*), count(*) FILTER (shown) FROM judged"
             ).fetchall()[0]
@@ -358,7 +368,9 @@ def count_alleles(
             )
         ]
 
-    counts_dataset = publish_dataset(store, name, f"{FORM} counts", write_allele_counts)
+    counts_dataset = fill_and_publish_dataset_draft(
+        store, name, f"{FORM} counts", write_allele_counts
+    )
     return counts_dataset, genome_reports[0]
 
 

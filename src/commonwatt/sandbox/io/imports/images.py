@@ -28,8 +28,8 @@ from commonwatt.sandbox.domain.import_report import (
     import_report_whose_counts_add_up,
 )
 from commonwatt.sandbox.io.imports.checked import WORK_TABLE
-from commonwatt.sandbox.io.imports.dataset import Dataset, publish_dataset
-from commonwatt.sandbox.io.imports.to_fhir import fhir_column_kind
+from commonwatt.sandbox.io.imports.dataset import Dataset, fill_and_publish_dataset_draft
+from commonwatt.sandbox.io.imports.to_fhir import fhir_column_sql_type
 
 FORM: Final = "dicom"
 Clean = Callable[[Path, Path], object]
@@ -66,13 +66,13 @@ def import_dicom(sources: Sequence[Path], store: Path, name: str, *, clean: Clea
         name: Of the new dataset.
         clean: De-identifies a file; see `sandbox.deidentify.dicom`.
     """
-    files = list(_dicom_files(sources))
-    return publish_dataset(
+    files = list(_dicom_file_paths_in_sources(sources))
+    return fill_and_publish_dataset_draft(
         store, name, FORM, lambda draft: _import_dicom_images_and_tables(files, draft, clean)
     )
 
 
-def _dicom_files(sources: Sequence[Path]) -> Iterator[Path]:
+def _dicom_file_paths_in_sources(sources: Sequence[Path]) -> Iterator[Path]:
     for source in sources:
         if not source.exists():
             raise DataImportError(source.name, found=Message("no such file or folder"))
@@ -131,7 +131,7 @@ class _ImageReader:
         row = _dicom_image_row(
             _read_dicom_tags(cleaned),
             person,
-            _parse_dicom_date(_dicom_tag_text_or_nul_if_unreadable(tags, "StudyDate")),
+            _parse_dicom_date_or_none(_dicom_tag_text_or_nul_if_unreadable(tags, "StudyDate")),
         )
         data = cleaned.read_bytes()
         # Remembered only once the image is kept: after a broken file the same image may come
@@ -224,17 +224,19 @@ def _image_subject_of_checked_dicom_tags(tags: Any, person: str) -> _ImageSubjec
         _dicom_tag_text_or_nul_if_unreadable(tags, "PatientBirthDate"),
     )
     _require_dicom_rule(sex in _GENDERS, "PatientSex not of the value set")
-    _require_dicom_rule(not birth or _parse_dicom_date(birth), "PatientBirthDate is no date")
+    _require_dicom_rule(
+        not birth or _parse_dicom_date_or_none(birth), "PatientBirthDate is no date"
+    )
     _require_dicom_rule(not birth or "1850" <= birth[:4] <= "2100", "PatientBirthDate out of range")
     day = _dicom_tag_text_or_nul_if_unreadable(tags, "StudyDate")
-    _require_dicom_rule(not day or _parse_dicom_date(day), "StudyDate is no date")
-    return _ImageSubject(gender=_GENDERS[sex], birth_on=_parse_dicom_date(birth))
+    _require_dicom_rule(not day or _parse_dicom_date_or_none(day), "StudyDate is no date")
+    return _ImageSubject(gender=_GENDERS[sex], birth_on=_parse_dicom_date_or_none(birth))
 
 
-def _parse_dicom_date(text: str) -> date | None:
+def _parse_dicom_date_or_none(text: str) -> date | None:
     """Return a day as DICOM writes it, or nothing.
 
-    >>> _parse_dicom_date("20250802"), _parse_dicom_date("2025")
+    >>> _parse_dicom_date_or_none("20250802"), _parse_dicom_date_or_none("2025")
     (datetime.date(2025, 8, 2), None)
     """
     if not re.fullmatch(r"\d{8}", text):
@@ -272,5 +274,5 @@ def _dicom_patient_table(people: dict[str, _ImageSubject]) -> pl.DataFrame:
         {"id": person, "patient_id": person, "gender": subject.gender, "birth_on": subject.birth_on}
         for person, subject in sorted(people.items())
     ]
-    schema = {name: _TYPES[fhir_column_kind(name)] for name in RESOURCES["Patient"].columns}
+    schema = {name: _TYPES[fhir_column_sql_type(name)] for name in RESOURCES["Patient"].columns}
     return pl.DataFrame(rows, schema=schema)

@@ -17,7 +17,7 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DataImportError
-from commonwatt.sandbox.io.imports.compressed import open_import_file
+from commonwatt.sandbox.io.imports.compressed import open_unpacked_import_file
 from commonwatt.sandbox.io.imports.plain import TableFileSchema
 
 RAGGED: Final = "cells not as in the header"
@@ -39,7 +39,7 @@ def save_lenient_csv_as_parquet_parts(source: Path, plain: TableFileSchema, to: 
     to.mkdir(exist_ok=True)
     parts: list[Path] = []
     schema = dict.fromkeys(plain.headings(source), pl.String) | {FAULT: pl.String}
-    with open_import_file(source) as file:
+    with open_unpacked_import_file(source) as file:
         # Bad bytes become lone surrogates, so that the row is still parted into cells and only it
         # is lost; a byte order mark is no part of the first name.
         text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")

@@ -20,12 +20,15 @@ from commonwatt.sandbox.domain.fhir import RESOURCES, FhirResource
 from commonwatt.sandbox.domain.import_report import QUARANTINE, TableImportReport
 from commonwatt.sandbox.io.imports.checked import (
     dataset_sql_text_literal,
-    error_without_record_content,
-    mark_broken_records,
-    mark_duplicate_records,
-    write_checked_import,
+    import_error_without_record_content,
+    mark_broken_import_records,
+    mark_duplicate_import_records,
+    write_kept_and_quarantined_import_rows,
 )
-from commonwatt.sandbox.io.imports.compressed import check_zstd_import_file_whole, open_import_file
+from commonwatt.sandbox.io.imports.compressed import (
+    check_zstd_import_file_whole,
+    open_unpacked_import_file,
+)
 
 _LARGEST_RECORD: Final = 64 << 20
 _OTHER: Final = "Other"
@@ -57,8 +60,8 @@ def import_fhir_resource_into_parquet(
             found=Message("a file that cannot be read as lines of JSON"),
             wanted=Message("one JSON object a line, in UTF-8"),
             # The database's own words quote the line that it could not read.
-        ) from error_without_record_content(error)
-    mark_duplicate_records(base, "id", DUPLICATE)
+        ) from import_error_without_record_content(error)
+    mark_duplicate_import_records(base, "id", DUPLICATE)
     rules = [*dict.fromkeys(rule.reason for rule in resource.rules), DUPLICATE]
     # Patients are read first, so a record of somebody who was quarantined there is quarantined
     # here.
@@ -67,12 +70,12 @@ def import_fhir_resource_into_parquet(
         known_patients = (
             f"SELECT patient_id FROM read_parquet({dataset_sql_text_literal(str(patients))})"  # noqa: S608
         )
-        mark_broken_records(
+        mark_broken_import_records(
             base, ORPHAN, f"patient_id IS NOT NULL AND patient_id NOT IN ({known_patients})"
         )
         rules.append(ORPHAN)
     names = ", ".join(path.name for path in sources)
-    return write_checked_import(
+    return write_kept_and_quarantined_import_rows(
         base, resource.name, source=names, columns=resource.columns, rules=rules, to=to
     )
 
@@ -96,7 +99,9 @@ def _checked_fhir_resource_sql(resource: FhirResource, sources: list[Path]) -> s
     )
 
 
-def unpack_fhir_bundles(sources: list[Path], to: Path) -> tuple[list[Path], TableImportReport]:
+def unpack_fhir_bundles_and_report_leftovers(
+    sources: list[Path], to: Path
+) -> tuple[list[Path], TableImportReport]:
     """Split bundles into NDJSON files by resource type under `to`.
 
     One bundle is held in memory at a time. `urn:uuid:` references keep their
@@ -138,7 +143,7 @@ def _fhir_bundle_leftover_import_report(
 def _fhir_bundle_resources(source: Path) -> Iterator[dict[str, Any] | None]:
     """Yield the resources of a bundle, or None once for what is no bundle."""
     try:
-        with open_import_file(source) as file:
+        with open_unpacked_import_file(source) as file:
             entries: list[Any] = json.loads(file.read())["entry"]
         resources = [entry["resource"] for entry in entries]
     # A bundle that is nested without end is as broken as one that is no JSON.

@@ -1,7 +1,7 @@
 """How a plain table is written and what its cells may hold, and a first guess at both.
 
 A custodian writes the schema as JSON, takes one that is shipped for a public
-data set, or starts from a guess: `infer_table_schema` looks at a file and proposes
+data set, or starts from a guess: `infer_import_table_schema` looks at a file and proposes
 kinds. A guess never proposes bounds or choices from single people's cells.
 """
 
@@ -24,9 +24,9 @@ from commonwatt.core.strict_json import parse_strict_json
 from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.io.imports.checked import (
     dataset_sql_text_literal,
-    error_without_record_content,
+    import_error_without_record_content,
 )
-from commonwatt.sandbox.io.imports.compressed import open_import_file
+from commonwatt.sandbox.io.imports.compressed import open_unpacked_import_file
 
 SCHEMAS: Final = ShippedCollection(DATA / "sandbox" / "schemas", "*.json")
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -115,7 +115,7 @@ class TableFileSchema:
         """Return the names of the columns of `source`, no two alike."""
         if not self.header:
             return [field.heading for field in self.fields]
-        with open_import_file(source) as file:
+        with open_unpacked_import_file(source) as file:
             text = io.TextIOWrapper(file, "utf-8-sig", "replace", newline="")
             try:
                 row = next(csv.reader(text, delimiter=self.delimiter), list[str]())
@@ -202,7 +202,7 @@ def _dataset_field_of_schema_row(row: Mapping[str, Any]) -> DatasetField:
     return DatasetField(**facts)
 
 
-def infer_table_schema(source: Path, *, rows: int = 100_000) -> TableFileSchema:
+def infer_import_table_schema(source: Path, *, rows: int = 100_000) -> TableFileSchema:
     """Return a guess at the schema of a table with a header, from its first `rows` rows.
 
     A column is whole numbers, numbers, dates, instants or text, whichever is the
@@ -218,13 +218,13 @@ def infer_table_schema(source: Path, *, rows: int = 100_000) -> TableFileSchema:
             base.execute(f"CREATE TEMP TABLE seen AS SELECT COLUMNS(*)::VARCHAR FROM"  # noqa: S608
                          f" {blank.reader_sql(source, lenient=True)} LIMIT {rows}")  # fmt: skip
             columns = [str(column[0]) for column in base.execute("FROM seen").description or []]
-            kinds = [_inferred_column_kind(base, column) for column in columns]
+            kinds = [_inferred_import_column_kind(base, column) for column in columns]
     except duckdb.Error as error:
         raise DataImportError(
             source.name,
             found=Message("a file that cannot be read as a table"),
             wanted=Message("CSV with a header or Parquet, in UTF-8"),
-        ) from error_without_record_content(error)
+        ) from import_error_without_record_content(error)
     names = _plain_dataset_column_names(columns)
     fields = tuple(
         DatasetField(name=name, kind=kind, column=column)
@@ -233,7 +233,7 @@ def infer_table_schema(source: Path, *, rows: int = 100_000) -> TableFileSchema:
     return TableFileSchema(fields=fields, missing=_MISSING)
 
 
-def _inferred_column_kind(base: duckdb.DuckDBPyConnection, column: str) -> str:
+def _inferred_import_column_kind(base: duckdb.DuckDBPyConnection, column: str) -> str:
     cell = '"' + column.replace('"', '""') + '"'
     for kind in _GUESSES:
         code = f"regexp_matches({cell}, '^[+-]?0[0-9]')"  # 007 is a name, not the number 7
@@ -268,7 +268,7 @@ def dataset_file_schema_json(plain: TableFileSchema) -> str:
     rows = [
         {
             key: value
-            for key, value in _dataset_field_schema_facts(field).items()
+            for key, value in _dataset_field_schema_row(field).items()
             if value or isinstance(value, float)
         }
         for field in plain.fields
@@ -277,7 +277,7 @@ def dataset_file_schema_json(plain: TableFileSchema) -> str:
     return json.dumps(facts | {"fields": rows}, indent=1, ensure_ascii=False)
 
 
-def _dataset_field_schema_facts(field: DatasetField) -> dict[str, Any]:
+def _dataset_field_schema_row(field: DatasetField) -> dict[str, Any]:
     names = ("name", "kind", "required", "unique", "longest", "choices", "lowest", "highest",
              "column")  # fmt: skip
     facts: dict[str, Any] = {name: getattr(field, name) for name in names}

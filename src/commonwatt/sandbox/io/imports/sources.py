@@ -12,7 +12,7 @@ from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.io.imports.dataset import Dataset, import_csv, import_fhir, import_omop
 from commonwatt.sandbox.io.imports.genomes import import_vcf
 from commonwatt.sandbox.io.imports.images import Clean, import_dicom
-from commonwatt.sandbox.io.imports.plain import infer_table_schema, load_import_file_schema
+from commonwatt.sandbox.io.imports.plain import infer_import_table_schema, load_import_file_schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,11 @@ def _import_plain_table(sources: ImportSources, store: Path, name: str) -> Datas
         raise DataImportError(path.name, found=Message("no such file or folder"))
     # A guess is a start and no promise: it requires nothing and bounds nothing, and the report
     # shows which rules it led to.
-    plain = load_import_file_schema(sources.schema) if sources.schema else infer_table_schema(path)
+    plain = (
+        load_import_file_schema(sources.schema)
+        if sources.schema
+        else infer_import_table_schema(path)
+    )
     return import_csv(path, plain, store, name)
 
 

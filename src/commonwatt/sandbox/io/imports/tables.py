@@ -28,9 +28,9 @@ from commonwatt.sandbox.domain.import_report import TableImportReport
 from commonwatt.sandbox.io.imports.checked import (
     WORK_TABLE,
     dataset_sql_text_literal,
-    error_without_record_content,
-    mark_duplicate_records,
-    write_checked_import,
+    import_error_without_record_content,
+    mark_duplicate_import_records,
+    write_kept_and_quarantined_import_rows,
 )
 from commonwatt.sandbox.io.imports.compressed import check_zstd_import_file_whole
 from commonwatt.sandbox.io.imports.lenient_csv import (
@@ -48,7 +48,7 @@ VOCABULARY: Final = ("concept", "concept_relationship")
 
 
 @cache
-def omop_table_fields() -> dict[str, tuple[DatasetField, ...]]:
+def omop_fields_by_table() -> dict[str, tuple[DatasetField, ...]]:
     """Return the fields of every OMOP table, in the standard's order."""
     rows = pl.read_csv(_SPECIFICATION, infer_schema=False)
     tables: dict[str, list[DatasetField]] = {}
@@ -101,7 +101,7 @@ def import_table_into_parquet(
             source.name,
             found=Message("a file that cannot be read as a table"),
             wanted=Message("CSV with a header or Parquet, in UTF-8"),
-        ) from error_without_record_content(error)
+        ) from import_error_without_record_content(error)
     # In the order in which they are tried; every rule is reported, also with 0.
     rules = [RAGGED, QUOTES, NO_TEXT]
     rules += [
@@ -115,7 +115,7 @@ def import_table_into_parquet(
         if field.unique
     ]
     columns = [f'"{field.name}"' for field in fields_by_column.values()]
-    report = write_checked_import(
+    report = write_kept_and_quarantined_import_rows(
         base, name, source=source.name, columns=columns, rules=rules, to=to
     )
     base.execute("DROP TABLE raw")
@@ -177,7 +177,9 @@ def _make_checked_import_table(
     )
     for field in fields_by_column.values():
         if field.unique:
-            mark_duplicate_records(base, field.name, _duplicate_value_quarantine_reason(field))
+            mark_duplicate_import_records(
+                base, field.name, _duplicate_value_quarantine_reason(field)
+            )
 
 
 def _duplicate_value_quarantine_reason(field: DatasetField) -> str:

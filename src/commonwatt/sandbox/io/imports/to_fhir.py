@@ -22,9 +22,12 @@ import polars as pl
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.fhir import RESOURCES
-from commonwatt.sandbox.io.imports.checked import copy_query_to_parquet, dataset_sql_text_literal
+from commonwatt.sandbox.io.imports.checked import (
+    copy_import_query_to_parquet,
+    dataset_sql_text_literal,
+)
 from commonwatt.sandbox.io.imports.plain import TYPES
-from commonwatt.sandbox.io.imports.tables import omop_table_fields
+from commonwatt.sandbox.io.imports.tables import omop_fields_by_table
 from commonwatt.sandbox.io.imports.terms import (
     ETHNICITIES,
     GENDERS,
@@ -171,13 +174,13 @@ class OmopDraftTables:
             f'"{omop_field.name}"'
             if omop_field.name in schema
             else f'NULL::{TYPES[omop_field.kind]} AS "{omop_field.name}"'
-            for omop_field in omop_table_fields()[table]
+            for omop_field in omop_fields_by_table()[table]
         ]
         path = dataset_sql_text_literal(str(self.path(table)))
         return f"(SELECT {', '.join(columns)} FROM read_parquet({path}))"
 
 
-def make_fhir_tables(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
+def make_fhir_tables_and_count_rows(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
     """Add FHIR-shaped tables beside the OMOP tables in `draft`; return their rows by table.
 
     Raises:
@@ -185,7 +188,7 @@ def make_fhir_tables(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, 
     """
     draft_tables = OmopDraftTables(draft)
     _make_omop_concept_terms(base, draft_tables)
-    row_counts = {"Patient": _make_fhir_patients(base, draft_tables)}
+    row_counts = {"Patient": _write_fhir_patients_from_omop_persons(base, draft_tables)}
     for resource in dict.fromkeys(mapping.resource for mapping in FHIR_MAPPINGS):
         mappings = [
             mapping
@@ -221,7 +224,9 @@ def _make_omop_concept_terms(
     )
 
 
-def _make_fhir_patients(base: duckdb.DuckDBPyConnection, draft_tables: OmopDraftTables) -> int:
+def _write_fhir_patients_from_omop_persons(
+    base: duckdb.DuckDBPyConnection, draft_tables: OmopDraftTables
+) -> int:
     died = "SELECT NULL::BIGINT AS person_id, NULL::TIMESTAMPTZ AS died_at WHERE false"
     if draft_tables.has("death"):
         when = _omop_time_or_day_sql("death_date", "death_datetime")
@@ -258,7 +263,7 @@ def _make_fhir_patients(base: duckdb.DuckDBPyConnection, draft_tables: OmopDraft
         f" LEFT JOIN ({died}) d USING (person_id) LEFT JOIN ({locations}) l USING (location_id)"
         " ORDER BY p.person_id"
     )
-    copy_query_to_parquet(base, query, draft_tables.path("Patient"))
+    copy_import_query_to_parquet(base, query, draft_tables.path("Patient"))
     return _checked_fhir_row_count(base, draft_tables, "Patient", ["person"], "")
 
 
@@ -270,7 +275,7 @@ def _make_fhir_resource_and_count_rows(
 ) -> int:
     union = " UNION ALL ".join(_fhir_rows_sql(draft_tables, mapping) for mapping in mappings)
     # A union has no order of its own, and the same source must give the same bytes.
-    copy_query_to_parquet(
+    copy_import_query_to_parquet(
         base, f"SELECT * FROM ({union}) ORDER BY ALL", draft_tables.path(resource)
     )
     where = mappings[0].where
@@ -308,15 +313,15 @@ def _fhir_column_list_sql(resource: str, columns: Mapping[str, str]) -> str:
     return ", ".join(
         f'{columns[name]} AS "{name}"'
         if name in columns
-        else f'NULL::{fhir_column_kind(name)} AS "{name}"'
+        else f'NULL::{fhir_column_sql_type(name)} AS "{name}"'
         for name in RESOURCES[resource].columns
     )
 
 
-def fhir_column_kind(column: str) -> str:
+def fhir_column_sql_type(column: str) -> str:
     """Return the type of a column of the FHIR tables.
 
-    >>> fhir_column_kind("birth_on"), fhir_column_kind("gender")
+    >>> fhir_column_sql_type("birth_on"), fhir_column_sql_type("gender")
     ('DATE', 'VARCHAR')
     """
     kinds = {"component_codes": "VARCHAR[]", "component_numbers": "DOUBLE[]",

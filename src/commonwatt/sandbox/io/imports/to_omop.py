@@ -22,7 +22,10 @@ import polars as pl
 
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.io.imports.checked import copy_query_to_parquet, dataset_sql_text_literal
+from commonwatt.sandbox.io.imports.checked import (
+    copy_import_query_to_parquet,
+    dataset_sql_text_literal,
+)
 from commonwatt.sandbox.io.imports.terms import (
     ETHNICITIES,
     GENDERS,
@@ -154,7 +157,7 @@ FHIR_COLUMNS_READ: Final = {
 }  # fmt: skip
 
 
-def make_omop_tables(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
+def make_omop_tables_and_count_rows(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
     """Add OMOP tables beside the FHIR tables in `draft`; return their rows by table.
 
     Raises:
@@ -162,8 +165,8 @@ def make_omop_tables(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, 
     """
     draft_tables = FhirDraftTables(draft)
     make_omop_code_table(base, draft)
-    people = _make_omop_persons(base, draft_tables)
-    _make_omop_visits(base, draft_tables)
+    people = _write_omop_persons_and_deaths_and_count(base, draft_tables)
+    _write_omop_visits_from_fhir_encounters(base, draft_tables)
     for table in _ID:
         mappings = [
             mapping
@@ -171,8 +174,8 @@ def make_omop_tables(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, 
             if mapping.table == table and draft_tables.has(mapping.source)
         ]
         if mappings:
-            _make_omop_events(base, draft_tables, table, mappings)
-    _make_omop_observation_periods(base, draft_tables)
+            _write_omop_events_from_fhir_resources(base, draft_tables, table, mappings)
+    _write_omop_observation_period_a_person(base, draft_tables)
     row_counts = {
         table: _omop_table_row_count(base, draft_tables.path(table))
         for table in DERIVED_OMOP_TABLES
@@ -185,7 +188,9 @@ def make_omop_tables(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, 
 DERIVED_OMOP_TABLES: Final = ("person", "death", "visit_occurrence", *_ID, "observation_period")
 
 
-def _make_omop_persons(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables) -> int:
+def _write_omop_persons_and_deaths_and_count(
+    base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables
+) -> int:
     rows = draft_tables.rows_sql("Patient", FHIR_COLUMNS_READ["Patient"])
     base.execute(
         "CREATE OR REPLACE TEMP TABLE people AS SELECT *,"
@@ -205,7 +210,7 @@ def _make_omop_persons(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftT
         "race_source_concept_id": "0", "ethnicity_source_value": "ethnicity",
         "ethnicity_source_concept_id": "0", "patient_id": "patient_id",
     }  # fmt: skip
-    copy_query_to_parquet(
+    copy_import_query_to_parquet(
         base,
         f"SELECT {_omop_column_list_sql(columns)} FROM people ORDER BY person_id",
         draft_tables.path("person"),
@@ -219,12 +224,14 @@ def _make_omop_persons(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftT
         f"SELECT {_omop_column_list_sql(died)} FROM people"
         " WHERE died_at IS NOT NULL ORDER BY person_id"
     )
-    copy_query_to_parquet(base, query, draft_tables.path("death"))
+    copy_import_query_to_parquet(base, query, draft_tables.path("death"))
     row = base.execute("SELECT count(*) FROM people").fetchone()
     return row[0] if row else 0
 
 
-def _make_omop_visits(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables) -> None:
+def _write_omop_visits_from_fhir_encounters(
+    base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables
+) -> None:
     if not draft_tables.has("Encounter"):
         # Events are joined to visits below, so the table is there even without encounters.
         base.execute("CREATE OR REPLACE TEMP TABLE visits (id VARCHAR, visit_id BIGINT)")
@@ -251,12 +258,12 @@ def _make_omop_visits(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTa
         "patient_id": "patient_id",
     }
     query = f"SELECT {_omop_column_list_sql(columns)} FROM numbered ORDER BY visit_id"
-    copy_query_to_parquet(base, query, draft_tables.path("visit_occurrence"))
+    copy_import_query_to_parquet(base, query, draft_tables.path("visit_occurrence"))
     base.execute("CREATE OR REPLACE TEMP TABLE visits AS SELECT id, visit_id FROM numbered")
     base.execute("DROP TABLE numbered")
 
 
-def _make_omop_events(
+def _write_omop_events_from_fhir_resources(
     base: duckdb.DuckDBPyConnection,
     draft_tables: FhirDraftTables,
     table: str,
@@ -284,7 +291,7 @@ def _make_omop_events(
         " LEFT JOIN codes c ON c.system = e.code_system AND c.code = e.code_code"
         f" ORDER BY {_ID[table]}"
     )
-    copy_query_to_parquet(base, query, draft_tables.path(table))
+    copy_import_query_to_parquet(base, query, draft_tables.path(table))
     # A code that stands twice in the vocabulary, or a visit with two rows, would double events in
     # silence; the count catches it.
     dated = base.execute(
@@ -338,7 +345,7 @@ _FIRST_DAY: Final = {"visit_occurrence": ("visit_start_date", "visit_end_date"),
                      "observation": ("observation_date", "observation_date")}  # fmt: skip
 
 
-def _make_omop_observation_periods(
+def _write_omop_observation_period_a_person(
     base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables
 ) -> None:
     """Make one period a person, from the first day on record to the last."""
@@ -356,7 +363,7 @@ def _make_omop_observation_periods(
         f" {OF_RECORD} AS period_type_concept_id, patient_id"
         f" FROM ({' UNION ALL '.join(days)}) GROUP BY person_id, patient_id ORDER BY person_id"
     )
-    copy_query_to_parquet(base, query, draft_tables.path("observation_period"))
+    copy_import_query_to_parquet(base, query, draft_tables.path("observation_period"))
 
 
 def _omop_day_sql(expression: str) -> str:

@@ -74,7 +74,7 @@ class BrokenRecord:
     reason: str
 
 
-def read_vcf_samples(file: IO[bytes], where: str) -> list[str]:
+def read_vcf_sample_names(file: IO[bytes], where: str) -> list[str]:
     """Return the samples that a VCF names, leaving `file` at its first record.
 
     Raises:
@@ -162,7 +162,7 @@ def _parse_vcf_record(
     _require_vcf_rule(_FILTER.fullmatch(passed) and passed != "0", "FILTER malformed")
     _check_vcf_info(info)
     alleles = _parse_vcf_genotypes(cells, len(alts), genotypes) if samples else []
-    order.check_record_order(chrom, int(pos), ref, alt)
+    order.check_vcf_record_order(chrom, int(pos), ref, alt)
     return VariantRecord(
         record=record, chrom=chrom, pos=int(pos), name="" if name == "." else name,
         ref=ref.upper(), alts=alts, qual=None if qual == "." else float(qual),
@@ -243,7 +243,7 @@ class _PositionOrder:
     past: set[str] = field(default_factory=set[str])
     here: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
-    def check_record_order(self, chrom: str, pos: int, ref: str, alt: str) -> None:
+    def check_vcf_record_order(self, chrom: str, pos: int, ref: str, alt: str) -> None:
         if chrom != self.chrom:
             _require_vcf_rule(chrom not in self.past, "chromosome seen before")
             # A chromosome that comes back later would make the check for repeated variants

@@ -23,12 +23,12 @@ class ConsentScope(StrEnum):
     GENOMICS = "genomics"
 
 
-def opt_out_reaches(opted_out: ConsentScope, use: ConsentScope) -> bool:
+def does_opt_out_forbid_use(opted_out: ConsentScope, use: ConsentScope) -> bool:
     """Return whether an opt-out keeps a person out of a use.
 
-    >>> opt_out_reaches(ConsentScope.RESEARCH, ConsentScope.GENOMICS)
+    >>> does_opt_out_forbid_use(ConsentScope.RESEARCH, ConsentScope.GENOMICS)
     True
-    >>> opt_out_reaches(ConsentScope.GENOMICS, ConsentScope.AI_TRAINING)
+    >>> does_opt_out_forbid_use(ConsentScope.GENOMICS, ConsentScope.AI_TRAINING)
     False
     """
     # Every project is research of some kind, so an opt-out of research at large reaches the
@@ -57,5 +57,5 @@ def opted_out_tokens_for_use(tx: sa.Connection, project: str, use: ConsentScope)
     return frozenset(
         person
         for (person, scope), out in last.items()
-        if out and opt_out_reaches(ConsentScope(scope), use)
+        if out and does_opt_out_forbid_use(ConsentScope(scope), use)
     )

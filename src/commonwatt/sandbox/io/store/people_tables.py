@@ -20,7 +20,7 @@ PERSON_COLUMNS: Final = ("patient_id", "person_id")
 """Columns that name a person, in FHIR's tables and in OMOP's."""
 
 
-def person_column_of_table(table: Path) -> str | None:
+def person_column_of_table_or_none(table: Path) -> str | None:
     """Return the column of a table that names a person, or None."""
     columns = pl.read_parquet_schema(table)
     return next((name for name in PERSON_COLUMNS if name in columns), None)
@@ -30,7 +30,7 @@ def people_in_tables(tables: Iterable[Path]) -> frozenset[str]:
     """Return everybody who has a row in one of `tables`."""
     people: set[str] = set()
     for table in tables:
-        if column := person_column_of_table(table):
+        if column := person_column_of_table_or_none(table):
             rows = pl.scan_parquet(table).select(pl.col(column).cast(pl.String).unique())
             people |= set(rows.collect().to_series().drop_nulls())
     return frozenset(people)
@@ -42,7 +42,7 @@ def path_of_table_without_people(table: Path, people: frozenset[str], copies_fol
     The copy's name is a digest of the people and of the table's place, so a
     later opt-out never meets an earlier copy.
     """
-    column = person_column_of_table(table) if people else None
+    column = person_column_of_table_or_none(table) if people else None
     if column is None:
         return table
     excluded = pl.Series(sorted(people)).implode()

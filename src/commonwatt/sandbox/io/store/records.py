@@ -55,7 +55,7 @@ def add_sandbox_project_row(tx: sa.Connection, row: Mapping[str, str]) -> None:
     Raises:
         ProjectError: There is.
     """
-    if _find_data_project(tx, row["room"]) is not None:
+    if _data_project_row_or_none(tx, row["room"]) is not None:
         raise ProjectError(row["room"], found=Message("a project of that name already"))
     tx.execute(schema.projects.insert().values(dict(row)))
 
@@ -66,13 +66,13 @@ def data_project_row(tx: sa.Connection, project: str) -> sa.Row[Any]:
     Raises:
         ProjectError: There is no such project.
     """
-    row = _find_data_project(tx, project)
+    row = _data_project_row_or_none(tx, project)
     if row is None:
         raise ProjectError(project, found=Message("no such project"))
     return row
 
 
-def set_sandbox_project_state(tx: sa.Connection, project: str, state: ProjectState) -> None:
+def set_project_state_in_row(tx: sa.Connection, project: str, state: ProjectState) -> None:
     """Change a project's state."""
     condition = schema.projects.c.room == project
     tx.execute(schema.projects.update().where(condition).values(state=state.value))
@@ -112,20 +112,22 @@ def project_dataset_row(tx: sa.Connection, project: str, dataset: str) -> sa.Row
     return row
 
 
-def set_dataset_state(tx: sa.Connection, project: str, dataset: str, state: DatasetState) -> None:
+def set_project_dataset_state(
+    tx: sa.Connection, project: str, dataset: str, state: DatasetState
+) -> None:
     """Change a dataset's state."""
     table = schema.datasets
     conditions = (table.c.room == project, table.c.dataset == dataset)
     tx.execute(table.update().where(*conditions).values(state=state.value))
 
 
-def add_output(
+def add_project_output_row(
     tx: sa.Connection, project: str, record: OutputRecord, cells: Mapping[str, Iterable[str]]
 ) -> None:
     """Add an output and its cells; the same bytes offered again keep their state."""
     # The same bytes are the same output: offering a rejected file again must not bring it back
     # before the checkers.
-    if find_project_output(tx, project, record.sha256) is not None:
+    if project_output_row_or_none(tx, project, record.sha256) is not None:
         return
     row = {
         "room": project, "output": record.sha256, "job": record.job, "name": record.name,
@@ -148,7 +150,7 @@ def add_output(
         tx.execute(schema.cells.insert(), rows)
 
 
-def find_project_output(tx: sa.Connection, project: str, output: str) -> sa.Row[Any] | None:
+def project_output_row_or_none(tx: sa.Connection, project: str, output: str) -> sa.Row[Any] | None:
     """Return an output's row, or None."""
     table = schema.outputs
     query = sa.select(table).where(table.c.room == project, table.c.output == output)
@@ -161,20 +163,22 @@ def project_output_row(tx: sa.Connection, project: str, output: str) -> sa.Row[A
     Raises:
         ProjectError: The project has no such output.
     """
-    row = find_project_output(tx, project, output)
+    row = project_output_row_or_none(tx, project, output)
     if row is None:
         raise ProjectError(output[:12], found=Message("no such output in this project"))
     return row
 
 
-def set_output_state(tx: sa.Connection, project: str, output: str, state: OutputState) -> None:
+def set_project_output_state(
+    tx: sa.Connection, project: str, output: str, state: OutputState
+) -> None:
     """Change an output's state."""
     table = schema.outputs
     conditions = (table.c.room == project, table.c.output == output)
     tx.execute(table.update().where(*conditions).values(state=state.value))
 
 
-def output_checker_votes(tx: sa.Connection, project: str, output: str) -> dict[str, bool]:
+def output_approval_by_checker(tx: sa.Connection, project: str, output: str) -> dict[str, bool]:
     """Return who voted how on an output."""
     table = schema.votes
     query = sa.select(table).where(table.c.room == project, table.c.output == output)
@@ -189,14 +193,16 @@ def add_output_checker_vote(
     tx.execute(schema.votes.insert().values(row))
 
 
-def output_cell_people(tx: sa.Connection, project: str, output: str) -> dict[str, list[str]]:
+def output_people_tokens_by_cell(
+    tx: sa.Connection, project: str, output: str
+) -> dict[str, list[str]]:
     """Return the people whom each cell of an output counts."""
     table = schema.cells
     query = sa.select(table).where(table.c.room == project, table.c.output == output)
     return {row.cell: json.loads(row.people) for row in tx.execute(query)}
 
 
-def released_cell_people(tx: sa.Connection, project: str) -> dict[str, list[str]]:
+def released_people_tokens_by_cell(tx: sa.Connection, project: str) -> dict[str, list[str]]:
     """Return the people behind every cell that ever left the project."""
     out, cell = schema.outputs, schema.cells
     query = (
@@ -208,7 +214,7 @@ def released_cell_people(tx: sa.Connection, project: str) -> dict[str, list[str]
     return {f"{row.output}/{row.cell}": json.loads(row.people) for row in tx.execute(query)}
 
 
-def add_data_use(tx: sa.Connection, project: str, use: DataUse) -> None:
+def add_project_data_use_row(tx: sa.Connection, project: str, use: DataUse) -> None:
     """Put on record who used which people's rows when."""
     # A digest and not a list: an auditor who has a list can compare it, and nobody can read one
     # out of the record.
@@ -221,7 +227,7 @@ def add_data_use(tx: sa.Connection, project: str, use: DataUse) -> None:
     tx.execute(schema.uses.insert().values(row))
 
 
-def add_trained_model(
+def add_trained_model_row(
     tx: sa.Connection, project: str, output: str, dataset: str, people: Iterable[str], auc: float
 ) -> None:
     """Put on record whom a model was trained on, once."""
@@ -247,21 +253,25 @@ def trained_model_rows(tx: sa.Connection, project: str) -> list[dict[str, Any]]:
     return [_trained_model_facts(row, excluded) for row in rows]
 
 
-def trained_model_row(tx: sa.Connection, project: str, output: str) -> dict[str, Any] | None:
+def trained_model_row_or_none(
+    tx: sa.Connection, project: str, output: str
+) -> dict[str, Any] | None:
     """Return one model as `trained_model_rows` does, or None if the output is none."""
     return next(
         (model for model in trained_model_rows(tx, project) if model["output"] == output), None
     )
 
 
-def preapproved_micro_epsilon(tx: sa.Connection, project: str) -> int:
+def largest_preapproved_micro_epsilon(tx: sa.Connection, project: str) -> int:
     """Return the most that one answer may cost to leave unseen, in millionths; 0 if closed."""
     table = schema.preapproved_releases
     row = tx.execute(sa.select(table.c.largest_micro).where(table.c.room == project)).first()
     return int(row.largest_micro) if row else 0
 
 
-def set_preapproved_micro_epsilon(tx: sa.Connection, project: str, largest_micro: int) -> None:
+def set_largest_preapproved_micro_epsilon(
+    tx: sa.Connection, project: str, largest_micro: int
+) -> None:
     """Set up to which cost answers are released unseen; 0 for none."""
     table = schema.preapproved_releases
     # Delete and insert in the caller's transaction stand for an upsert, which SQLite and
@@ -274,7 +284,7 @@ ERASED: Final = "erased-"
 """How the stand-in of an erased person begins."""
 
 
-def replace_person_in_sets(tx: sa.Connection, project: str, token: str) -> int:
+def replace_person_in_sets_and_count(tx: sa.Connection, project: str, token: str) -> int:
     """Put a stand-in for an erased person into every set of people; return how many sets.
 
     The stand-in is random and leads to nobody, the key or not.
@@ -283,12 +293,12 @@ def replace_person_in_sets(tx: sa.Connection, project: str, token: str) -> int:
     # differ in exactly them would pass the differencing check.
     stand_in = ERASED + secrets.token_hex(12)
     return sum(
-        _replace_person_in_table(tx, table, project, token, stand_in)
+        _replace_person_in_table_and_count(tx, table, project, token, stand_in)
         for table in (schema.cells, schema.models)
     )
 
 
-def _replace_person_in_table(
+def _replace_person_in_table_and_count(
     tx: sa.Connection, table: sa.Table, project: str, token: str, stand_in: str
 ) -> int:
     keys = list(table.primary_key.columns)
@@ -308,7 +318,7 @@ def project_table_rows(tx: sa.Connection, project: str, table: sa.Table) -> list
     return [dict(row) for row in tx.execute(query).mappings()]
 
 
-def _find_data_project(tx: sa.Connection, project: str) -> sa.Row[Any] | None:
+def _data_project_row_or_none(tx: sa.Connection, project: str) -> sa.Row[Any] | None:
     return tx.execute(sa.select(schema.projects).where(schema.projects.c.room == project)).first()
 
 

@@ -37,7 +37,7 @@ class WipeProof:
     file_system: str
     left: int
 
-    def as_ledger_body(self) -> dict[str, Any]:
+    def wipe_proof_ledger_body(self) -> dict[str, Any]:
         """Return the proof as the body of an entry."""
         body = {key: value for key, value in asdict(self).items() if key != "files"}
         body["wiped-sha256"] = list(self.files)
@@ -51,12 +51,12 @@ def wipe(paths: Iterable[Path]) -> WipeProof:
     """Overwrite and remove files and folders; what is not there is passed over."""
     # A wipe that was killed is called again, so what is gone already is no error.
     existing = [path for path in paths if path.exists() or path.is_symlink()]
-    files = sorted(file for path in existing for file in _files_to_wipe(path))
+    files = sorted(file for path in existing for file in _file_paths_to_wipe(path))
     kind = _file_system_kind_of_wiped_path(existing[0]) if existing else ""
     # All digests before the first byte is overwritten: afterwards the proof could name only
     # zeros.
     digests = tuple(file_sha256(file) for file in files)
-    size = sum(_overwrite_file_with_zeros(file) for file in files)
+    size = sum(_overwrite_file_with_zeros_and_count_bytes(file) for file in files)
     for path in existing:
         _remove_wiped_project_path(path)
     return WipeProof(
@@ -67,7 +67,7 @@ def wipe(paths: Iterable[Path]) -> WipeProof:
     )
 
 
-def _files_to_wipe(path: Path) -> list[Path]:
+def _file_paths_to_wipe(path: Path) -> list[Path]:
     if path.is_symlink():
         return []
     if path.is_dir():
@@ -75,7 +75,7 @@ def _files_to_wipe(path: Path) -> list[Path]:
     return [path]
 
 
-def _overwrite_file_with_zeros(file: Path) -> int:
+def _overwrite_file_with_zeros_and_count_bytes(file: Path) -> int:
     size = file.stat().st_size
     # Opened without truncating: a truncated file may get new blocks, and the old ones would keep
     # the data. A link is never followed, since its target is not ours to overwrite.

@@ -101,29 +101,30 @@ class RetentionDuty:
     why: Message
 
 
-def project_activity_events(ledger: Ledger, project: str) -> list[ActivityEvent]:
+def project_ledger_activity_events(ledger: Ledger, project: str) -> list[ActivityEvent]:
     """Return what happened in a project, in order."""
     whole = f"room/{project}"
     # Two queries and not a prefix alone: `room/bay` must not bring the entries of `room/bay2`.
     entries = [*ledger.entries(subject=whole), *ledger.entries(subject=f"{whole}/")]
     return [
-        _activity_event(entry, whole) for entry in sorted(entries, key=lambda entry: entry.index)
+        _project_activity_event(entry, whole)
+        for entry in sorted(entries, key=lambda entry: entry.index)
     ]
 
 
-def project_data_uses(ledger: Ledger, project: str) -> list[dict[str, Any]]:
+def project_data_use_rows(ledger: Ledger, project: str) -> list[dict[str, Any]]:
     """Return who used which tables of how many people when; `people_sha256` names the people."""
     with ledger.reading() as tx:
         rows = records.project_table_rows(tx, project, schema.uses)
     return sorted(rows, key=lambda row: (row["at"], row["use"]))
 
 
-def activity_alerts(
+def project_activity_alerts(
     ledger: Ledger, project: str, thresholds: ActivityThresholds | None = None
 ) -> list[ActivityAlert]:
     """Return what is unusual in a project, the oldest first."""
     limits = thresholds or ActivityThresholds()
-    history = project_activity_events(ledger, project)
+    history = project_ledger_activity_events(ledger, project)
     with ledger.reading() as tx:
         outputs = records.project_table_rows(tx, project, schema.outputs)
         try:
@@ -133,14 +134,14 @@ def activity_alerts(
     authors = {row["output"]: row["author"] for row in outputs}
     # Entries carry states and not reasons, so which outputs differed in a few people is looked up
     # in the rows.
-    unlike = {row["output"] for row in outputs if _output_stopped_by_rule(row, "differencing")}
+    unlike = {row["output"] for row in outputs if _is_output_stopped_by_rule(row, "differencing")}
     alerts = [
         *_night_job_alerts(history, limits),
         *_refused_output_alerts(history, authors, limits),
         *_withheld_file_alerts(history, limits),
-        *_budget_speed_alerts(history, budget, limits),
+        *_privacy_budget_speed_alerts(history, budget, limits),
         *_repeated_query_alerts(history, limits),
-        *_near_duplicate_alerts(history, unlike, limits),
+        *_near_duplicate_query_alerts(history, unlike, limits),
     ]
     return sorted(alerts, key=lambda alert: (alert.at, alert.rule, alert.actor))
 
@@ -176,7 +177,7 @@ def project_retention_duties(
     return duties
 
 
-def activity_report(
+def project_activity_report_by_part(
     ledger: Ledger,
     folder: Path,
     project: str,
@@ -186,7 +187,7 @@ def activity_report(
     """Return the auditor's view of a project; no value of a record."""
     limits = thresholds or ActivityThresholds()
     people = {enrolled.actor_id: enrolled.person for enrolled in ledger.actors()}
-    history = project_activity_events(ledger, project)
+    history = project_ledger_activity_events(ledger, project)
     return {
         "room": project,
         "steps": [
@@ -194,10 +195,10 @@ def activity_report(
              "step": event.step, "of": event.of}
             for event in history
         ],
-        "uses": project_data_uses(ledger, project),
+        "uses": project_data_use_rows(ledger, project),
         "alerts": [
             asdict(alert) | {"at": alert.at.isoformat(), "why": str(alert.why)}
-            for alert in activity_alerts(ledger, project, limits)
+            for alert in project_activity_alerts(ledger, project, limits)
         ],
         "due": [
             asdict(duty) | {"why": str(duty.why)}
@@ -207,14 +208,14 @@ def activity_report(
     }  # fmt: skip
 
 
-def _activity_event(entry: LedgerEntry, project_prefix: str) -> ActivityEvent:
+def _project_activity_event(entry: LedgerEntry, project_prefix: str) -> ActivityEvent:
     return ActivityEvent(
         at=entry.at, actor=entry.actor_id, step=entry.kind.removeprefix("sandbox."),
         of=entry.subject.removeprefix(project_prefix).strip("/"), body=entry.body,
     )  # fmt: skip
 
 
-def _output_stopped_by_rule(row: Mapping[str, Any], rule: str) -> bool:
+def _is_output_stopped_by_rule(row: Mapping[str, Any], rule: str) -> bool:
     return any(stop["rule"] == rule for stop in json.loads(row["stops"]))
 
 
@@ -231,7 +232,9 @@ def _night_job_alerts(
         return float(begins and (hour >= limits.night_from or hour < limits.night_to))
 
     why = Message("many jobs begun at night")
-    return _threshold_alerts(history, night_job_weight, "night jobs", limits.night_jobs, _DAY, why)
+    return _activity_threshold_alerts(
+        history, night_job_weight, "night jobs", limits.night_jobs, _DAY, why
+    )
 
 
 def _refused_output_alerts(
@@ -254,7 +257,7 @@ def _refused_output_alerts(
         states: Mapping[str, str] = event.body.get("outputs", {})
         return float(sum(state == OutputState.STOPPED for state in states.values()))
 
-    return _threshold_alerts(
+    return _activity_threshold_alerts(
         blamed, refused_output_count, "refused outputs", limits.refused_outputs, _WEEK, why
     )
 
@@ -268,12 +271,12 @@ def _withheld_file_alerts(
         counts: Mapping[str, int] = event.body.get("kept-in", {})
         return float(sum(counts.values()))
 
-    return _threshold_alerts(
+    return _activity_threshold_alerts(
         history, withheld_file_count, "kept-in files", limits.smuggled_files, _WEEK, why
     )
 
 
-def _budget_speed_alerts(
+def _privacy_budget_speed_alerts(
     history: Sequence[ActivityEvent], budget: float, limits: ActivityThresholds
 ) -> list[ActivityAlert]:
     if budget <= 0:
@@ -284,7 +287,7 @@ def _budget_speed_alerts(
         return float(event.body.get("epsilon", 0)) / budget if event.step in _PAID_STEPS else 0.0
 
     why = Message("much of the project's privacy budget spent in a day")
-    return _threshold_alerts(
+    return _activity_threshold_alerts(
         history, budget_share_spent, "budget speed", limits.budget_share, _DAY, why
     )
 
@@ -305,13 +308,13 @@ def _repeated_query_alerts(
             if "epsilon" in e.body and _query_activity_wording_parts(e) == wording
         ]
         asks = [event for event in same if event.step in _PAID_STEPS]
-        alerts += _threshold_alerts(
+        alerts += _activity_threshold_alerts(
             asks, lambda _: 1.0, "like questions", limits.like_questions, _DAY, why
         )
     return alerts
 
 
-def _near_duplicate_alerts(
+def _near_duplicate_query_alerts(
     history: Sequence[ActivityEvent], unlike: set[str], limits: ActivityThresholds
 ) -> list[ActivityAlert]:
     why = Message("outputs that differ in a few people from what was released")
@@ -320,7 +323,7 @@ def _near_duplicate_alerts(
         states: Mapping[str, str] = event.body.get("outputs", {})
         return float(sum(output in unlike for output in states))
 
-    return _threshold_alerts(
+    return _activity_threshold_alerts(
         history, near_duplicate_weight, "like outputs", limits.like_outputs, _WEEK, why
     )
 
@@ -332,7 +335,7 @@ def _query_activity_wording_parts(event: ActivityEvent) -> tuple[str, str, str]:
     return event.step, str(event.body.get("dataset", "")), str(event.body.get("purpose", ""))
 
 
-def _threshold_alerts(
+def _activity_threshold_alerts(
     history: Iterable[ActivityEvent],
     weigh: Callable[[ActivityEvent], float],
     rule: str,

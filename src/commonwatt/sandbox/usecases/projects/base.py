@@ -25,7 +25,7 @@ from commonwatt.sandbox.domain.lifecycle import (
     DatasetState,
     ProjectStanding,
     ProjectState,
-    working_project_refusal,
+    project_work_refusal_or_none,
 )
 from commonwatt.sandbox.io.imports.dataset import Dataset, load_dataset
 
@@ -59,7 +59,7 @@ class ProjectBase:
     def opted_out_person_tokens(self) -> frozenset[str]:
         """Return the tokens of those whom no use of this project may see now."""
         with self.ledger.reading() as tx:
-            return self.opted_out_people(tx)
+            return self.opted_out_tokens_in_transaction(tx)
 
     @contextmanager
     def transaction(self) -> Generator[sa.Connection]:
@@ -70,7 +70,7 @@ class ProjectBase:
             lock_chain_head(tx)
             yield tx
 
-    def record_step(
+    def record_project_step(
         self,
         tx: sa.Connection,
         step: str,
@@ -84,10 +84,10 @@ class ProjectBase:
         # Asked here, where every step comes by, and under the lock that a closing takes: what was
         # true before the lock is no longer known to be true.
         if step in STEPS_OF_OPEN_PROJECT:
-            self.check_working_project(tx, at)
-        self.record_step_end(tx, step, body, by=by, at=at, of=of)
+            self.check_project_open_and_unexpired(tx, at)
+        self.record_project_step_end(tx, step, body, by=by, at=at, of=of)
 
-    def record_step_end(
+    def record_project_step_end(
         self,
         tx: sa.Connection,
         step: str,
@@ -102,7 +102,7 @@ class ProjectBase:
         at = _project_step_time_not_before_head(tx, at)
         self.ledger.append(tx, [draft], by=by, at=at, roles=STEP_ROLES[step])
 
-    def make_move(
+    def make_recorded_lifecycle_move(
         self,
         tx: sa.Connection,
         lifecycle: Lifecycle[S, F],
@@ -137,28 +137,30 @@ class ProjectBase:
             state=ProjectState(row.state), expires_on=row.expires_on, today=at.date().isoformat()
         )
 
-    def check_working_project(self, tx: sa.Connection, at: datetime) -> None:
+    def check_project_open_and_unexpired(self, tx: sa.Connection, at: datetime) -> None:
         """Raise unless the project is open and has not expired.
 
         Raises:
             ProjectError: It is closed, deleted or expired.
         """
-        if refusal := working_project_refusal(self.project_standing(tx, at)):
+        if refusal := project_work_refusal_or_none(self.project_standing(tx, at)):
             raise_move_refusal(PROJECT_LIFECYCLE, refusal, self.name)
 
-    def check_may_step(self, by: Signer, at: datetime, step: str) -> None:
+    def check_may_make_project_step(self, by: Signer, at: datetime, step: str) -> None:
         """Raise unless the project is open today and `by` may make `step`.
 
         Only to spare people minutes of work that would be refused at its end; what decides is
         asked once more in the transaction that acts.
         """
         with self.ledger.reading() as tx:
-            self.check_may_step_now(tx, by, at, step)
+            self.check_may_make_project_step_now(tx, by, at, step)
 
-    def check_may_step_now(self, tx: sa.Connection, by: Signer, at: datetime, step: str) -> None:
+    def check_may_make_project_step_now(
+        self, tx: sa.Connection, by: Signer, at: datetime, step: str
+    ) -> None:
         """Raise unless the project is open and `by` may make `step`, as `tx` sees both."""
-        self.check_working_project(tx, at)
-        roles = self.signer_roles(tx, by)
+        self.check_project_open_and_unexpired(tx, at)
+        roles = self.signer_project_roles(tx, by)
         if roles.isdisjoint(STEP_ROLES[step]):
             raise ProjectRoleError(
                 f"{self.name}, {step}",
@@ -166,7 +168,7 @@ class ProjectBase:
                 wanted=Message("one of {roles}", {"roles": ", ".join(sorted(STEP_ROLES[step]))}),
             )
 
-    def signer_roles(self, tx: sa.Connection, by: Signer) -> frozenset[str]:
+    def signer_project_roles(self, tx: sa.Connection, by: Signer) -> frozenset[str]:
         """Return the role of whoever signs; nothing where the key is unknown or revoked."""
         # A revoked key loses its role at once, though the entries it signed before stay valid.
         try:
@@ -176,12 +178,12 @@ class ProjectBase:
 
     # No check of the state here: an opt-out must be taken in a project that is closed or has
     # expired, too.
-    def check_exists(self) -> None:
+    def check_project_exists(self) -> None:
         """Raise unless the project exists."""
         with self.ledger.reading() as tx:
             records.data_project_row(tx, self.name)
 
-    def opted_out_people(self, tx: sa.Connection) -> frozenset[str]:
+    def opted_out_tokens_in_transaction(self, tx: sa.Connection) -> frozenset[str]:
         """Return the tokens of those whom no use of this project may see, as `tx` sees it."""
         return consent.opted_out_tokens_for_use(tx, self.name, records.consent_scope(tx, self.name))
 
@@ -192,10 +194,12 @@ class ProjectBase:
             ProjectError: It is in another.
         """
         with self.ledger.reading() as tx:
-            self.check_dataset_state(tx, name, states)
+            self.check_project_dataset_state(tx, name, states)
         return load_dataset(self.store / name)
 
-    def check_dataset_state(self, tx: sa.Connection, name: str, states: set[DatasetState]) -> None:
+    def check_project_dataset_state(
+        self, tx: sa.Connection, name: str, states: set[DatasetState]
+    ) -> None:
         """Raise unless a dataset is in one of `states`, as `tx` sees it.
 
         Raises:

@@ -19,7 +19,7 @@ import commonwatt.sandbox.io.store.records as records
 import commonwatt.sandbox.io.store.schema as schema
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Signer
-from commonwatt.ledger.backups.listing import BackupRecord, backups_that_hold
+from commonwatt.ledger.backups.listing import BackupRecord, ledger_backup_records_of_enclosing_homes
 from commonwatt.sandbox.domain.errors import ProjectError
 from commonwatt.sandbox.domain.lifecycle import (
     DatasetState,
@@ -30,15 +30,15 @@ from commonwatt.sandbox.engines.deidentify.tables import pseudonym
 from commonwatt.sandbox.io.imports.dataset import load_dataset
 from commonwatt.sandbox.io.imports.erase import (
     RewrittenDataset,
-    dataset_holds_person,
-    finish_dataset_rewrite,
-    rewrite_dataset_without,
+    dataset_has_row_of_person,
+    finish_killed_dataset_rewrite,
+    rewrite_dataset_without_person,
     tables_with_rows_of_no_person,
 )
 from commonwatt.sandbox.io.store.wipe import WipeProof, wipe
 from commonwatt.sandbox.usecases.projects.project import Project
-from commonwatt.stores.migrate import migration_copies_of
-from commonwatt.stores.rebuild import rebuild_database_file
+from commonwatt.stores.migrate import migration_copy_paths_of_database
+from commonwatt.stores.rebuild import vacuum_database_and_tell_if_complete
 
 STAYS: Final = (
     Message("what left the project already: counts over many people, noisy answers, models"),
@@ -108,7 +108,7 @@ def erase_person(
     Raises:
         ProjectError: A copy cannot be made anew, or somebody reads the database too long.
     """
-    project.check_exists()
+    project.check_project_exists()
     token = pseudonym(project.key, person)
     _finish_killed_rewrites(project)
     plan = _erasure_plan(project, frozenset({person, token}))
@@ -117,20 +117,22 @@ def erase_person(
         consent.add_opt_out_or_withdrawal_row(
             tx, project.name, token, consent.ConsentScope.ALL, out=True
         )
-        project.record_step(tx, "erase", {"state": "begun"}, by=by, at=at)
-    wiped, left_before, proof = _wipe_outputs_of_jobs(project, plan.jobs, by=by, at=at)
+        project.record_project_step(tx, "erase", {"state": "begun"}, by=by, at=at)
+    wiped, left_before, proof = _wipe_unreleased_and_list_released_outputs(
+        project, plan.jobs, by=by, at=at
+    )
     for copy in plan.copies:
         project.delete_dataset(copy, by=by, at=at)
     rewritten = {
-        name: rewrite_dataset_without(
+        name: rewrite_dataset_without_person(
             load_dataset(project.store / name), frozenset({person, token})
         )
         for name in plan.imported
     }
     with project.transaction() as tx:
-        sets = records.replace_person_in_sets(tx, project.name, token)
+        sets = records.replace_person_in_sets_and_count(tx, project.name, token)
     _rebuild_project_database(project)
-    migration_copies = migration_copies_of(project.ledger.engine)
+    migration_copies = migration_copy_paths_of_database(project.ledger.engine)
     copies_proof = wipe(migration_copies)
     with project.transaction() as tx:
         models = [
@@ -139,14 +141,14 @@ def erase_person(
             if model["opted_out_since"]
         ]
         body = _erasure_entry_body(plan, rewritten, [proof, copies_proof], wiped, sets)
-        project.record_step(tx, "erase", body, by=by, at=at)
+        project.record_project_step(tx, "erase", body, by=by, at=at)
     return ErasureResult(
         rewritten=list(rewritten), deleted=plan.copies, wiped_outputs=wiped,
         wiped_migration_copies=[path.name for path in migration_copies],
         released_outputs=left_before, models=models,
         synthetic=[job["use"] for job in plan.jobs if job["step"] == "twin"],
-        unfinished_jobs=_unfinished_jobs(project, plan.jobs), unlinked_tables=plan.unlinked,
-        backups=backups_that_hold(project.folder),
+        unfinished_jobs=_unfinished_job_numbers(project, plan.jobs), unlinked_tables=plan.unlinked,
+        backups=ledger_backup_records_of_enclosing_homes(project.folder),
     )  # fmt: skip
 
 
@@ -154,7 +156,7 @@ def _finish_killed_rewrites(project: Project) -> None:
     with project.ledger.reading() as tx:
         rows = records.project_table_rows(tx, project.name, schema.datasets)
     for row in rows:
-        finish_dataset_rewrite(project.store / row["dataset"])
+        finish_killed_dataset_rewrite(project.store / row["dataset"])
 
 
 def _erasure_plan(project: Project, names: frozenset[str]) -> _ErasurePlan:
@@ -166,7 +168,7 @@ def _erasure_plan(project: Project, names: frozenset[str]) -> _ErasurePlan:
     # A deletion that was killed leaves files of a dataset that is deleted on record.
     present = [name for name in states if (project.store / name).is_dir()]
     datasets = {name: load_dataset(project.store / name) for name in present}
-    holding = {name for name in present if dataset_holds_person(datasets[name], names)}
+    holding = {name for name in present if dataset_has_row_of_person(datasets[name], names)}
     # Counts hold no row of anybody and the person all the same, so what was made from a table with
     # the person is affected whatever stands in it.
     affected = [
@@ -211,7 +213,7 @@ def _check_copies_can_be_made_anew(
         )
 
 
-def _wipe_outputs_of_jobs(
+def _wipe_unreleased_and_list_released_outputs(
     project: Project, jobs: list[dict[str, Any]], *, by: Signer, at: datetime
 ) -> tuple[list[str], list[str], WipeProof]:
     """Wipe what jobs left that has not gone out; return that, what went out, and the proof."""
@@ -242,12 +244,14 @@ def _reject_output_unless_settled(
     output = records.project_output_row(tx, project.name, row["output"])
     facts = OutputFacts(project=project.project_standing(tx, at))
     body = {"state": OutputState.REJECTED.value}
-    project.move_output(tx, output, OutputState.REJECTED, "erase", facts, body, by=by, at=at)
+    project.move_output_state_with_entry(
+        tx, output, OutputState.REJECTED, "erase", facts, body, by=by, at=at
+    )
 
 
 def _rebuild_project_database(project: Project) -> None:
     tables = (schema.cells.name, schema.models.name)
-    if not rebuild_database_file(project.ledger.engine, tables):
+    if not vacuum_database_and_tell_if_complete(project.ledger.engine, tables):
         raise ProjectError(
             project.name,
             found=Message("somebody who reads an older state of the database"),
@@ -255,15 +259,15 @@ def _rebuild_project_database(project: Project) -> None:
         )
 
 
-def _unfinished_jobs(project: Project, jobs: list[dict[str, Any]]) -> list[str]:
+def _unfinished_job_numbers(project: Project, jobs: list[dict[str, Any]]) -> list[str]:
     return [
         job["use"]
         for job in jobs
-        if job["step"] == "submit" and not _job_end_on_record(project, job["use"])
+        if job["step"] == "submit" and not _is_job_end_on_record(project, job["use"])
     ]
 
 
-def _job_end_on_record(project: Project, number: str) -> bool:
+def _is_job_end_on_record(project: Project, number: str) -> bool:
     entries = project.ledger.entries(subject=f"room/{project.name}/job/{number}")
     return any(entry.body.get("state") != "started" for entry in entries)
 
@@ -291,7 +295,7 @@ def _erasure_entry_body(
     }
 
 
-def erasure_json(result: ErasureResult) -> dict[str, Any]:
+def erasure_result_as_plain_values(result: ErasureResult) -> dict[str, Any]:
     """Return what became of a person's data as plain values."""
     return {
         "rewritten": result.rewritten,

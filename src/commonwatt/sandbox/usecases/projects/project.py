@@ -23,7 +23,7 @@ import commonwatt.sandbox.io.store.people_tables as people_tables
 import commonwatt.sandbox.io.store.records as records
 import commonwatt.sandbox.io.store.schema as schema
 from commonwatt.core.files import save_bytes
-from commonwatt.core.identifiers import IdentifierKind, valid_identifier
+from commonwatt.core.identifiers import IdentifierKind, identifier_checked_valid
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger, Signer, actor_id_of
 from commonwatt.ledger.roles import LedgerRole
@@ -47,16 +47,19 @@ from commonwatt.sandbox.engines.airlock.review import (
     OutputAssessment,
     OutputProvenance,
     assess_output,
-    differencing_stops,
+    output_differencing_stop_reasons,
 )
-from commonwatt.sandbox.engines.airlock.training import held_out_people, training_table
+from commonwatt.sandbox.engines.airlock.training import (
+    people_held_out_of_training,
+    project_training_table,
+)
 from commonwatt.sandbox.engines.deidentify.tables import deidentify, pseudonym
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 from commonwatt.sandbox.engines.isolation.node import JobOutcome
 from commonwatt.sandbox.engines.privacy import account
 from commonwatt.sandbox.engines.privacy.measures import NoisyAnswer
 from commonwatt.sandbox.engines.risk.report import RiskReport, reidentification_risk_report
-from commonwatt.sandbox.engines.synthetic.tables import SyntheticTable, make_synthetic_tables
+from commonwatt.sandbox.engines.synthetic.tables import SyntheticTable, make_synthetic_table_by_name
 from commonwatt.sandbox.io.imports.dataset import Dataset, load_dataset
 from commonwatt.sandbox.io.store.records import DataUse, OutputRecord
 from commonwatt.sandbox.io.store.wipe import WipeProof, wipe
@@ -68,9 +71,9 @@ from commonwatt.sandbox.usecases.projects.requests import (
     QueryResult,
     SubmissionResult,
 )
-from commonwatt.sandbox.usecases.projects.status import project_state_dict
-from commonwatt.stores.migrate import migration_copies_of
-from commonwatt.stores.opening import prepare_store
+from commonwatt.sandbox.usecases.projects.status import project_state_with_datasets_and_outputs
+from commonwatt.stores.migrate import migration_copy_paths_of_database
+from commonwatt.stores.opening import create_or_check_store_tables
 from commonwatt.stores.schemas import BUDGETS, PROJECTS
 
 TRAIN: Final = "train"
@@ -90,7 +93,7 @@ class Project(ProjectBase):
             IdentifierError: No project may be called so.
             ProjectError: A project of that name exists.
         """
-        valid_identifier(IdentifierKind.PROJECT, facts.name, "project")
+        identifier_checked_valid(IdentifierKind.PROJECT, facts.name, "project")
         prepare_project_tables(ledger)
         project = cls(ledger, folder, facts.name)
         row = {
@@ -101,7 +104,7 @@ class Project(ProjectBase):
         with project.transaction() as tx:
             # Row, entry and folder in one transaction: a second opener waits at the ledger's head
             # and then meets the row, so no two people open one name.
-            project.make_move(
+            project.make_recorded_lifecycle_move(
                 tx, PROJECT_LIFECYCLE, None, ProjectState.OPEN, "open",
                 facts=ProjectStanding(
                     state=ProjectState.OPEN, expires_on=facts.expires_on,
@@ -134,13 +137,13 @@ class Project(ProjectBase):
 
         What `read` wrote is usable only once it is on record.
         """
-        self.check_may_step(by, at, "import")
+        self.check_may_make_project_step(by, at, "import")
         # Reading takes minutes and holds no lock. What it wrote is a folder without a row, which
         # no step of a job can name.
         dataset = read(self.store)
         body = {"files": dataset.files, "rows": dataset.rows, "set-aside": dataset.quarantined}
         with self.transaction() as tx:
-            self.make_move(
+            self.make_recorded_lifecycle_move(
                 tx, DATASET_LIFECYCLE, None, DatasetState.IMPORTED, "import",
                 facts=DatasetFacts(project=self.project_standing(tx, at)),
                 save=lambda: records.add_sandbox_dataset_row(
@@ -154,12 +157,12 @@ class Project(ProjectBase):
         self, source: str, name: str, *, by: Signer, at: datetime
     ) -> tuple[Dataset, RiskReport]:
         """De-identify a dataset under a new name and measure what risk is left."""
-        self.check_may_step(by, at, "deidentify")
+        self.check_may_make_project_step(by, at, "deidentify")
         raw = self.dataset(source, {DatasetState.IMPORTED})
         people = pl.read_parquet(raw.table_path("Patient"))["patient_id"].to_list()
         # The store holds tokens of who opted out and never their ids, so each patient's token is
         # made anew and looked up.
-        leave_out = self._people_of_tokens(people, self.opted_out_person_tokens())
+        leave_out = self._source_people_ids_of_tokens(people, self.opted_out_person_tokens())
         deidentified = deidentify(raw, self.store, name, key=self.key, leave_out=leave_out)
         report = reidentification_risk_report(raw, deidentified, key=self.key)
         body = {"files": deidentified.files, "k": report.risk.k, "risk": report.sha256}
@@ -173,15 +176,17 @@ class Project(ProjectBase):
 
         Who opted out of the project's use or of genomics is not among them.
         """
-        self.check_may_step(by, at, "deidentify")
+        self.check_may_make_project_step(by, at, "deidentify")
         raw = self.dataset(source, {DatasetState.IMPORTED})
         with self.ledger.reading() as tx:
             # A project of another scope may hold genomes, too, and an opt-out of genomics alone
             # does not reach that scope.
-            excluded = self.opted_out_people(tx) | consent.opted_out_tokens_for_use(
+            excluded = self.opted_out_tokens_in_transaction(tx) | consent.opted_out_tokens_for_use(
                 tx, self.name, consent.ConsentScope.GENOMICS
             )
-        leave_out = self._people_of_tokens(genomes.people_of_genomes(raw), excluded)
+        leave_out = self._source_people_ids_of_tokens(
+            genomes.people_in_genome_dataset(raw), excluded
+        )
         counts, report = genomes.count_alleles(raw, self.store, name, leave_out=leave_out)
         body = {"files": counts.files, "k": report.least_people, "risk": report.sha256}
         self._add_deidentified_dataset(source, name, report.sha256, body, by=by, at=at)
@@ -197,7 +202,7 @@ class Project(ProjectBase):
                 project=self.project_standing(tx, at),
                 source=DatasetState(records.project_dataset_row(tx, self.name, source).state),
             )
-            self.make_move(
+            self.make_recorded_lifecycle_move(
                 tx, DATASET_LIFECYCLE, None, DatasetState.DEIDENTIFIED, "deidentify", facts=facts,
                 save=lambda: records.add_sandbox_dataset_row(
                     tx, self.name, name, DatasetState.DEIDENTIFIED, source=source, risk=risk
@@ -205,11 +210,11 @@ class Project(ProjectBase):
                 body=body, by=by, at=at, of=f"dataset/{name}", where=source,
             )  # fmt: skip
 
-    def _people_of_tokens(self, people: list[str], tokens: frozenset[str]) -> list[str]:
+    def _source_people_ids_of_tokens(self, people: list[str], tokens: frozenset[str]) -> list[str]:
         """Return the people whose tokens in this project are among `tokens`."""
         return [person for person in people if pseudonym(self.key, person) in tokens]
 
-    def sign_risk(self, name: str, sha256: str, *, by: Signer, at: datetime) -> None:
+    def sign_dataset_risk_report(self, name: str, sha256: str, *, by: Signer, at: datetime) -> None:
         """Let jobs use a dataset, by signing the report of that digest.
 
         Raises:
@@ -221,17 +226,17 @@ class Project(ProjectBase):
                 project=self.project_standing(tx, at), risk_sha256=row.risk_sha256,
                 signed_sha256=sha256,
             )  # fmt: skip
-            self._move_dataset(
+            self._move_dataset_state(
                 tx, row, DatasetState.SIGNED, "sign-risk", facts, {"risk": sha256}, by=by, at=at
             )
 
-    def _move_dataset(
+    def _move_dataset_state(
         self, tx: sa.Connection, row: sa.Row[Any], to: DatasetState, step: str,
         facts: DatasetFacts, body: Mapping[str, Any], *, by: Signer, at: datetime,
     ) -> None:  # fmt: skip
-        self.make_move(
+        self.make_recorded_lifecycle_move(
             tx, DATASET_LIFECYCLE, DatasetState(row.state), to, step, facts=facts,
-            save=lambda: records.set_dataset_state(tx, self.name, row.dataset, to),
+            save=lambda: records.set_project_dataset_state(tx, self.name, row.dataset, to),
             body=body, by=by, at=at, of=f"dataset/{row.dataset}", where=row.dataset,
         )  # fmt: skip
 
@@ -246,15 +251,15 @@ class Project(ProjectBase):
             if row.state != DatasetState.DELETED.value:
                 facts = DatasetFacts(project=self.project_standing(tx, at))
                 body = {"files": load_dataset(self.store / name).files}
-                self._move_dataset(
+                self._move_dataset_state(
                     tx, row, DatasetState.DELETED, "delete", facts, body, by=by, at=at
                 )
         # State first, files second: killed in between, the dataset is unusable and named as due.
         # All filtered copies go, because their names do not say of which table they are.
         proof = wipe([self.store / name, self.folder / "views"])
         with self.transaction() as tx:
-            self.record_step(
-                tx, "delete", proof.as_ledger_body(), by=by, at=at, of=f"dataset/{name}"
+            self.record_project_step(
+                tx, "delete", proof.wipe_proof_ledger_body(), by=by, at=at, of=f"dataset/{name}"
             )
         return proof
 
@@ -268,21 +273,21 @@ class Project(ProjectBase):
             standing = self.project_standing(tx, at)
             if standing.state is not ProjectState.DELETED:
                 begun = {"state": "begun"}
-                self._move_project(
+                self._move_project_state_in_transaction(
                     tx, standing, ProjectState.DELETED, "delete-room", begun, by=by, at=at
                 )
         # The key goes last: while it is there, the project is still reported as due and the call
         # can be made again.
         # A copy from before a migration holds the tokens that are deleted below.
-        copies = migration_copies_of(self.ledger.engine)
+        copies = migration_copy_paths_of_database(self.ledger.engine)
         proof = wipe([*(self.folder / name for name in _FOLDERS), *copies, self.folder / KEY])
         with self.transaction() as tx:
             # These three hold tokens of people. States, votes and uses hold counts and digests
             # and stay, because an auditor has to explain decisions after the data are gone.
             for table in (schema.cells, schema.models, schema.opt_outs):
                 tx.execute(table.delete().where(table.c.room == self.name))
-            body = proof.as_ledger_body() | {"key": "destroyed", "state": "done"}
-            self.record_step(tx, "delete-room", body, by=by, at=at)
+            body = proof.wipe_proof_ledger_body() | {"key": "destroyed", "state": "done"}
+            self.record_project_step(tx, "delete-room", body, by=by, at=at)
         return proof
 
     def opt_out(
@@ -299,11 +304,13 @@ class Project(ProjectBase):
         The state keeps their token and the ledger only the scope. Filtered copies
         made for earlier jobs hold the person still, so they go.
         """
-        self.check_exists()
+        self.check_project_exists()
         token = pseudonym(self.key, person)
         with self.transaction() as tx:
             consent.add_opt_out_or_withdrawal_row(tx, self.name, token, scope, out=out)
-            self.record_step(tx, "opt-out", {"scope": scope.value, "out": out}, by=by, at=at)
+            self.record_project_step(
+                tx, "opt-out", {"scope": scope.value, "out": out}, by=by, at=at
+            )
         wipe([self.folder / "views"])
 
     def submit(
@@ -316,7 +323,7 @@ class Project(ProjectBase):
         ended and the outputs' states in one transaction; until then none exists.
         Who opts out while it runs stops all that it leaves.
         """
-        self.check_may_step(by, at, "submit")
+        self.check_may_make_project_step(by, at, "submit")
         dataset = self.dataset(request.dataset, {DatasetState.SIGNED})
         provenance = self._output_provenance(dataset, request)
         number = self._record_job_start_under_new_number(node, request, provenance, by=by, at=at)
@@ -330,7 +337,7 @@ class Project(ProjectBase):
             # if it went on.
             ended = at + timedelta(seconds=time.monotonic() - began_s)
             with self.transaction() as tx:
-                self.record_step(
+                self.record_project_step(
                     tx, "submit", {"state": "not run"}, by=by, at=ended, of=f"job/{number}"
                 )
             raise
@@ -338,11 +345,13 @@ class Project(ProjectBase):
         # Read after the run, so that what left while the job ran is compared, too; `release`
         # compares once more.
         with self.ledger.reading() as tx:
-            released = records.released_cell_people(tx, self.name)
+            released = records.released_people_tokens_by_cell(tx, self.name)
         assessments = {
             output.name: assess_output(output, provenance, released) for output in outcome.outputs
         }
-        states = self._record_job_end(number, outcome, provenance, assessments, by=by, at=at)
+        states = self._record_job_end_and_output_states(
+            number, outcome, provenance, assessments, by=by, at=at
+        )
         stops = {name: assessment.stops for name, assessment in assessments.items()}
         return SubmissionResult(job=number, outcome=outcome, states=states, stops=stops)
 
@@ -366,12 +375,12 @@ class Project(ProjectBase):
         Raises:
             ProjectRoleError: The author votes on their own output, or a checker votes twice.
         """
-        self.check_may_step(by, at, "vote")
+        self.check_may_make_project_step(by, at, "vote")
         checker = actor_id_of(by.public_key)
         to = OutputState.APPROVED if approve else OutputState.REJECTED
         with self.transaction() as tx:
             row = records.project_output_row(tx, self.name, output)
-            votes = records.output_checker_votes(tx, self.name, output)
+            votes = records.output_approval_by_checker(tx, self.name, output)
             facts = OutputFacts(
                 project=self.project_standing(tx, at), author=row.author, checker=checker,
                 voters=frozenset(votes), approvals=sum(votes.values()) + approve,
@@ -379,11 +388,11 @@ class Project(ProjectBase):
             body = {"approves": approve, "state": to.value}
             # All that a vote needs holds, and only the number of approvals is missing: the vote is
             # given and nothing moves yet.
-            if _lacks_only_approvals(row, to, facts):
+            if _output_lacks_only_approvals(row, to, facts):
                 body["state"] = row.state
-                self.record_step(tx, "vote", body, by=by, at=at, of=f"output/{output}")
+                self.record_project_step(tx, "vote", body, by=by, at=at, of=f"output/{output}")
             else:
-                self.move_output(tx, row, to, "vote", facts, body, by=by, at=at)
+                self.move_output_state_with_entry(tx, row, to, "vote", facts, body, by=by, at=at)
             records.add_output_checker_vote(tx, self.name, output, checker, approves=approve)
         return OutputState(body["state"])
 
@@ -402,10 +411,12 @@ class Project(ProjectBase):
             row = records.project_output_row(tx, self.name, output)
             facts = OutputFacts(project=self.project_standing(tx, at))
             body = {"reason": reason.value, "state": OutputState.REJECTED.value}
-            self.move_output(tx, row, OutputState.REJECTED, "recall", facts, body, by=by, at=at)
+            self.move_output_state_with_entry(
+                tx, row, OutputState.REJECTED, "recall", facts, body, by=by, at=at
+            )
         return OutputState.REJECTED
 
-    def move_output(
+    def move_output_state_with_entry(
         self, tx: sa.Connection, row: sa.Row[Any], to: OutputState, step: str,
         facts: OutputFacts, body: Mapping[str, Any], *, by: Signer, at: datetime,
     ) -> None:  # fmt: skip
@@ -415,9 +426,9 @@ class Project(ProjectBase):
             ProjectError: The table has no such move, or what it needs is not true.
             ProjectRoleError: The signer may not make it.
         """
-        self.make_move(
+        self.make_recorded_lifecycle_move(
             tx, OUTPUT_LIFECYCLE, OutputState(row.state), to, step, facts=facts,
-            save=lambda: records.set_output_state(tx, self.name, row.output, to),
+            save=lambda: records.set_project_output_state(tx, self.name, row.output, to),
             body=body, by=by, at=at, of=f"output/{row.output}", where=row.output[:12],
         )  # fmt: skip
 
@@ -431,17 +442,17 @@ class Project(ProjectBase):
             ProjectError: The output is not approved, together with others tells too
                 much, or is a model of people of whom one has opted out.
         """
-        self.check_may_step(by, at, "release")
+        self.check_may_make_project_step(by, at, "release")
         data = self.stored_output_bytes(output)
         with self.transaction() as tx:
             row = records.project_output_row(tx, self.name, output)
             if row.state == OutputState.RELEASED.value:
                 # Nothing moves when it is delivered again, so no table is asked.
-                self.check_may_step_now(tx, by, at, "release")
+                self.check_may_make_project_step_now(tx, by, at, "release")
             else:
                 body = {"bytes": len(data), "kind": row.kind}
-                facts = self._release_facts(tx, output, at)
-                self.move_output(
+                facts = self._output_release_facts(tx, output, at)
+                self.move_output_state_with_entry(
                     tx, row, OutputState.RELEASED, "release", facts, body, by=by, at=at
                 )
         # Only now, after the commit: an entry without bytes is a delivery to repeat, bytes
@@ -453,8 +464,8 @@ class Project(ProjectBase):
     ) -> None:
         """Set the privacy budget of the project, or of one person in it by their actor id."""
         with self.transaction() as tx:
-            account.set_privacy_budget_limit(tx, self.name, epsilon, person=person)
-            self.record_step(tx, "grant-budget", {"epsilon": str(epsilon)}, by=by, at=at)
+            account.set_privacy_budget_epsilon_limit(tx, self.name, epsilon, person=person)
+            self.record_project_step(tx, "grant-budget", {"epsilon": str(epsilon)}, by=by, at=at)
 
     def set_preapproved_release(self, largest_epsilon: float, *, by: Signer, at: datetime) -> None:
         """Pre-approve releases: noisy answers that cost at most this leave without a vote.
@@ -462,11 +473,13 @@ class Project(ProjectBase):
         Zero withdraws that. Every answer that leaves so is in the ledger like any other.
         """
         # A cost of zero is refused everywhere else; here it is the word for closed.
-        micro = account.to_micro_epsilon(largest_epsilon) if largest_epsilon else 0
-        self.check_may_step(by, at, "lane")
+        micro = account.micro_epsilon_rounded_up(largest_epsilon) if largest_epsilon else 0
+        self.check_may_make_project_step(by, at, "lane")
         with self.transaction() as tx:
-            records.set_preapproved_micro_epsilon(tx, self.name, micro)
-            self.record_step(tx, "lane", {"largest-epsilon": str(largest_epsilon)}, by=by, at=at)
+            records.set_largest_preapproved_micro_epsilon(tx, self.name, micro)
+            self.record_project_step(
+                tx, "lane", {"largest-epsilon": str(largest_epsilon)}, by=by, at=at
+            )
 
     def query(
         self,
@@ -493,27 +506,27 @@ class Project(ProjectBase):
             by: Who asks.
             at: When.
         """
-        self.check_may_step(by, at, "ask")
+        self.check_may_make_project_step(by, at, "ask")
         signed = self.dataset(dataset, {DatasetState.SIGNED})
         number = f"ask-{secrets.token_hex(6)}"
         # Committed before the data are read. Whatever fails below gives nothing back: a refund
         # for some failures would itself be an answer about the data.
-        excluded = self._spend_budget_and_list_excluded(
+        excluded = self._spend_privacy_budget_and_list_excluded(
             number, "ask", signed, epsilon, tuple(tables), purpose, by=by, at=at
         )
         answer = measure(signed, excluded)
         body = {"dataset": dataset, "purpose": purpose, "ask": number} | asdict(answer)
         data = (json.dumps(body, sort_keys=True) + "\n").encode()
-        output = self._store_output(data)
+        output = self._store_output_bytes_and_return_sha256(data)
         with self.transaction() as tx:
             # Read again inside the transaction: the custodian may have closed the project or
             # withdrawn the pre-approval since the cost was paid. Then the answer waits for votes.
             facts = OutputFacts(
                 project=self.project_standing(tx, at),
-                preapproved=account.to_micro_epsilon(epsilon)
-                <= records.preapproved_micro_epsilon(tx, self.name),
+                preapproved=account.micro_epsilon_rounded_up(epsilon)
+                <= records.largest_preapproved_micro_epsilon(tx, self.name),
             )
-            roles = self.signer_roles(tx, by)
+            roles = self.signer_project_roles(tx, by)
             unseen = OUTPUT_LIFECYCLE.can_move(
                 None, OutputState.RELEASED, step="ask", roles=roles, facts=facts
             )
@@ -525,9 +538,9 @@ class Project(ProjectBase):
                 sha256=output, name="answer.json", kind=OutputKind.JSON.value, job=number,
                 author=actor_id_of(by.public_key), state=state,
             )  # fmt: skip
-            records.add_output(tx, self.name, row, {})
+            records.add_project_output_row(tx, self.name, row, {})
             entry_body = {"output": output, "state": state.value, "lane": unseen}
-            self.record_step_end(tx, "ask", entry_body, by=by, at=at, of=f"ask/{number}")
+            self.record_project_step_end(tx, "ask", entry_body, by=by, at=at, of=f"ask/{number}")
         return QueryResult(output=output, state=state, answer=answer if unseen else None)
 
     def synthesize(
@@ -549,11 +562,13 @@ class Project(ProjectBase):
         Raises:
             ProjectError: No pre-approved release covers the cost.
         """
-        self.check_may_step(by, at, "twin")
+        self.check_may_make_project_step(by, at, "twin")
         signed = self.dataset(dataset, {DatasetState.SIGNED})
         with self.ledger.reading() as tx:
             # Looked at before anything is paid, because a refusal must cost nothing.
-            if account.to_micro_epsilon(epsilon) > records.preapproved_micro_epsilon(tx, self.name):
+            if account.micro_epsilon_rounded_up(
+                epsilon
+            ) > records.largest_preapproved_micro_epsilon(tx, self.name):
                 raise ProjectError(
                     self.name,
                     found=Message("no pre-approved release of this cost"),
@@ -561,7 +576,7 @@ class Project(ProjectBase):
                 )
         number = f"twin-{secrets.token_hex(6)}"
         names = tuple(sorted(tables))
-        excluded = self._spend_budget_and_list_excluded(
+        excluded = self._spend_privacy_budget_and_list_excluded(
             number, "twin", signed, epsilon, names, "twin", by=by, at=at
         )
         copies_folder = self.folder / "views"
@@ -573,11 +588,13 @@ class Project(ProjectBase):
             )
             for name in names
         }
-        synthetic = make_synthetic_tables(frames, tables, epsilon=epsilon, seed=seed)
+        synthetic = make_synthetic_table_by_name(frames, tables, epsilon=epsilon, seed=seed)
         files = {name: _synthetic_parquet_bytes(frame) for name, frame in synthetic.items()}
         with self.transaction() as tx:
             digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-            self.record_step(tx, "twin", {"files": digests}, by=by, at=at, of=f"ask/{number}")
+            self.record_project_step(
+                tx, "twin", {"files": digests}, by=by, at=at, of=f"ask/{number}"
+            )
         paths = {name: to / name.lower() for name in files}
         # On record by their digests before a byte lies outside, as with every release.
         for name, data in files.items():
@@ -586,26 +603,28 @@ class Project(ProjectBase):
 
     def status(self) -> dict[str, Any]:
         """Return the project's state, datasets, outputs and models; no value of a record."""
-        return project_state_dict(self.ledger, self.name)
+        return project_state_with_datasets_and_outputs(self.ledger, self.name)
 
     # What the moves are made of.
 
     def _move_project_state(self, to: ProjectState, step: str, *, by: Signer, at: datetime) -> None:
         with self.transaction() as tx:
-            self._move_project(tx, self.project_standing(tx, at), to, step, {}, by=by, at=at)
+            self._move_project_state_in_transaction(
+                tx, self.project_standing(tx, at), to, step, {}, by=by, at=at
+            )
 
-    def _move_project(
+    def _move_project_state_in_transaction(
         self, tx: sa.Connection, standing: ProjectStanding, to: ProjectState, step: str,
         body: Mapping[str, Any], *, by: Signer, at: datetime,
     ) -> None:  # fmt: skip
-        self.make_move(
+        self.make_recorded_lifecycle_move(
             tx,
             PROJECT_LIFECYCLE,
             standing.state,
             to,
             step,
             facts=standing,
-            save=lambda: records.set_sandbox_project_state(tx, self.name, to),
+            save=lambda: records.set_project_state_in_row(tx, self.name, to),
             body=body,
             by=by,
             at=at,
@@ -614,7 +633,7 @@ class Project(ProjectBase):
     def _output_provenance(self, dataset: Dataset, request: JobSubmission) -> OutputProvenance:
         held: frozenset[str] = frozenset()
         if request.training is not None:
-            held = held_out_people(self.key, dataset, request.training)
+            held = people_held_out_of_training(self.key, dataset, request.training)
         return OutputProvenance(
             dataset=dataset, cohorts=request.cohorts, training=request.training,
             opted_out=self.opted_out_person_tokens(), held_out=held,
@@ -652,9 +671,9 @@ class Project(ProjectBase):
         )  # fmt: skip
         with self.transaction() as tx:
             # A dataset deleted since it was opened must not be on record as used.
-            self.check_dataset_state(tx, provenance.dataset.name, {DatasetState.SIGNED})
-            records.add_data_use(tx, self.name, use)
-            self.record_step(tx, "submit", body, by=by, at=at, of=f"job/{number}")
+            self.check_project_dataset_state(tx, provenance.dataset.name, {DatasetState.SIGNED})
+            records.add_project_data_use_row(tx, self.name, use)
+            self.record_project_step(tx, "submit", body, by=by, at=at, of=f"job/{number}")
         return number
 
     def _isolated_job(self, request: JobSubmission, provenance: OutputProvenance) -> IsolatedJob:
@@ -674,7 +693,7 @@ class Project(ProjectBase):
                 provenance.dataset.name,
                 *sorted(provenance.unseen_people),
             ]
-            rows = training_table(provenance.dataset, training, provenance.unseen_people)
+            rows = project_training_table(provenance.dataset, training, provenance.unseen_people)
             inputs[TRAIN] = people_tables.path_of_cached_isolated_job_table(
                 copies_folder, key_parts, rows.write_parquet
             )
@@ -689,7 +708,7 @@ class Project(ProjectBase):
             language=request.language,
         )  # fmt: skip
 
-    def _record_job_end(
+    def _record_job_end_and_output_states(
         self,
         number: str,
         outcome: JobOutcome,
@@ -704,24 +723,24 @@ class Project(ProjectBase):
         with self.transaction() as tx:
             # Under the lock that an opt-out takes, too, so that none slips in between this look
             # and the rows.
-            self._stop_for_opt_outs(tx, provenance, assessments)
-            states = self._initial_output_states(tx, outcome, assessments, by, at)
+            self._stop_job_outputs_for_opt_outs(tx, provenance, assessments)
+            states = self._initial_state_by_output(tx, outcome, assessments, by, at)
             for output in outcome.outputs:
                 assessment = assessments[output.name]
                 record = _output_record(output, number, author, assessment)
-                records.add_output(tx, self.name, record, assessment.cells)
+                records.add_project_output_row(tx, self.name, record, assessment.cells)
                 # A stopped model is recorded as well: it lies in the project and has learned from
                 # these people.
                 if assessment.attack_auc is not None:
                     people, auc = assessment.trained_on, assessment.attack_auc
-                    records.add_trained_model(
+                    records.add_trained_model_row(
                         tx, self.name, output.sha256, provenance.dataset.name, people, auc
                     )
             body = _job_end_entry_body(outcome, states)
-            self.record_step_end(tx, "submit", body, by=by, at=end, of=f"job/{number}")
+            self.record_project_step_end(tx, "submit", body, by=by, at=end, of=f"job/{number}")
         return states
 
-    def _initial_output_states(
+    def _initial_state_by_output(
         self,
         tx: sa.Connection,
         outcome: JobOutcome,
@@ -730,12 +749,12 @@ class Project(ProjectBase):
         at: datetime,
     ) -> dict[str, OutputState]:
         """Return where each output begins, by the table; known bytes stay where they are."""
-        standing, roles = self.project_standing(tx, at), self.signer_roles(tx, by)
+        standing, roles = self.project_standing(tx, at), self.signer_project_roles(tx, by)
         states: dict[str, OutputState] = {}
         for output in outcome.outputs:
             assessment = assessments[output.name]
             state = _initial_output_state(assessment)
-            row = records.find_project_output(tx, self.name, output.sha256)
+            row = records.project_output_row_or_none(tx, self.name, output.sha256)
             if row is None:
                 OUTPUT_LIFECYCLE.check_move(
                     output.sha256[:12], None, state, step="submit", roles=roles,
@@ -746,7 +765,7 @@ class Project(ProjectBase):
             states[output.name] = state if row is None else OutputState(row.state)
         return states
 
-    def _stop_for_opt_outs(
+    def _stop_job_outputs_for_opt_outs(
         self,
         tx: sa.Connection,
         provenance: OutputProvenance,
@@ -755,7 +774,7 @@ class Project(ProjectBase):
         """Stop everything that a job left if somebody opted out while it ran."""
         # A subset and not equality: who came back in meanwhile is no reason to stop, only
         # somebody new is.
-        if self.opted_out_people(tx) <= provenance.opted_out:
+        if self.opted_out_tokens_in_transaction(tx) <= provenance.opted_out:
             return
         why = Message("Somebody opted out while the job ran; run it again.")
         for assessment in assessments.values():
@@ -765,7 +784,7 @@ class Project(ProjectBase):
         """Keep what the job printed in the project; it may hold records and never leaves."""
         save_bytes(log, self.folder / "logs" / number)
 
-    def _store_output(self, data: bytes) -> str:
+    def _store_output_bytes_and_return_sha256(self, data: bytes) -> str:
         """Keep bytes of our own making under their SHA-256, which is returned."""
         output = hashlib.sha256(data).hexdigest()
         # Narrow from the first byte on, so that at no moment another user of the machine can
@@ -773,17 +792,19 @@ class Project(ProjectBase):
         save_bytes(data, self.folder / "outputs" / output, mode=0o600)
         return output
 
-    def _release_facts(self, tx: sa.Connection, output: str, at: datetime) -> OutputFacts:
+    def _output_release_facts(self, tx: sa.Connection, output: str, at: datetime) -> OutputFacts:
         """Return what could keep an output from leaving since its checks."""
-        cells = records.output_cell_people(tx, self.name, output)
-        stops = differencing_stops(cells, records.released_cell_people(tx, self.name))
-        model = records.trained_model_row(tx, self.name, output)
+        cells = records.output_people_tokens_by_cell(tx, self.name, output)
+        stops = output_differencing_stop_reasons(
+            cells, records.released_people_tokens_by_cell(tx, self.name)
+        )
+        model = records.trained_model_row_or_none(tx, self.name, output)
         return OutputFacts(
             project=self.project_standing(tx, at), differencing=stops[0].why if stops else "",
             opted_out_since=model is not None and bool(model["opted_out_since"]),
         )  # fmt: skip
 
-    def _spend_budget_and_list_excluded(
+    def _spend_privacy_budget_and_list_excluded(
         self,
         number: str,
         step: str,
@@ -801,16 +822,16 @@ class Project(ProjectBase):
         with self.transaction() as tx:
             # In the transaction of the payment: whoever opts out after it is missing from the
             # next use, never from half of this one.
-            excluded = self.opted_out_people(tx)
-            self.check_dataset_state(tx, dataset.name, {DatasetState.SIGNED})
+            excluded = self.opted_out_tokens_in_transaction(tx)
+            self.check_project_dataset_state(tx, dataset.name, {DatasetState.SIGNED})
             account.spend_privacy_budget(tx, self.name, actor, epsilon, purpose=purpose)
             use = DataUse(
                 name=number, step=step, actor=actor, dataset=dataset.name, tables=tables,
                 people=people - excluded, at=at,
             )  # fmt: skip
-            records.add_data_use(tx, self.name, use)
+            records.add_project_data_use_row(tx, self.name, use)
             body = {"epsilon": str(epsilon), "purpose": purpose, "dataset": dataset.name}
-            self.record_step(tx, step, body, by=by, at=at, of=f"ask/{number}")
+            self.record_project_step(tx, step, body, by=by, at=at, of=f"ask/{number}")
         return excluded
 
 
@@ -819,11 +840,11 @@ _FOLDERS: Final = ("datasets", "views", "outputs", "logs")
 
 def prepare_project_tables(ledger: Ledger) -> None:
     """Make the tables of projects and budgets in the ledger's database."""
-    prepare_store(ledger.engine, PROJECTS, schema.metadata.create_all)
-    prepare_store(ledger.engine, BUDGETS, account.metadata.create_all)
+    create_or_check_store_tables(ledger.engine, PROJECTS, schema.metadata.create_all)
+    create_or_check_store_tables(ledger.engine, BUDGETS, account.metadata.create_all)
 
 
-def _lacks_only_approvals(row: sa.Row[Any], to: OutputState, facts: OutputFacts) -> bool:
+def _output_lacks_only_approvals(row: sa.Row[Any], to: OutputState, facts: OutputFacts) -> bool:
     broken = OUTPUT_LIFECYCLE.broken_precondition(
         OutputState(row.state), to, step="vote", role=LedgerRole.OUTPUT_CHECKER, facts=facts
     )

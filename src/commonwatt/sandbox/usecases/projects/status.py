@@ -15,12 +15,15 @@ from commonwatt.sandbox.domain.epsilon import MILLION
 from commonwatt.sandbox.usecases.projects.context import ProjectContext
 
 
-def project_status(context: ProjectContext) -> dict[str, Any]:
+def data_project_status(context: ProjectContext) -> dict[str, Any]:
     """Return the state of a project, its datasets and its outputs."""
-    return with_ledger(context.ledger, lambda ledger: project_state_dict(ledger, context.project))
+    return with_ledger(
+        context.ledger,
+        lambda ledger: project_state_with_datasets_and_outputs(ledger, context.project),
+    )
 
 
-def project_state_dict(ledger: Ledger, project: str) -> dict[str, Any]:
+def project_state_with_datasets_and_outputs(ledger: Ledger, project: str) -> dict[str, Any]:
     """Return a project's state, datasets, outputs and models; no value of a record.
 
     Raises:
@@ -35,7 +38,8 @@ def project_state_dict(ledger: Ledger, project: str) -> dict[str, Any]:
             "state": row.state,
             "scope": row.scope,
             "expires_on": row.expires_on,
-            "lane_largest_epsilon": records.preapproved_micro_epsilon(tx, project) / MILLION,
+            "lane_largest_epsilon": records.largest_preapproved_micro_epsilon(tx, project)
+            / MILLION,
             "datasets": records.project_table_rows(tx, project, schema.datasets),
             "outputs": records.project_table_rows(tx, project, schema.outputs),
             "models": records.trained_model_rows(tx, project),

@@ -26,7 +26,7 @@ BLOCK: Final = 8192  # draws whose columns stay in the processor's cache
 CostColumns = CostInputs  # of arrays of one length instead of numbers
 
 
-def gpu_hour_costs_in_arrays(inputs: F64) -> F64:
+def gpu_hour_costs_usd_in_arrays(inputs: F64) -> F64:
     """Return the cost of a useful GPU-hour for each row of inputs [USD], shape (rows,).
 
     Args:
@@ -42,11 +42,15 @@ def gpu_hour_costs_in_arrays(inputs: F64) -> F64:
     with np.errstate(all="ignore"):
         for start in range(0, len(inputs), BLOCK):
             block = np.ascontiguousarray(inputs[start : start + BLOCK].T)
-            costs[start : start + BLOCK] = _total_of_parts(_cost_parts(CostInputs(*block)))
+            costs[start : start + BLOCK] = _gpu_hour_cost_totals_usd_of_parts(
+                _gpu_hour_cost_parts_usd_by_draw(CostInputs(*block))
+            )
     return costs
 
 
-def cost_inputs_at_scores(scores: F32, table: F64, links: list[tuple[int, int, float]]) -> F64:
+def cost_inputs_interpolated_at_normal_scores(
+    scores: F32, table: F64, links: list[tuple[int, int, float]]
+) -> F64:
     """Return the inputs at independent normal scores, shape (draws, inputs).
 
     Args:
@@ -76,7 +80,7 @@ def _cost_input_at_scores(z: F64, steps: F64) -> F64 | np.float64:
     return low + (steps.take(step + 1) - low) * (place - step)
 
 
-def _in_c(function: Callable[[float], float], values: F64) -> F64:
+def _c_library_function_of_each_value(function: Callable[[float], float], values: F64) -> F64:
     """Return a function of the C library at each value, shape (rows,)."""
     # Rates and lives are often fixed: all draws then ask the same. By the bits, as nought has two.
     if len(values) and (values.view(np.int64) == values.view(np.int64)[0]).all():
@@ -84,25 +88,29 @@ def _in_c(function: Callable[[float], float], values: F64) -> F64:
     return np.fromiter(map(function, values.tolist()), np.float64, len(values))
 
 
-def _recovery_and_present_value(r: F64, growth: F64, life: F64) -> tuple[F64, F64]:
+def _capital_recovery_and_end_of_life_discount(r: F64, growth: F64, life: F64) -> tuple[F64, F64]:
     """Return `capital_recovery_factor`, and what 1 at the end of the life is worth at its start."""
     decay = -life * growth
-    recovery = np.where(np.abs(r) < 1e-12, 1.0 / life, r / -_in_c(math.expm1, decay))
-    return recovery, _in_c(math.exp, decay)
+    recovery = np.where(
+        np.abs(r) < 1e-12, 1.0 / life, r / -_c_library_function_of_each_value(math.expm1, decay)
+    )
+    return recovery, _c_library_function_of_each_value(math.exp, decay)
 
 
-def _yearly_asset_charge_usd(
+def _site_yearly_asset_charges_usd(
     outlay: F64, salvage: F64 | float, r: F64, growth: F64, life: F64, tax: F64
 ) -> F64:
-    recovery, at_end = _recovery_and_present_value(r, growth, life)
+    recovery, at_end = _capital_recovery_and_end_of_life_discount(r, growth, life)
     depreciation = 1.0 / (life * recovery)
     grossed = outlay * (1.0 - tax * depreciation) / (1.0 - tax)
     return recovery * (grossed - salvage * at_end)
 
 
-def _construction_interest_factor(growth_a_year: F64, months: F64) -> F64:
+def _site_construction_interest_factors(growth_a_year: F64, months: F64) -> F64:
     growth = growth_a_year * (months / 12.0)
-    return np.where(np.abs(growth) < 1e-9, 1.0, _in_c(math.expm1, growth) / growth)
+    return np.where(
+        np.abs(growth) < 1e-9, 1.0, _c_library_function_of_each_value(math.expm1, growth) / growth
+    )
 
 
 def _useful_gpu_hours_per_year(inputs: CostColumns) -> F64:
@@ -110,27 +118,28 @@ def _useful_gpu_hours_per_year(inputs: CostColumns) -> F64:
     return HOURS * inputs.utilisation_share * np.maximum(1.0 - repairing_share, 0.01)
 
 
-def _cost_parts(inputs: CostColumns) -> tuple[F64, ...]:
+def _gpu_hour_cost_parts_usd_by_draw(inputs: CostColumns) -> tuple[F64, ...]:
     """Return `levelised_cost_parts` of every draw, an array for each part in their order."""
     r: F64 = np.asarray(inputs.discount_rate)
-    tax, growth = np.asarray(inputs.tax_share), _in_c(math.log1p, r)
+    tax, growth = np.asarray(inputs.tax_share), _c_library_function_of_each_value(math.log1p, r)
     it_kw, pue = inputs.it_kw_per_gpu, inputs.pue_ratio
     it_usd = inputs.server_usd_per_gpu * inputs.hardware_price_ratio + inputs.network_usd_per_gpu
     shell_usd, land_usd = inputs.shell_usd_per_kw * it_kw, inputs.land_usd_per_kw * it_kw
-    waiting = _in_c(math.exp, growth * inputs.delay_months / 12.0)
+    waiting = _c_library_function_of_each_value(math.exp, growth * inputs.delay_months / 12.0)
     paid_share = 1.0 - inputs.subsidy_share
     servers = it_usd * paid_share
     months = np.asarray(inputs.build_months)
-    shell = shell_usd * paid_share * _construction_interest_factor(growth, months) * waiting
-    land = land_usd * waiting * _in_c(math.exp, growth * months / 12.0)
+    shell = shell_usd * paid_share * _site_construction_interest_factors(growth, months) * waiting
+    land = land_usd * waiting * _c_library_function_of_each_value(math.exp, growth * months / 12.0)
     busy, idle = inputs.busy_draw_share, inputs.idle_draw_share
     mean_kw = it_kw * (idle + (busy - idle) * inputs.utilisation_share) * pue
     hours = _useful_gpu_hours_per_year(inputs)
     lives = np.asarray(inputs.hardware_life_years), np.asarray(inputs.shell_life_years)
     salvage = np.asarray(servers * inputs.salvage_share)
     return (
-        _yearly_asset_charge_usd(np.asarray(servers), salvage, r, growth, lives[0], tax) / hours,
-        _yearly_asset_charge_usd(np.asarray(shell), 0.0, r, growth, lives[1], tax) / hours,
+        _site_yearly_asset_charges_usd(np.asarray(servers), salvage, r, growth, lives[0], tax)
+        / hours,
+        _site_yearly_asset_charges_usd(np.asarray(shell), 0.0, r, growth, lives[1], tax) / hours,
         land * r / (1.0 - tax) / hours,
         (
             HOURS * mean_kw * inputs.tariff_usd_per_kwh
@@ -149,7 +158,7 @@ def _cost_parts(inputs: CostColumns) -> tuple[F64, ...]:
     )
 
 
-def _total_of_parts(parts: tuple[F64, ...]) -> F64:
+def _gpu_hour_cost_totals_usd_of_parts(parts: tuple[F64, ...]) -> F64:
     total = np.zeros(np.shape(parts[0]))
     for part in parts:
         total += part

@@ -2,7 +2,7 @@
 
 Inputs are joined by a Gaussian copula: normal scores are correlated, then each
 score is carried to its marginal through a table of quantiles, so that a draw
-costs a handful of additions. `reference_gpu_hour_costs_of_scores` is the obvious reference.
+costs a handful of additions. `reference_gpu_hour_costs_usd_of_scores` is the obvious reference.
 
 Sobol indices are those of the independent scores *before* correlation, in the
 order of the model: an input's share includes what it brings along in the inputs
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.core.errors import IdentityError
-from commonwatt.core.jit import is_compiler_loaded, njit
+from commonwatt.core.jit import is_numba_compiler_loaded, njit
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.core.special import normal_cdf, normal_quantile
@@ -31,13 +31,13 @@ from commonwatt.siting.engines.cost.arrays import (
     BLOCK,
     SCORE_CUT,
     STEPS,
-    cost_inputs_at_scores,
-    gpu_hour_costs_in_arrays,
+    cost_inputs_interpolated_at_normal_scores,
+    gpu_hour_costs_usd_in_arrays,
 )
 from commonwatt.siting.engines.cost.model import (
-    levelised_cost_of_compute,
+    levelised_compute_cost_usd_per_gpu_hour,
     levelised_cost_parts,
-    total_gpu_hour_cost,
+    total_gpu_hour_cost_usd,
 )
 
 F64 = npt.NDArray[np.float64]
@@ -125,7 +125,7 @@ class ScoreGrid(NamedTuple):
     scores: F64
 
 
-def score_grid() -> ScoreGrid:
+def cost_normal_score_grid() -> ScoreGrid:
     """Return the steps of the score."""
     shares = normal_cdf(np.linspace(-SCORE_CUT, SCORE_CUT, STEPS + 1))
     return ScoreGrid(shares=shares, scores=normal_quantile(shares))
@@ -142,7 +142,7 @@ def site_cost_sampler(
     Args:
         cells: The inputs of the site.
         correlations: Correlation of the normal scores of pairs of inputs.
-        grid: What `score_grid` gives, where it is at hand.
+        grid: What `cost_normal_score_grid` gives, where it is at hand.
 
     Raises:
         CellsError: The correlation matrix is not positive definite.
@@ -153,7 +153,7 @@ def site_cost_sampler(
     row, col = np.nonzero(lower)
     # Distributions are evaluated once, at steps of the score: a draw then reads its quantiles
     # from a table and calls no quantile function.
-    shares, scores = score_grid() if grid is None else grid
+    shares, scores = cost_normal_score_grid() if grid is None else grid
     table = np.array(
         [
             np.clip(cell.value.cost_input_quantiles(shares, scores), each.low, each.high)
@@ -199,7 +199,7 @@ def draw_gpu_hour_costs(
     """
     inputs = site_cost_sampler(cells) if sampler is None else sampler
     rng = named_random_stream(seed, f"siting.cost.{cells.site}")
-    in_arrays = draws <= _MOST_DRAWS_IN_ARRAYS and not is_compiler_loaded()
+    in_arrays = draws <= _MOST_DRAWS_IN_ARRAYS and not is_numba_compiler_loaded()
     cost = np.empty(draws)
     # Single precision is far finer than a step of the table, and half as much to fill.
     scores = np.empty((min(draws, BLOCK), len(NAMES)), np.float32)
@@ -210,7 +210,7 @@ def draw_gpu_hour_costs(
     return gpu_hour_cost_summary(cost)
 
 
-def reference_gpu_hour_costs_of_scores(cells: SiteCells, scores: F32) -> F64:
+def reference_gpu_hour_costs_usd_of_scores(cells: SiteCells, scores: F32) -> F64:
     """Return the cost of given normal scores, one at a time: the obvious reference."""
     lower = cost_input_cholesky(CORRELATIONS)
     costs: list[float] = []
@@ -220,11 +220,11 @@ def reference_gpu_hour_costs_of_scores(cells: SiteCells, scores: F32) -> F64:
             float(np.clip(cell.value.cost_input_quantile(float(share)), spec.low, spec.high))
             for cell, spec, share in zip(cells.cells, INPUTS, shares, strict=True)
         ]
-        costs.append(levelised_cost_of_compute(CostInputs(*values)))
+        costs.append(levelised_compute_cost_usd_per_gpu_hour(CostInputs(*values)))
     return np.array(costs)
 
 
-def site_gpu_hour_costs_by_draw(
+def site_gpu_hour_costs_usd_by_draw(
     cells: SiteCells, scores: F32, sampler: CostSampler | None = None
 ) -> F64:
     """Return the cost of given independent normal scores, shape (draws, inputs).
@@ -236,12 +236,12 @@ def site_gpu_hour_costs_by_draw(
     """
     inputs = site_cost_sampler(cells) if sampler is None else sampler
     costs = np.empty(len(scores))
-    in_arrays = len(scores) <= _MOST_DRAWS_IN_ARRAYS and not is_compiler_loaded()
+    in_arrays = len(scores) <= _MOST_DRAWS_IN_ARRAYS and not is_numba_compiler_loaded()
     _fill_gpu_hour_costs(scores, inputs, costs, in_arrays=in_arrays)
     return costs
 
 
-def cost_inputs_of_scores(sampler: CostSampler, scores: F32) -> F64:
+def cost_inputs_of_normal_scores(sampler: CostSampler, scores: F32) -> F64:
     """Return the inputs that given independent normal scores stand for, shape (draws, inputs).
 
     They are read from the same table as the kernel reads them, so that the law can be
@@ -252,22 +252,22 @@ def cost_inputs_of_scores(sampler: CostSampler, scores: F32) -> F64:
         scores: In the order of the cost law, shape (draws, inputs).
     """
     links = list(zip(sampler.row, sampler.col, sampler.weight, strict=True))
-    return cost_inputs_at_scores(scores, sampler.table, links)
+    return cost_inputs_interpolated_at_normal_scores(scores, sampler.table, links)
 
 
-def gpu_hour_costs_of_inputs(inputs: F64) -> F64:
+def gpu_hour_costs_usd_of_input_rows(inputs: F64) -> F64:
     """Return the cost of a useful GPU-hour for each row of inputs [USD], shape (rows,).
 
     Args:
         inputs: In the order of the cost law, shape (rows, inputs).
     """
-    if len(inputs) <= _FEW_DRAWS and not is_compiler_loaded():
+    if len(inputs) <= _FEW_DRAWS and not is_numba_compiler_loaded():
         rows: list[list[float]] = inputs.tolist()
-        return np.array([levelised_cost_of_compute(CostInputs(*row)) for row in rows])
-    if len(inputs) <= _MOST_DRAWS_IN_ARRAYS and not is_compiler_loaded():
+        return np.array([levelised_compute_cost_usd_per_gpu_hour(CostInputs(*row)) for row in rows])
+    if len(inputs) <= _MOST_DRAWS_IN_ARRAYS and not is_numba_compiler_loaded():
         # Where Python and NumPy stop, compiled code goes on with an infinity or no number.
         with suppress(ArithmeticError, ValueError):
-            return gpu_hour_costs_in_arrays(inputs)
+            return gpu_hour_costs_usd_in_arrays(inputs)
     costs = np.empty(len(inputs))
     _fill_gpu_hour_costs_of_inputs(np.ascontiguousarray(inputs), costs)
     return costs
@@ -277,7 +277,9 @@ def _fill_gpu_hour_costs(scores: F32, sampler: CostSampler, costs: F64, *, in_ar
     """Fill the cost at independent scores, in arrays or compiled; both give the same bytes."""
     if in_arrays:
         with suppress(ArithmeticError, ValueError):
-            costs[: len(scores)] = gpu_hour_costs_in_arrays(cost_inputs_of_scores(sampler, scores))
+            costs[: len(scores)] = gpu_hour_costs_usd_in_arrays(
+                cost_inputs_of_normal_scores(sampler, scores)
+            )
             return
     _fill_gpu_hour_costs_of_scores(scores, sampler, costs)
 
@@ -330,7 +332,7 @@ def _cost_input_at_score(z: F64, i: int, table: F64) -> float:
 
 
 @njit()
-def _gpu_hour_cost_at_scores(
+def _gpu_hour_cost_usd_at_scores(
     scores: F32, sampler: CostSampler, z: F64, values: F64, named: Any
 ) -> float:
     """Return the cost at independent scores.
@@ -348,7 +350,7 @@ def _gpu_hour_cost_at_scores(
         z[sampler.row[k]] += sampler.weight[k] * scores[sampler.col[k]]
     for i in range(z.shape[0]):
         values[i] = _cost_input_at_score(z, i, sampler.table)
-    return total_gpu_hour_cost(levelised_cost_parts(named[0]))
+    return total_gpu_hour_cost_usd(levelised_cost_parts(named[0]))
 
 
 @njit()
@@ -357,13 +359,13 @@ def _fill_gpu_hour_costs_of_scores(scores: F32, sampler: CostSampler, costs: F64
     z, values = np.empty(n), np.empty(n)
     named = values.view(BY_NAME)
     for k in range(scores.shape[0]):
-        costs[k] = _gpu_hour_cost_at_scores(scores[k], sampler, z, values, named)
+        costs[k] = _gpu_hour_cost_usd_at_scores(scores[k], sampler, z, values, named)
 
 
 @njit()
 def _fill_gpu_hour_costs_of_inputs(inputs: F64, costs: F64) -> None:
     for k in range(inputs.shape[0]):
-        costs[k] = total_gpu_hour_cost(levelised_cost_parts(inputs[k].view(BY_NAME)[0]))
+        costs[k] = total_gpu_hour_cost_usd(levelised_cost_parts(inputs[k].view(BY_NAME)[0]))
 
 
 @njit()
@@ -375,8 +377,8 @@ def _add_block_to_cost_sobol_sums(
     z, values = np.empty(n), np.empty(n)
     named = values.view(BY_NAME)
     for k in range(a.shape[0]):
-        cost_a = _gpu_hour_cost_at_scores(a[k], sampler, z, values, named)
-        cost_b = _gpu_hour_cost_at_scores(b[k], sampler, z, values, named)
+        cost_a = _gpu_hour_cost_usd_at_scores(a[k], sampler, z, values, named)
+        cost_b = _gpu_hour_cost_usd_at_scores(b[k], sampler, z, values, named)
         moments[0] += cost_a + cost_b
         moments[1] += cost_a * cost_a + cost_b * cost_b
         moments[2] += 2.0
@@ -384,7 +386,7 @@ def _add_block_to_cost_sobol_sums(
             # One input of `a` taken from `b` and put back: no matrix is copied for each input.
             score = a[k, i]
             a[k, i] = b[k, i]
-            cost = _gpu_hour_cost_at_scores(a[k], sampler, z, values, named)
+            cost = _gpu_hour_cost_usd_at_scores(a[k], sampler, z, values, named)
             a[k, i] = score
             sums[i, 0] += cost_b * (cost - cost_a)
             sums[i, 1] += (cost_a - cost) * (cost_a - cost)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from commonwatt.siting.domain.cells import SiteCells
 from commonwatt.siting.domain.cost_inputs import NAMES, CostInputs
-from commonwatt.siting.engines.cost.model import levelised_cost_of_compute
+from commonwatt.siting.engines.cost.model import levelised_compute_cost_usd_per_gpu_hour
 
 F64 = npt.NDArray[np.float64]
 
@@ -54,8 +54,8 @@ def _cost_swing_of_input(cells: SiteCells, base: CostInputs, name: str) -> CostS
         input=name,
         low=low,
         high=high,
-        cost_at_low=levelised_cost_of_compute(base._replace(**{name: low})),
-        cost_at_high=levelised_cost_of_compute(base._replace(**{name: high})),
+        cost_at_low=levelised_compute_cost_usd_per_gpu_hour(base._replace(**{name: low})),
+        cost_at_high=levelised_compute_cost_usd_per_gpu_hour(base._replace(**{name: high})),
     )
 
 
@@ -66,8 +66,8 @@ def utilisation_for_gpu_hour_cost(inputs: CostInputs, cost: float) -> float | No
     line in `u` and the useful hours are in proportion to it; the answer is `a / (cost - b)`.
     Two costs give `a` and `b` exactly, where a search would stop at its tolerance.
     """
-    at_full = levelised_cost_of_compute(inputs._replace(utilisation_share=1.0))
-    at_half = levelised_cost_of_compute(inputs._replace(utilisation_share=0.5))
+    at_full = levelised_compute_cost_usd_per_gpu_hour(inputs._replace(utilisation_share=1.0))
+    at_half = levelised_compute_cost_usd_per_gpu_hour(inputs._replace(utilisation_share=0.5))
     a = at_half - at_full
     b = at_full - a
     # What a useful hour costs at any use, such as its own energy, cannot be spread thinner.
@@ -80,7 +80,7 @@ def utilisation_for_gpu_hour_cost(inputs: CostInputs, cost: float) -> float | No
 
 def break_even_utilisation(first: CostInputs, second: CostInputs) -> float | None:
     """Return the utilisation above which `first` beats `second` at the second's own."""
-    return utilisation_for_gpu_hour_cost(first, levelised_cost_of_compute(second))
+    return utilisation_for_gpu_hour_cost(first, levelised_compute_cost_usd_per_gpu_hour(second))
 
 
 def break_even_tariff_usd_per_kwh(
@@ -96,8 +96,8 @@ def break_even_tariff_usd_per_kwh(
         useful_share: Share of the rented hours that are useful: 1 on demand,
             the own utilisation for a reservation.
     """
-    at_zero = levelised_cost_of_compute(inputs._replace(tariff_usd_per_kwh=0.0))
-    at_one = levelised_cost_of_compute(inputs._replace(tariff_usd_per_kwh=1.0))
+    at_zero = levelised_compute_cost_usd_per_gpu_hour(inputs._replace(tariff_usd_per_kwh=0.0))
+    at_one = levelised_compute_cost_usd_per_gpu_hour(inputs._replace(tariff_usd_per_kwh=1.0))
     return (rent / useful_share - at_zero) / (at_one - at_zero)
 
 
@@ -113,12 +113,12 @@ def site_cost_ratio_matrix(first: CostInputs, second: CostInputs, shares: F64, r
     Returns:
         Cost ratio, below 1 where the first is cheaper, shape (n, m).
     """
-    cost_of_second = levelised_cost_of_compute(second)
+    cost_of_second = levelised_compute_cost_usd_per_gpu_hour(second)
     cost_ratios = np.empty((len(shares), len(ratios)))
     for i, share in enumerate(shares):
         for j, ratio in enumerate(ratios):
             moved = first._replace(
                 utilisation_share=float(share), hardware_price_ratio=float(ratio)
             )
-            cost_ratios[i, j] = levelised_cost_of_compute(moved) / cost_of_second
+            cost_ratios[i, j] = levelised_compute_cost_usd_per_gpu_hour(moved) / cost_of_second
     return cost_ratios

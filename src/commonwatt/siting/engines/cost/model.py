@@ -9,7 +9,7 @@ priced over its own life::
     crf(r, L) = r / (1 - (1 + r) ** -L),  D = (1 - (1 + r) ** -L) / (r L)
 
 The charge is the revenue before tax that pays an outlay `I` back at rate `r`
-when straight-line depreciation is deducted. `levelised_cost_by_cash_flow` below is the slow
+when straight-line depreciation is deducted. `gpu_hour_cost_usd_from_cash_flow` below is the slow
 reference that walks through every year instead.
 
 Source: IEA and NEA (2020), Projected Costs of Generating Electricity, levelised
@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from commonwatt.core.jit import kernels_for_small_work, njit
+from commonwatt.core.jit import njit, plain_python_kernels_if_small_work
 from commonwatt.siting.domain.cost_inputs import CostInputs
 
 HOURS: Final = 8760.0
@@ -63,7 +63,7 @@ def capital_recovery_factor(r: float, life: float) -> float:
 
 
 @njit()
-def yearly_asset_charge_usd(
+def site_yearly_asset_charge_usd(
     outlay: float, salvage: float, r: float, life: float, tax: float
 ) -> float:
     """Return the yearly revenue before tax that pays for an asset [USD/year].
@@ -75,7 +75,7 @@ def yearly_asset_charge_usd(
         life: Years in service.
         tax: Tax on profit [share].
 
-    >>> round(yearly_asset_charge_usd(100.0, 0.0, 0.0, 4.0, 0.25), 6)
+    >>> round(site_yearly_asset_charge_usd(100.0, 0.0, 0.0, 4.0, 0.25), 6)
     25.0
     """
     recovery = capital_recovery_factor(r, life)
@@ -139,11 +139,11 @@ def levelised_cost_parts(inputs: CostInputs) -> CostParts:
     mean_kw = it_kw * (idle + (busy - idle) * inputs.utilisation_share) * pue
     hours = useful_gpu_hours_per_year(inputs)
     return CostParts(
-        yearly_asset_charge_usd(
+        site_yearly_asset_charge_usd(
             servers, servers * inputs.salvage_share, r, inputs.hardware_life_years, tax
         )
         / hours,
-        yearly_asset_charge_usd(shell, 0.0, r, inputs.shell_life_years, tax) / hours,
+        site_yearly_asset_charge_usd(shell, 0.0, r, inputs.shell_life_years, tax) / hours,
         land * r / (1.0 - tax) / hours,
         # The demand charge is on what may be drawn, whatever the use: utilities meter the peak.
         (
@@ -164,7 +164,7 @@ def levelised_cost_parts(inputs: CostInputs) -> CostParts:
 
 
 @njit()
-def total_gpu_hour_cost(parts: CostParts) -> float:
+def total_gpu_hour_cost_usd(parts: CostParts) -> float:
     """Return the sum of the parts, added in their order so that its bytes stay the same."""
     total = 0.0
     for part in parts:
@@ -172,14 +172,14 @@ def total_gpu_hour_cost(parts: CostParts) -> float:
     return total
 
 
-def levelised_cost_of_compute(inputs: CostInputs) -> float:
+def levelised_compute_cost_usd_per_gpu_hour(inputs: CostInputs) -> float:
     """Return the levelised cost of one useful GPU-hour [USD/GPU-hour]."""
     parts = _single_cost_parts(inputs)
-    with kernels_for_small_work(is_small=True):
-        return total_gpu_hour_cost(parts)
+    with plain_python_kernels_if_small_work(is_small=True):
+        return total_gpu_hour_cost_usd(parts)
 
 
-def levelised_cost_by_part(inputs: CostInputs) -> dict[str, float]:
+def levelised_usd_per_gpu_hour_by_part(inputs: CostInputs) -> dict[str, float]:
     """Return the cost of one useful GPU-hour by part [USD/GPU-hour]."""
     return _single_cost_parts(inputs)._asdict()
 
@@ -189,7 +189,7 @@ def _single_cost_parts(inputs: CostInputs) -> CostParts:
     floats = _cost_inputs_as_floats(inputs)
     # Where Python stops, at a division by nought or a power that is too large, compiled code goes
     # on with infinity.
-    with suppress(ArithmeticError, ValueError), kernels_for_small_work(is_small=True):
+    with suppress(ArithmeticError, ValueError), plain_python_kernels_if_small_work(is_small=True):
         return levelised_cost_parts(floats)
     return levelised_cost_parts(floats)
 
@@ -199,7 +199,9 @@ def _cost_inputs_as_floats(inputs: CostInputs) -> CostInputs:
     return CostInputs(*map(float, inputs))
 
 
-def cost_per_effective_pflop_hour(cost: float, peak_pflops: float, achieved_share: float) -> float:
+def cost_usd_per_effective_pflop_hour(
+    cost: float, peak_pflops: float, achieved_share: float
+) -> float:
     """Return the cost of one effective PFLOP-hour [USD].
 
     Args:
@@ -207,21 +209,23 @@ def cost_per_effective_pflop_hour(cost: float, peak_pflops: float, achieved_shar
         peak_pflops: Peak of the GPU at a named precision [PFLOP/s].
         achieved_share: Share of the peak that the work reaches.
 
-    >>> round(cost_per_effective_pflop_hour(2.0, 0.989, 0.4), 3)
+    >>> round(cost_usd_per_effective_pflop_hour(2.0, 0.989, 0.4), 3)
     5.056
     """
     return cost / (peak_pflops * achieved_share)
 
 
-def undiscounted_gpu_hour_cost(inputs: CostInputs) -> float:
+def undiscounted_gpu_hour_cost_usd(inputs: CostInputs) -> float:
     """Return total cost over total hours, without discounting or tax.
 
     The annuity model agrees with it where rate and tax are zero.
     """
-    return levelised_cost_of_compute(inputs._replace(discount_rate=0.0, tax_share=0.0))
+    return levelised_compute_cost_usd_per_gpu_hour(
+        inputs._replace(discount_rate=0.0, tax_share=0.0)
+    )
 
 
-def levelised_cost_by_cash_flow(inputs: CostInputs) -> float:
+def gpu_hour_cost_usd_from_cash_flow(inputs: CostInputs) -> float:
     """Return the levelised cost by walking through every year: the slow reference.
 
     The shell's life must be a whole number of whole hardware lives. Finds the

@@ -107,7 +107,7 @@ def _price_empty_placement_pools(
 
 
 @njit()
-def _search_placement_path(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler's sake
+def _placement_path_distance_end_unserved_and_count(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler's sake
     source: int,
     cost: F64,
     reach: I64,
@@ -229,7 +229,7 @@ def _augment_placement_flow(
 
 
 @njit()
-def _raise_placement_prices(
+def _increase_placement_shadow_prices(
     settled: I64,
     count: int,
     far: float,
@@ -317,11 +317,13 @@ def solve_placement_day_unserved_gpu_hours(
             left = demand[h, k]
             while left > EPS:
                 mark += 1
-                far, last, unserved, count = _search_placement_path(
+                far, last, unserved, count = _placement_path_distance_end_unserved_and_count(
                     h * classes + k, cost, near, number, room, size, penalty, load, waits,
                     used, hour, item, lam, mu, dist, parent, stamp, mark, heap, queue, settled,
                 )  # fmt: skip
-                _raise_placement_prices(settled, count, far, dist, first_pool, hour, item, lam, mu)
+                _increase_placement_shadow_prices(
+                    settled, count, far, dist, first_pool, hour, item, lam, mu
+                )
                 amount, v = left, last
                 hh, j = 0, 0
                 if not unserved:

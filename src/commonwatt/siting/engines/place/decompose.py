@@ -30,7 +30,7 @@ from commonwatt.siting.domain.placement import (
     check_placement_plan,
     check_placement_series_whole_days,
     checked_placement_bound_usd,
-    deferred_load_limit,
+    deferred_load_limit_by_class_and_hour,
     placement_running_cost_usd,
 )
 from commonwatt.siting.engines.place.dayflow import (
@@ -142,7 +142,7 @@ def cut_placement_into_days(problem: PlacementProblem) -> DailyProblem:
         reach=reach,
         counts=counts.astype(np.int64),
         demand=np.ascontiguousarray(problem.demand[order].T),
-        max_size=np.ascontiguousarray(deferred_load_limit(problem)[order].T),
+        max_size=np.ascontiguousarray(deferred_load_limit_by_class_and_hour(problem)[order].T),
         run_usd=np.ascontiguousarray(problem.run_usd.T),
         group=(np.arange(number) // size).astype(np.int64),
         penalty=problem.unserved_penalty_usd_per_gpu_hour(),
@@ -364,7 +364,7 @@ def solve_placement_by_days(
     )
     # Planes of the continuous problem hold for whole sizes, too, so that the second stage starts
     # with a master that already knows the valley.
-    if problem.is_discrete:
+    if problem.has_unit_steps_or_opening_costs:
         start = _pool_sizes_in_whole_units(problem, best.size)
         best, bound, whole_rounds = _best_trial_by_cutting_planes(
             days, planes, start, gap, rounds, watch, whole=True
@@ -433,7 +433,7 @@ def _best_trial_by_cutting_planes(
         )
         _add_trial_cutting_plane(planes, master, best)
     # Why: whole sizes need a little of the gap for themselves.
-    goal = gap / 4 if days.problem.is_discrete and not whole else gap
+    goal = gap / 4 if days.problem.has_unit_steps_or_opening_costs and not whole else gap
     while count < rounds:
         count += 1
         wish, master_bound = master.solve_pool_sizes_and_cost_bound()
@@ -483,8 +483,10 @@ def _first_pool_sizes(days: DailyProblem) -> F64:
     )  # fmt: skip
     model, layout = build_placement_model(few)
     for pools, need in gpus_needed_by_placement_pool_set(days):
-        row = model.add_rows(np.array([need]), np.array([INF]))
-        model.add_entries(np.repeat(row, len(pools)), layout.size[pools], np.ones(len(pools)))
+        row = model.add_placement_model_rows(np.array([need]), np.array([INF]))
+        model.add_placement_model_entries(
+            np.repeat(row, len(pools)), layout.size[pools], np.ones(len(pools))
+        )
     values = np.array(run_highs_on_placement(model, solver="simplex").getSolution().col_value)
     return np.minimum(values[layout.size] * FIRST_SIZE_FACTOR, problem.max_size)
 

@@ -22,7 +22,7 @@ from commonwatt.siting.domain.placement import (
     check_placement_plan,
     check_placement_series_whole_days,
     checked_placement_bound_usd,
-    deferred_load_limit,
+    deferred_load_limit_by_class_and_hour,
     placement_plan_cost_usd,
 )
 
@@ -46,7 +46,9 @@ class MixedIntegerModel:
     columns: int = 0
     height: int = 0
 
-    def add_columns(self, cost: F64, low: F64, high: F64, *, integer: bool = False) -> I64:
+    def add_placement_model_columns(
+        self, cost: F64, low: F64, high: F64, *, integer: bool = False
+    ) -> I64:
         """Return the indices of new columns."""
         self.cost.append(cost)
         self.low.append(low)
@@ -55,14 +57,14 @@ class MixedIntegerModel:
         self.columns += len(cost)
         return np.arange(self.columns - len(cost), self.columns)
 
-    def add_rows(self, low: F64, high: F64) -> I64:
+    def add_placement_model_rows(self, low: F64, high: F64) -> I64:
         """Return the indices of new rows."""
         self.row_low.append(low)
         self.row_high.append(high)
         self.height += len(low)
         return np.arange(self.height - len(low), self.height)
 
-    def add_entries(self, rows: I64, cols: I64, values: F64) -> None:
+    def add_placement_model_entries(self, rows: I64, cols: I64, values: F64) -> None:
         """Add coefficients; the three have the same shape."""
         self.rows.append(rows.ravel())
         self.cols.append(cols.ravel())
@@ -132,7 +134,7 @@ def _add_placement_load_columns(
     hours = problem.shape[2]
     cost = problem.draw[k, None] * problem.run_usd[j] + problem.move_usd[k, j][:, None]
     flat = cost.ravel()
-    cols = model.add_columns(flat, np.zeros(len(flat)), np.full(len(flat), INF))
+    cols = model.add_placement_model_columns(flat, np.zeros(len(flat)), np.full(len(flat), INF))
     return pairs, cols.reshape(len(pairs), hours)
 
 
@@ -142,14 +144,14 @@ def _add_placement_balance_rows(
     """Add, per class and hour: load run + waiting after - waiting before = arrivals."""
     classes, _, hours = problem.shape
     arrivals = problem.demand.ravel()
-    rows = model.add_rows(arrivals, arrivals).reshape(classes, hours)
-    model.add_entries(rows[pairs[:, 0]], load, np.ones(load.shape))
+    rows = model.add_placement_model_rows(arrivals, arrivals).reshape(classes, hours)
+    model.add_placement_model_entries(rows[pairs[:, 0]], load, np.ones(load.shape))
     # Only hours at whose end load may wait get a variable: most classes cannot wait at all.
-    limit = deferred_load_limit(problem)
+    limit = deferred_load_limit_by_class_and_hour(problem)
     k, t = np.nonzero(limit > 0)
-    waits = model.add_columns(np.zeros(len(k)), np.zeros(len(k)), limit[k, t])
-    model.add_entries(rows[k, t], waits, np.ones(len(k)))
-    model.add_entries(rows[k, t + 1], waits, -np.ones(len(k)))
+    waits = model.add_placement_model_columns(np.zeros(len(k)), np.zeros(len(k)), limit[k, t])
+    model.add_placement_model_entries(rows[k, t], waits, np.ones(len(k)))
+    model.add_placement_model_entries(rows[k, t + 1], waits, -np.ones(len(k)))
 
 
 def _add_pool_size_columns(problem: PlacementProblem, model: MixedIntegerModel) -> tuple[I64, I64]:
@@ -158,7 +160,7 @@ def _add_pool_size_columns(problem: PlacementProblem, model: MixedIntegerModel) 
     # The last whole step below the largest size: a ceiling between two steps cannot be built.
     most = np.where(problem.unit > 0, np.floor(problem.max_size / step + 1e-9), problem.max_size)
     cols = [
-        model.add_columns(
+        model.add_placement_model_columns(
             problem.size_usd[j : j + 1] * step[j], np.zeros(1), most[j : j + 1],
             integer=bool(problem.unit[j] > 0),
         )
@@ -168,10 +170,12 @@ def _add_pool_size_columns(problem: PlacementProblem, model: MixedIntegerModel) 
     # Without opening costs no site needs a yes or no, and the model stays linear.
     if not (problem.open_usd > 0).any():
         return size, np.empty(0, np.int64)
-    opened = model.add_columns(problem.open_usd, np.zeros(sites), np.ones(sites), integer=True)
-    rows = model.add_rows(np.full(pools, -INF), np.zeros(pools))
-    model.add_entries(rows, size, np.ones(pools))
-    model.add_entries(rows, opened[problem.site], -most)
+    opened = model.add_placement_model_columns(
+        problem.open_usd, np.zeros(sites), np.ones(sites), integer=True
+    )
+    rows = model.add_placement_model_rows(np.full(pools, -INF), np.zeros(pools))
+    model.add_placement_model_entries(rows, size, np.ones(pools))
+    model.add_placement_model_entries(rows, opened[problem.site], -most)
     return size, opened
 
 
@@ -179,11 +183,11 @@ def _add_pool_capacity_rows(
     problem: PlacementProblem, model: MixedIntegerModel, pairs: I64, load: I64, size: I64
 ) -> I64:
     _, pools, hours = problem.shape
-    rows = model.add_rows(np.full(pools * hours, -INF), np.zeros(pools * hours))
+    rows = model.add_placement_model_rows(np.full(pools * hours, -INF), np.zeros(pools * hours))
     rows = rows.reshape(pools, hours)
-    model.add_entries(rows[pairs[:, 1]], load, np.ones(load.shape))
+    model.add_placement_model_entries(rows[pairs[:, 1]], load, np.ones(load.shape))
     step = np.where(problem.unit > 0, problem.unit, 1.0)
-    model.add_entries(
+    model.add_placement_model_entries(
         rows, np.repeat(size[:, None], hours, axis=1), -np.repeat(step[:, None], hours, axis=1)
     )
     return rows
@@ -194,9 +198,9 @@ def _add_placement_carbon_cap_row(
 ) -> None:
     if not np.isfinite(problem.carbon_cap_kg):
         return
-    row = model.add_rows(np.array([-INF]), np.array([problem.carbon_cap_kg]))
+    row = model.add_placement_model_rows(np.array([-INF]), np.array([problem.carbon_cap_kg]))
     carbon = problem.draw[pairs[:, 0], None] * problem.carbon_kg[pairs[:, 1]]
-    model.add_entries(np.full(load.shape, row[0]), load, carbon)
+    model.add_placement_model_entries(np.full(load.shape, row[0]), load, carbon)
 
 
 def run_highs_on_placement(
@@ -295,7 +299,9 @@ def _placement_plan_of_highs(
     cost = placement_plan_cost_usd(problem, size, opened, load)
     info = highs.getInfo()
     bound = (
-        float(info.mip_dual_bound) if problem.is_discrete else float(info.objective_function_value)
+        float(info.mip_dual_bound)
+        if problem.has_unit_steps_or_opening_costs
+        else float(info.objective_function_value)
     )
     duals = np.array(solution.row_dual)
     # HiGHS gives duals of a minimum: one more GPU lowers the cost, so the sign turns.

@@ -180,7 +180,7 @@ def _placement_limit_chunks(order: list[PlacementLimit]) -> list[list[PlacementL
 
 
 def _can_placement_limits_hold(problem: PlacementProblem, limits: Sequence[PlacementLimit]) -> bool:
-    limited = _placement_with_only_limits(problem, limits)
+    limited = _least_carbon_placement_with_only_limits(problem, limits)
     if (limited.demand.any(axis=1) & ~limited.allowed_class_pools.any(axis=1)).any():
         return False
     # Days stand alone once the sizes are at their largest, and only the cap on carbon adds them
@@ -189,7 +189,7 @@ def _can_placement_limits_hold(problem: PlacementProblem, limits: Sequence[Place
     days = cut_placement_into_days(limited)
     capped = PlacementLimit(LimitKind.CARBON, -1) in limits
     least = 0.0
-    for day in _placement_days_by_load(days):
+    for day in _placement_day_numbers_heaviest_first(days):
         unserved, carbon = _placement_day_unserved_and_carbon_kg(days, int(day))
         least += carbon
         if unserved > 1e-7 * max(1.0, float(limited.demand.max())):
@@ -199,7 +199,7 @@ def _can_placement_limits_hold(problem: PlacementProblem, limits: Sequence[Place
     return True
 
 
-def _placement_with_only_limits(
+def _least_carbon_placement_with_only_limits(
     problem: PlacementProblem, limits: Sequence[PlacementLimit]
 ) -> PlacementProblem:
     """Return the problem with every limit dropped that is not among `limits`."""
@@ -223,7 +223,7 @@ def _placement_with_only_limits(
     )  # fmt: skip
 
 
-def _placement_days_by_load(days: DailyProblem) -> list[int]:
+def _placement_day_numbers_heaviest_first(days: DailyProblem) -> list[int]:
     # If any day fails it is likely the fullest, and the first failure ends the test.
     load = days.demand.sum(axis=1).reshape(-1, DAY).max(axis=1)
     return np.argsort(-load, kind="stable").tolist()
@@ -302,7 +302,7 @@ def _placement_limit_price(
     return LimitPrice(rule=rule, what=texts[rule](), usd=(low, high), share=share)
 
 
-def last_gpu_price_by_placement_pool(
+def last_gpu_prices_of_built_placement_pools(
     problem: PlacementProblem, plan: PlacementPlan
 ) -> list[LimitPrice]:
     """Return, for every pool that is built, what its last GPU costs and saves."""

@@ -141,8 +141,8 @@ def _rolling_placement_load(case: RollingCase, *, commit: int, look: int, hindsi
     waiting = [np.zeros((int(wait) + 1,)) for wait in case.defer_h]
     for start in range(0, hours, commit):
         end, until = min(start + look, hours), min(start + commit, hours)
-        cost = _expected_hourly_cost(case, start, end, hindsight=hindsight)
-        demand = _expected_hourly_load(case, start, end, hindsight=hindsight)
+        cost = _expected_usd_per_mw_by_hour_region(case, start, end, hindsight=hindsight)
+        demand = _expected_load_mw_by_hour_and_class(case, start, end, hindsight=hindsight)
         flow = _placement_window_load(case, cost, demand, waiting)
         committed = flow[: until - start]
         load[:, :, start:until] = committed.transpose(1, 2, 0)
@@ -157,7 +157,9 @@ def _rolling_placement_load(case: RollingCase, *, commit: int, look: int, hindsi
     return load
 
 
-def _expected_hourly_cost(case: RollingCase, start: int, end: int, *, hindsight: bool) -> F64:
+def _expected_usd_per_mw_by_hour_region(
+    case: RollingCase, start: int, end: int, *, hindsight: bool
+) -> F64:
     """Return the cost that the operator expects, shape (hours, R)."""
     price = case.market.price_usd_per_mwh
     carbon = case.market.carbon_g_per_kwh
@@ -169,7 +171,9 @@ def _expected_hourly_cost(case: RollingCase, start: int, end: int, *, hindsight:
     return case.hourly_usd_per_mw(price[:, of_day], carbon[:, before], case.pue[:, of_day]).T
 
 
-def _expected_hourly_load(case: RollingCase, start: int, end: int, *, hindsight: bool) -> F64:
+def _expected_load_mw_by_hour_and_class(
+    case: RollingCase, start: int, end: int, *, hindsight: bool
+) -> F64:
     """Return the load that the operator expects, shape (hours, K)."""
     hours = np.arange(start, end)
     expected = hours if hindsight else np.minimum(start + (hours - start) % DAY, end - 1)
@@ -189,7 +193,7 @@ def _placement_window_load(
         if not case.defer_h[k]:
             continue
         arrivals[0, k] += waiting[k].sum()
-        room[:, k] = _load_allowed_to_wait(waiting[k], demand[:, k], int(case.defer_h[k]))
+        room[:, k] = _load_allowed_to_wait_by_hour(waiting[k], demand[:, k], int(case.defer_h[k]))
     # A thousand times the dearest hour: no price is high enough to leave load unserved.
     flow, mu = np.zeros((hours, classes, regions)), np.zeros((hours, regions))
     full = np.repeat(hourly_cost[:, None, :], classes, axis=1)
@@ -202,7 +206,7 @@ def _placement_window_load(
     return flow
 
 
-def _load_allowed_to_wait(waiting: F64, demand: F64, wait: int) -> F64:
+def _load_allowed_to_wait_by_hour(waiting: F64, demand: F64, wait: int) -> F64:
     """Return how much may wait at the end of each hour.
 
     Args:

@@ -70,7 +70,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("last"),
     )
     dialect = op.get_bind().dialect.name
-    for statement in _schema_write_once_trigger_statements(dialect):
+    for statement in _migration_write_once_trigger_sql_statements(dialect):
         op.execute(statement)
 
 
@@ -90,7 +90,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse()
 """
 
 
-def _schema_write_once_trigger_statements(dialect: str) -> list[str]:
+def _migration_write_once_trigger_sql_statements(dialect: str) -> list[str]:
     if dialect == "sqlite":
         verbs = ("UPDATE", "DELETE")
         return [_SQLITE_GUARD.format(table=t, verb=v) for t in _WRITTEN_ONCE for v in verbs]

@@ -57,19 +57,19 @@ class Tranche:
         return self.issued <= year < self.matures
 
 
-def outstanding_debt(ladder: Iterable[Tranche], year: int) -> float:
+def outstanding_debt_bn_after_year(ladder: Iterable[Tranche], year: int) -> float:
     """Return the principal owed at the end of a fiscal year."""
     # fsum: identities are checked to 1e-9, and a plain sum depends on the ladder's order.
     return math.fsum(t.amount for t in ladder if t.is_outstanding_after(year))
 
 
-def debt_redemption(ladder: Iterable[Tranche], year: int) -> float:
+def debt_redemption_bn_in_year(ladder: Iterable[Tranche], year: int) -> float:
     """Return the principal that matures in a fiscal year."""
     # A tranche of the same year never stood at a year's end, and so is no redemption either.
     return math.fsum(t.amount for t in ladder if t.matures == year and t.issued < year)
 
 
-def coupon_interest(ladder: Iterable[Tranche], year: int) -> float:
+def coupon_interest_bn_in_year(ladder: Iterable[Tranche], year: int) -> float:
     """Return a year's coupons on what stood at the end of the year before.
 
     What is issued within the year pays its first coupon in the next.

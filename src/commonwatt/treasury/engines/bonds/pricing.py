@@ -124,11 +124,11 @@ def _bond_yield_root(price_error: Callable[[float], float], low: float, high: fl
     return cast("float", brentq(price_error, low, high, xtol=1e-14))
 
 
-def macaulay_duration(bond_claim: BondClaim, yield_rate: float) -> float:
+def bond_macaulay_duration_years(bond_claim: BondClaim, yield_rate: float) -> float:
     """Return the mean time to the payments, weighted by their present values [years].
 
     >>> zero = BondClaim((7.0,), (1.0,), 0.0, 1.0, 1)
-    >>> macaulay_duration(zero, 0.03)
+    >>> bond_macaulay_duration_years(zero, 0.03)
     7.0
     """
     return _bond_present_value_moment(bond_claim, yield_rate, 1) / _bond_present_value_moment(
@@ -136,9 +136,11 @@ def macaulay_duration(bond_claim: BondClaim, yield_rate: float) -> float:
     )
 
 
-def modified_duration(bond_claim: BondClaim, yield_rate: float) -> float:
+def bond_modified_duration_years(bond_claim: BondClaim, yield_rate: float) -> float:
     """Return -dP/dy / P [years]: Macaulay duration / (1 + y / f)."""
-    return macaulay_duration(bond_claim, yield_rate) / (1 + yield_rate / bond_claim.frequency)
+    return bond_macaulay_duration_years(bond_claim, yield_rate) / (
+        1 + yield_rate / bond_claim.frequency
+    )
 
 
 def convexity(bond_claim: BondClaim, yield_rate: float) -> float:

@@ -25,7 +25,7 @@ from commonwatt.treasury.engines.fan.estimate import (
     MacroPanel,
     MarketShocks,
     economy_shock_model,
-    estimate_panel,
+    estimate_macro_panel,
     macro_history,
 )
 from commonwatt.treasury.engines.fan.inputs import (
@@ -87,9 +87,9 @@ def backtest_debt_fan(
     for origin in origins:
         # Cut before anything is estimated: a mean over all years would know the future.
         histories = {code: macro_history(series.until(origin)) for code, series in table.items()}
-        panel = estimate_panel(histories)
+        panel = estimate_macro_panel(histories)
         for name, series in table.items():
-            outcome = _economy_debt_share(series, origin + horizon)
+            outcome = _economy_debt_gdp_share_or_none(series, origin + horizon)
             now = histories[name].debt_share
             if (only and name not in only) or outcome is None or not np.isfinite(now[-1]):
                 continue
@@ -117,14 +117,17 @@ def backtest_naive_debt_fan(
         changes = np.concatenate([d[horizon:] - d[:-horizon] for d in ratios.values()])
         changes = changes[np.isfinite(changes)]
         for name, series in table.items():
-            outcome, now = _economy_debt_share(series, origin + horizon), ratios[name][-1]
+            outcome, now = (
+                _economy_debt_gdp_share_or_none(series, origin + horizon),
+                ratios[name][-1],
+            )
             if (only and name not in only) or outcome is None or not np.isfinite(now):
                 continue
             scores.append(_debt_backtest_score(name, origin, outcome, now + changes))
     return scores
 
 
-def _economy_debt_share(series: Economy, year: int) -> float | None:
+def _economy_debt_gdp_share_or_none(series: Economy, year: int) -> float | None:
     at = np.flatnonzero(series.years == year)
     share = float(series.debt_share()[at[0]]) if len(at) else float("nan")
     return share if np.isfinite(share) else None

@@ -100,7 +100,7 @@ class MacroPanel:
     anchor: Mapping[str, float]
 
 
-def estimate_panel(histories: Mapping[str, MacroHistory]) -> MacroPanel:
+def estimate_macro_panel(histories: Mapping[str, MacroHistory]) -> MacroPanel:
     """Return the panel's law from the histories of its economies."""
     counts = {name: np.isfinite(h.series).sum(axis=0) for name, h in histories.items()}
     everything = np.concatenate([h.series for h in histories.values()])
@@ -185,7 +185,7 @@ def _macro_shock_degrees_of_freedom(residuals: Mapping[str, F64]) -> float:
     return float(np.clip(4 + 6 / max(fourth - 3, 1e-9), 4.2, 30.0))
 
 
-def macro_shock_sd_and_errors(panel: MacroPanel, name: str) -> tuple[F64, F64, float]:
+def macro_shock_sd_mean_error_and_degrees(panel: MacroPanel, name: str) -> tuple[F64, F64, float]:
     """Return an economy's macro volatilities, standard errors of means, and degrees."""
     residuals = panel.residuals[name]
     pooled = np.diag(panel.covariance)
@@ -218,7 +218,7 @@ def economy_shock_model(
     panel: MacroPanel, name: str, markets: MarketShocks, source: str
 ) -> ShockModel:
     """Return the joint shocks of an economy of the panel."""
-    spread, error, degrees = macro_shock_sd_and_errors(panel, name)
+    spread, error, degrees = macro_shock_sd_mean_error_and_degrees(panel, name)
     scale = np.sqrt(np.diag(panel.covariance))
     return ShockModel(
         mean=panel.mean[name],

@@ -121,7 +121,9 @@ def debt_fan_inputs(
     slots = debt_currency_slots(country, projection.ladder)
     gdp = np.array([y.gdp for y in years])
     before = np.array([country.gdp_before, *gdp[:-1]])
-    need = np.array([y.interest - y.primary_balance - _country_transfers_of_year(y) for y in years])
+    need = np.array(
+        [y.interest - y.primary_balance - _transfers_bn_of_projected_year(y) for y in years]
+    )
     # The ladder of the projection holds what it issues itself; the paths issue their own.
     opening = opening_debt_ladder(
         [t for t in projection.ladder if t.issued < first], slots, first, count
@@ -133,7 +135,7 @@ def debt_fan_inputs(
         gdp_before=country.gdp_before,
         growth=gdp / before - 1,
         primary=np.array(
-            [(y.primary_balance + _country_transfers_of_year(y)) / y.gdp for y in years]
+            [(y.primary_balance + _transfers_bn_of_projected_year(y)) / y.gdp for y in years]
         ),
         net_issue=np.array([y.gross_issuance - y.redemption for y in years]),
         need=need,
@@ -153,7 +155,7 @@ def debt_fan_inputs(
     )
 
 
-def _country_transfers_of_year(year: ProjectedYear) -> float:
+def _transfers_bn_of_projected_year(year: ProjectedYear) -> float:
     return math.fsum(year.balances.transfers.values())
 
 

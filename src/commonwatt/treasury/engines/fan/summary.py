@@ -24,12 +24,15 @@ def debt_quantile_column_name(level: float) -> str:
     return f"q{round(100 * level):02d}"
 
 
-def debt_quantile_rows(fiscal_years: tuple[str, ...], paths: F32) -> list[Row]:
+def fan_gdp_share_quantile_rows(fiscal_years: tuple[str, ...], paths: F32) -> list[Row]:
     """Return the quantiles of each year, with the Monte-Carlo error of the widest."""
-    return [_debt_quantile_row(name, year) for name, year in zip(fiscal_years, paths, strict=True)]
+    return [
+        _fan_gdp_share_quantile_row(name, year)
+        for name, year in zip(fiscal_years, paths, strict=True)
+    ]
 
 
-def _debt_quantile_row(fiscal_year: str, debt_share_paths: F32) -> Row:
+def _fan_gdp_share_quantile_row(fiscal_year: str, debt_share_paths: F32) -> Row:
     ordered = np.sort(debt_share_paths)
     row: Row = {"fiscal_year": fiscal_year}
     row |= {

@@ -81,7 +81,7 @@ def is_centre_loan_government_debt(life: CentreLife, route: FinancingRoute) -> b
 
 def government_book_years(life: CentreLife, route: FinancingRoute) -> tuple[BookYear, ...]:
     """Return the years of a route; all of building and all of operation."""
-    periods = life.centre.building_periods + life.centre.operating_periods
+    periods = life.centre.construction_period_count + life.centre.operating_period_count
     per_year = life.centre.periods_per_year
     inside = is_centre_loan_government_debt(life, route)
     payment = (

@@ -72,7 +72,7 @@ def loan_and_equity_drawdown(centre: Centre) -> tuple[ConstructionDraw, ...]:
 def _financed_construction_cost_cents(centre: Centre) -> list[int]:
     whole = round(centre.construction.cost_mn * CENTS_PER_MN)
     shares = financed_construction_s_curve_shares(
-        centre.building_periods, centre.construction.steepness
+        centre.construction_period_count, centre.construction.steepness
     )
     # Ends are rounded, and parts are their differences, so that rounding cannot add up.
     ends, done = [0], 0.0

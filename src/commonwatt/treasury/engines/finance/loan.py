@@ -57,10 +57,10 @@ def debt_service_by_loan_period(
     Raises:
         CentreError: Sculpting is asked of cash that cannot repay the debt.
     """
-    periods, rate = centre.loan_repayment_periods, centre.loan_interest_rate_per_period
+    periods, rate = centre.loan_repayment_period_count, centre.loan_interest_rate_per_period
     if centre.loan.repayment is Repayment.ANNUITY:
         return _debt_service_schedule(
-            debt, rate, [_level_debt_service_payment(debt, rate, periods)] * periods
+            debt, rate, [_level_debt_service_payment_cents(debt, rate, periods)] * periods
         )
     cash = list(cfads[:periods])
     worth = loan_present_values(cash, rate)[0]
@@ -75,7 +75,7 @@ def debt_service_by_loan_period(
     return _debt_service_schedule(debt, rate, [debt * flow / worth for flow in cash])
 
 
-def _level_debt_service_payment(debt: float, rate: float, periods: int) -> float:
+def _level_debt_service_payment_cents(debt: float, rate: float, periods: int) -> float:
     # log1p and expm1 keep a rate near zero from dividing rounding by rounding.
     factor = -math.expm1(-periods * math.log1p(rate))
     return debt * rate / factor if factor > 0 else debt / periods
@@ -132,7 +132,7 @@ def debt_service_cover_ratios(
     centre: Centre, debt: int, cfads: Sequence[float], service: Sequence[DebtService]
 ) -> CoverRatios:
     """Return the cover ratios; values are discounted at the loan's rate."""
-    loan = list(cfads[: centre.loan_repayment_periods])
+    loan = list(cfads[: centre.loan_repayment_period_count])
     ratios = tuple(
         # A period in which nothing is due is covered without bound, and is never the weakest.
         flow / period.total_payment if period.total_payment else float("inf")

@@ -43,12 +43,12 @@ def centre_operating_periods(
     """
     used = centre.operation.utilisation if utilisation is None else utilisation
     charge = centre.operation.price if price is None else price
-    saved, refresh = refresh_reserve_saved_and_spent_cents(centre)
+    saved, refresh = centre_renewal_saved_spent_cents_by_period(centre)
     rows: list[OperatingPeriod] = []
     reserve = 0.0
-    for k in range(centre.operating_periods):
+    for k in range(centre.operating_period_count):
         reserve += saved[k] - refresh[k]
-        hours = gpu_hours_sold_in_period(centre, used)
+        hours = financed_centre_gpu_hours_sold_in_period(centre, used)
         # Prices are in the currency and the books in cents.
         revenue = hours * charge * financed_centre_price_index(centre, k) * 100
         cost = financed_centre_running_cost_cents(centre, hours, k)
@@ -57,7 +57,7 @@ def centre_operating_periods(
     return tuple(rows)
 
 
-def gpu_hours_sold_in_period(centre: Centre, utilisation: float) -> float:
+def financed_centre_gpu_hours_sold_in_period(centre: Centre, utilisation: float) -> float:
     """Return the GPU-hours sold in a period."""
     return centre.operation.gpus * HOURS_A_YEAR / centre.periods_per_year * utilisation
 
@@ -75,13 +75,13 @@ def financed_centre_running_cost_cents(centre: Centre, hours: float, period: int
     return (fixed + 100 * operation.variable_cost * hours) * index
 
 
-def refresh_reserve_saved_and_spent_cents(centre: Centre) -> tuple[list[float], list[float]]:
+def centre_renewal_saved_spent_cents_by_period(centre: Centre) -> tuple[list[float], list[float]]:
     """Return what is saved and what is spent on renewal in each period, in cents.
 
     Each renewal is saved for in equal parts over the periods since the one before it;
     none is planned at the very end of operation.
     """
-    periods = centre.operating_periods
+    periods = centre.operating_period_count
     saved, spent = [0.0] * periods, [0.0] * periods
     if centre.refresh is None:
         return saved, spent

@@ -9,10 +9,10 @@ from __future__ import annotations
 from commonwatt.treasury.engines.finance.construction import loan_and_equity_drawdown
 from commonwatt.treasury.engines.finance.loan import loan_present_values
 from commonwatt.treasury.engines.finance.operation import (
+    centre_renewal_saved_spent_cents_by_period,
+    financed_centre_gpu_hours_sold_in_period,
     financed_centre_price_index,
     financed_centre_running_cost_cents,
-    gpu_hours_sold_in_period,
-    refresh_reserve_saved_and_spent_cents,
 )
 from commonwatt.treasury.io.centre import Centre
 
@@ -26,9 +26,9 @@ def gpu_hour_price_for_loan_life_cover(centre: Centre, target: float, utilisatio
         utilisation: Allocated over available GPU-hours [share].
     """
     debt = loan_and_equity_drawdown(centre)[-1].balance
-    periods, rate = centre.loan_repayment_periods, centre.loan_interest_rate_per_period
-    hours = gpu_hours_sold_in_period(centre, utilisation)
-    saved, _ = refresh_reserve_saved_and_spent_cents(centre)
+    periods, rate = centre.loan_repayment_period_count, centre.loan_interest_rate_per_period
+    hours = financed_centre_gpu_hours_sold_in_period(centre, utilisation)
+    saved, _ = centre_renewal_saved_spent_cents_by_period(centre)
     per_unit = [100 * hours * financed_centre_price_index(centre, k) for k in range(periods)]
     costs = [
         financed_centre_running_cost_cents(centre, hours, k) + saved[k] for k in range(periods)

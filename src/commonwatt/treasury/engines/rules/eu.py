@@ -180,7 +180,7 @@ def least_eu_adjustment(
     tests = {f"debt falls: {s.value}": s for s in EuScenario}
     steps = {
         name: _least_eu_adjustment_step_or_upper_bound(
-            partial(_does_debt_fall_after_step, inputs, table, years, s)
+            partial(_does_debt_fall_or_stay_within_reference, inputs, table, years, s)
         )
         for name, s in tests.items()
     }
@@ -189,7 +189,7 @@ def least_eu_adjustment(
     )
     safeguard = partial(_is_debt_safeguard_met, inputs, table, years)
     steps["debt safeguard"] = _least_eu_adjustment_step_or_upper_bound(safeguard)
-    steps["deficit resilience"] = _deficit_resilience_step(inputs, table, years)
+    steps["deficit resilience"] = _deficit_resilience_step_gdp_share(inputs, table, years)
     if inputs.shocks is not None:
         draws = _eu_debt_shock_draws(inputs.shocks, seed)
         steps["stochastic"] = _least_eu_adjustment_step_or_upper_bound(
@@ -374,7 +374,7 @@ def _financial_stress_rate_shock(
     )
 
 
-def _does_debt_fall_after_step(
+def _does_debt_fall_or_stay_within_reference(
     inputs: EuInputs, table: RuleTable, years: int, scenario: EuScenario, step: float
 ) -> bool:
     debt = _eu_debt_path_of_steps(inputs, table, np.full(years, step), scenario).debt
@@ -406,7 +406,7 @@ def _deficit_procedure_end_year_of_plan(table: RuleTable, path: EuPath, years: i
     return int(np.argmax(good)) + 1 if good.any() else years
 
 
-def _deficit_resilience_step(inputs: EuInputs, table: RuleTable, years: int) -> float:
+def _deficit_resilience_step_gdp_share(inputs: EuInputs, table: RuleTable, years: int) -> float:
     """Return the yearly step that Article 8 asks for; zero where the margin is reached."""
     path = project_eu_debt(inputs, table, years, 0.0, EuScenario.ADJUSTMENT)
     if path.structural_balance[1] >= -table.fiscal_threshold("resilience_margin"):
@@ -436,16 +436,18 @@ def _is_debt_fall_likely(
         # gone when that debt is rolled over.
         rate = rate + inputs.maturing_share * long * (1 - inputs.short_share)
         cost = rate + inputs.short_share * short
-        ratio = (base.debt[t] + _primary_less_stock_flow(base, inputs, t)) / base.debt[t - 1]
+        ratio = (
+            base.debt[t] + _primary_balance_less_stock_flow_gdp_share(base, inputs, t)
+        ) / base.debt[t - 1]
         debt = debt * (ratio + cost) / (1 + growth) - primary
-        debt = debt - _primary_less_stock_flow(base, inputs, t)
+        debt = debt - _primary_balance_less_stock_flow_gdp_share(base, inputs, t)
     assert inputs.shocks is not None
     end = table.fiscal_threshold("debt_reference")
     good = (debt < base.debt[years]) | (debt <= end)
     return bool(good.mean() >= inputs.shocks.probability)
 
 
-def _primary_less_stock_flow(base: EuPath, inputs: EuInputs, t: int) -> float:
+def _primary_balance_less_stock_flow_gdp_share(base: EuPath, inputs: EuInputs, t: int) -> float:
     """Return what the primary balance less stock-flow takes off the ratio in year t."""
     primary = float(base.balance[t] + base.interest[t])
     return primary - inputs.stock_flow[t]

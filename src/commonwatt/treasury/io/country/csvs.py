@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commonwatt.catalogue.units import convert
-from commonwatt.core.errors import InputError, table_cell_location
+from commonwatt.core.errors import InputError, table_cell_location_text
 from commonwatt.core.messages import Message
-from commonwatt.core.spreadsheets import row_of_spreadsheet_cells
+from commonwatt.core.spreadsheets import csv_row_with_spreadsheet_texts_restored
 from commonwatt.treasury.domain.errors import CountryError
 
 _GROUPS = re.compile(r"\d[,\u202f\u00a0' ]\d{3}(?!\d)")
@@ -40,7 +40,7 @@ class CountryCsvRow:
 
     def country_cell_location(self, column: str | None = None) -> str:
         """Return where the row, or one of its cells, stands."""
-        return table_cell_location(self.file, self.number, column)
+        return table_cell_location_text(self.file, self.number, column)
 
     def text(self, column: str) -> str:
         """Return a cell as text."""
@@ -97,7 +97,7 @@ class CountryCsvRow:
             if column == stem or _MONEY_SUFFIX.fullmatch(column.removeprefix(stem)):
                 return column
         raise CountryError(
-            table_cell_location(self.file, 1),
+            table_cell_location_text(self.file, 1),
             found=Message("no column {names}", {"names": stem}),
             wanted=Message("columns {names}", {"names": f"{stem}, {stem}_hkd_mn …"}),
         )
@@ -151,14 +151,14 @@ def country_csv_rows(
     missing = [name for name in columns if name not in heads]
     if missing:
         raise CountryError(
-            table_cell_location(path.name, 1),
+            table_cell_location_text(path.name, 1),
             found=Message("no column {names}", {"names": ", ".join(missing)}),
             wanted=Message("columns {names}", {"names": ", ".join(columns)}),
         )
     unread = [head for head in heads if head not in columns and head not in _REMARKS]
     if closed and unread:
         raise CountryError(
-            table_cell_location(path.name, 1, unread[0]),
+            table_cell_location_text(path.name, 1, unread[0]),
             found=Message("a column that nothing reads"),
             wanted=Message(
                 "columns {names}",
@@ -172,7 +172,7 @@ def country_csv_rows(
         # for decimals, or between thousands, would move every cell behind it.
         if cells.get(None):  # pyright: ignore[reportCallIssue, reportArgumentType]
             raise CountryError(
-                table_cell_location(path.name, number),
+                table_cell_location_text(path.name, number),
                 found=Message("more cells than there are columns"),
                 wanted=Message("{count} cells", {"count": str(len(heads))}),
                 remedy=Message(
@@ -180,14 +180,14 @@ def country_csv_rows(
                     "quotes."
                 ),
             )
-        yield CountryCsvRow(path.name, number, row_of_spreadsheet_cells(cells))
+        yield CountryCsvRow(path.name, number, csv_row_with_spreadsheet_texts_restored(cells))
 
 
 def _check_headings(file: str, heads: Sequence[str]) -> None:
     """Raise where columns are not parted by commas, or two have one heading."""
     if len(heads) == 1 and (sign := next((s for s in ";\t|" if s in heads[0]), "")):
         raise CountryError(
-            table_cell_location(file, 1),
+            table_cell_location_text(file, 1),
             found=Message("{sign} between the columns", {"sign": repr(sign)}),
             wanted=Message("commas between the columns"),
             remedy=Message(
@@ -197,7 +197,7 @@ def _check_headings(file: str, heads: Sequence[str]) -> None:
     twice = next((head for i, head in enumerate(heads) if head and head in heads[:i]), None)
     if twice is not None:
         raise CountryError(
-            table_cell_location(file, 1, twice),
+            table_cell_location_text(file, 1, twice),
             found=Message("the same column twice"),
             wanted=Message("it once"),
             remedy=Message("Give each column its own heading."),

@@ -237,10 +237,10 @@ def _posted_general_ledger(
     return ledger
 
 
-def shipped_countries() -> tuple[str, ...]:
+def shipped_country_names() -> tuple[str, ...]:
     """Return the names of the countries that the program carries.
 
-    >>> shipped_countries()
+    >>> shipped_country_names()
     ('finland', 'hongkong')
     """
     return COUNTRIES.names()

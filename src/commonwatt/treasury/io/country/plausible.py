@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from commonwatt.core.errors import table_cell_location
+from commonwatt.core.errors import table_cell_location_text
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.bonds.ladder import Tranche
 from commonwatt.treasury.domain.country import BudgetLine, HistoryYear, PublishedFigure
@@ -90,13 +90,13 @@ def check_budget_lines(lines: Sequence[BudgetLine], gdp: float) -> None:
         for amount in line.amounts:
             if abs(amount) > _MOST_LINE * gdp:
                 raise _amount_error(
-                    table_cell_location("lines.csv", row, "amounts"), amount,
+                    table_cell_location_text("lines.csv", row, "amounts"), amount,
                     _at_most_message(_MOST_LINE * gdp),
                     lambda value: abs(value) <= _MOST_LINE * gdp,
                 )  # fmt: skip
         if abs(line.elasticity) > _MOST_ELASTICITY:
             raise CountryError(
-                table_cell_location("lines.csv", row, "elasticity"),
+                table_cell_location_text("lines.csv", row, "elasticity"),
                 found=f"{line.elasticity:g}",
                 wanted=Message("between -{most} and {most}", {"most": f"{_MOST_ELASTICITY:g}"}),
                 remedy=Message("Write for example {example}.",
@@ -127,26 +127,26 @@ def check_debt_tranches(
     for row, tranche in enumerate(tranches, start=_FIRST_ROW):
         if tranche.amount < 0:
             raise BondError(
-                table_cell_location("tranches.csv", row, "amount"),
+                table_cell_location_text("tranches.csv", row, "amount"),
                 found=f"{tranche.amount:g}",
                 wanted=Message("an amount owed, 0 or more"),
                 remedy=Message("Write for example {example}.", {"example": f"{-tranche.amount:g}"}),
             )
         if not _CURRENCY.fullmatch(tranche.currency):
             raise BondError(
-                table_cell_location("tranches.csv", row, "currency"),
+                table_cell_location_text("tranches.csv", row, "currency"),
                 found=repr(tranche.currency)[:40],
                 wanted=Message("a currency in three letters (ISO 4217)"),
                 remedy=Message("Write for example {example}.", {"example": "USD"}),
             )
         if tranche.amount > _MOST_DEBT * gdp:
             raise _amount_error(
-                table_cell_location("tranches.csv", row, "amount"), tranche.amount,
+                table_cell_location_text("tranches.csv", row, "amount"), tranche.amount,
                 _at_most_message(_MOST_DEBT * gdp), lambda value: value <= _MOST_DEBT * gdp,
             )  # fmt: skip
         if tranche.matures < first_year:
             raise BondError(
-                table_cell_location("tranches.csv", row, "matures"),
+                table_cell_location_text("tranches.csv", row, "matures"),
                 found=str(tranche.matures),
                 wanted=Message(
                     "a year from {year}, in which the accounts begin", {"year": str(first_year)}
@@ -183,7 +183,7 @@ def check_debt_history(history: Sequence[HistoryYear], first_year: int) -> None:
     ):
         if year != before + 1:
             raise CountryError(
-                table_cell_location("history.csv", row, "fiscal_year"),
+                table_cell_location_text("history.csv", row, "fiscal_year"),
                 found=Message("{year} after {before}",
                               {"year": history[row - _FIRST_ROW].fiscal_year,
                                "before": history[row - _FIRST_ROW - 1].fiscal_year}),
@@ -194,7 +194,7 @@ def check_debt_history(history: Sequence[HistoryYear], first_year: int) -> None:
             )  # fmt: skip
     if years and years[-1] >= first_year:
         raise CountryError(
-            table_cell_location("history.csv", _FIRST_ROW + len(years) - 1, "fiscal_year"),
+            table_cell_location_text("history.csv", _FIRST_ROW + len(years) - 1, "fiscal_year"),
             found=history[-1].fiscal_year,
             wanted=Message("years before first_year of country.toml, {year}",
                            {"year": str(first_year)}),
@@ -212,7 +212,7 @@ def _check_largest_debt_of_history(history: Sequence[HistoryYear]) -> None:
     debt, row, gdp = max(debts, default=(0.0, 0, 0.0))
     if debts and debt < _LEAST_DEBT * gdp:
         raise _amount_error(
-            table_cell_location("history.csv", row, "debt"), debt,
+            table_cell_location_text("history.csv", row, "debt"), debt,
             Message("at least {least} bn in some year, or 0 in all",
                     {"least": f"{_LEAST_DEBT * gdp:.4g}"}),
             lambda value: _LEAST_DEBT * gdp <= value <= _MOST_DEBT * gdp, scales=(1000.0, 1e6),
@@ -227,7 +227,7 @@ def _check_history_amounts(history: Sequence[HistoryYear]) -> None:
             continue
         if gdp <= 0:
             raise CountryError(
-                table_cell_location("history.csv", row, "gdp"),
+                table_cell_location_text("history.csv", row, "gdp"),
                 found=f"{gdp:g}",
                 wanted=Message("more than 0"),
                 remedy=Message("Write GDP in bn, or leave the cell empty."),
@@ -235,7 +235,7 @@ def _check_history_amounts(history: Sequence[HistoryYear]) -> None:
         if before is not None and not _is_within_factor(gdp, before, _YEAR_FACTOR):
             past = before
             raise _amount_error(
-                table_cell_location("history.csv", row, "gdp"), gdp,
+                table_cell_location_text("history.csv", row, "gdp"), gdp,
                 Message("an amount near that of the year before, {amount} bn",
                         {"amount": f"{past:,g}"}),
                 lambda value, past=past: _is_within_factor(value, past, _YEAR_FACTOR),
@@ -247,7 +247,7 @@ def _check_history_amounts(history: Sequence[HistoryYear]) -> None:
                 most * gdp
             ):
                 raise _amount_error(
-                    table_cell_location("history.csv", row, column), amount,
+                    table_cell_location_text("history.csv", row, column), amount,
                     _at_most_message(most * gdp),
                     lambda value, most=most, gdp=gdp: 0 <= value <= most * gdp,
                 )  # fmt: skip
@@ -271,7 +271,7 @@ def check_published_figures(
         key = (figure.fiscal_year, figure.field)
         if key in seen:
             raise CountryError(
-                table_cell_location("published.csv", row, "field"),
+                table_cell_location_text("published.csv", row, "field"),
                 found=Message("{field} of {year}, as in row {row}",
                               {"field": figure.field, "year": figure.fiscal_year,
                                "row": str(seen[key])}),
@@ -281,7 +281,7 @@ def check_published_figures(
         seen[key] = row
         if figure.tolerance < 0:
             raise CountryError(
-                table_cell_location("published.csv", row, "tolerance"),
+                table_cell_location_text("published.csv", row, "tolerance"),
                 found=f"{figure.tolerance:g}",
                 wanted=Message("0 or more"),
                 remedy=Message("Write for example {example}.",
@@ -290,7 +290,7 @@ def check_published_figures(
         most = _MOST_STOCK * gdp if figure.field.endswith(money_ends) else _MOST_DEBT
         if abs(figure.value) > most:
             raise _amount_error(
-                table_cell_location("published.csv", row, "value"), figure.value,
+                table_cell_location_text("published.csv", row, "value"), figure.value,
                 _at_most_message(most, "bn" if figure.field.endswith(money_ends) else ""),
                 lambda value, most=most: abs(value) <= most,
                 scales=(1 / 1000, 1 / 1e6) if figure.field.endswith(money_ends) else (1 / 100,),
@@ -305,7 +305,7 @@ def _fiscal_year_of_history(row: int, year: HistoryYear) -> int:
     match = _FISCAL_YEAR.fullmatch(year.fiscal_year)
     if match is None:
         raise CountryError(
-            table_cell_location("history.csv", row, "fiscal_year"),
+            table_cell_location_text("history.csv", row, "fiscal_year"),
             found=repr(year.fiscal_year)[:40],
             wanted=Message("a year such as 2025 or 2025-26"),
             remedy=Message("Write the year in which it begins, in four digits."),
@@ -317,7 +317,7 @@ def _check_named_once(file: str, column: str, names: Sequence[str]) -> None:
     for row, name in enumerate(names, start=_FIRST_ROW):
         if name in names[: row - _FIRST_ROW]:
             raise CountryError(
-                table_cell_location(file, row, column),
+                table_cell_location_text(file, row, column),
                 found=Message("{name}, as in row {row}",
                               {"name": repr(name), "row": str(names.index(name) + _FIRST_ROW)}),
                 wanted=Message("each name once"),

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.core.errors import table_cell_location
+from commonwatt.core.errors import table_cell_location_text
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.accounts import AccountKind, BudgetAccount
 from commonwatt.treasury.domain.bonds.ladder import Tranche
@@ -129,7 +129,7 @@ def load_weo_economies(path: Path, leave_out: frozenset[str] = frozenset()) -> d
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise CountryError(
-            table_cell_location(path.name, 1),
+            table_cell_location_text(path.name, 1),
             found=Message("no column {names}", {"names": ", ".join(missing)}),
             wanted=Message("columns {names}", {"names": ", ".join(COLUMNS)}),
         )
@@ -175,7 +175,7 @@ def country_from_economy(economy_series: Economy, first_year: int = OUTLOOK_FROM
     One tranche a year of maturity stands for the opening stock: the table holds no
     ladder, so principal is spread evenly over eight years and pays the implied rate.
     """
-    start = _debt_outlook_start_row(economy_series, first_year)
+    start = _debt_outlook_start_row_index(economy_series, first_year)
     debt_before, gdp_before = (
         float(economy_series.debt[start - 1]),
         float(economy_series.gdp[start - 1]),
@@ -209,7 +209,7 @@ def country_from_economy(economy_series: Economy, first_year: int = OUTLOOK_FROM
     )
 
 
-def _debt_outlook_start_row(series: Economy, first_year: int) -> int:
+def _debt_outlook_start_row_index(series: Economy, first_year: int) -> int:
     """Return the row of `first_year`, from which on the money must be known."""
     at = np.flatnonzero(series.years == first_year)
     # The year before must be there as well: the first year's debt grows out of it.

@@ -115,12 +115,12 @@ def advice_name_of_card_uuid_or_empty(card_uuid: str) -> str:
     return f"advice/{packed >> _PLACES:020x}-{packed & ((1 << _PLACES) - 1)}"
 
 
-def suggestion_uuid(card_uuid: str, answer: str) -> str:
+def card_suggestion_uuid(card_uuid: str, answer: str) -> str:
     """Return the uuid of one suggestion of a card."""
     return str(uuid.uuid5(uuid.UUID(card_uuid), answer))
 
 
-def cards_of_verdict(
+def cds_cards_of_verdict(
     verdict: GateVerdict, guide: DepartmentGuide | None, language: str
 ) -> list[dict[str, Any]]:
     """Return the cards that a verdict gives: one, or none."""
@@ -159,13 +159,13 @@ def _advice_card(verdict: GateVerdict, guide: DepartmentGuide, language: str) ->
     card_uuid = advice_card_uuid(verdict.advice)
     return {
         "uuid": card_uuid,
-        "summary": truncated_card_summary(words),
+        "summary": truncated_cds_card_summary(words),
         # Never "warning" or "critical": a score is not an alarm.
         "indicator": "info",
-        "detail": _advice_detail(verdict, guide, words, language),
-        "source": _card_source(guide, language),
+        "detail": _advice_detail_markdown(verdict, guide, words, language),
+        "source": _cds_card_source(guide, language),
         "suggestions": [
-            {"label": _AGREE.translate(language), "uuid": suggestion_uuid(card_uuid, "agree")}
+            {"label": _AGREE.translate(language), "uuid": card_suggestion_uuid(card_uuid, "agree")}
         ],
         "selectionBehavior": "at-most-one",
         "overrideReasons": [_override_reason(guide, code) for code in guide.override_reasons],
@@ -176,20 +176,22 @@ def _question_card(
     guide: DepartmentGuide, summary: str, answers: Mapping[str, str], detail: str, language: str
 ) -> dict[str, Any]:
     card_uuid = str(uuid.uuid4())
-    ids = {answer: suggestion_uuid(card_uuid, answer) for answer in answers}
-    card: dict[str, Any] = {"uuid": card_uuid, "summary": truncated_card_summary(summary),
+    ids = {answer: card_suggestion_uuid(card_uuid, answer) for answer in answers}
+    card: dict[str, Any] = {"uuid": card_uuid, "summary": truncated_cds_card_summary(summary),
                             "indicator": "info"}  # fmt: skip
     if detail:
-        card["detail"] = text_escaped_for_github_markdown(detail)
+        card["detail"] = card_text_escaped_for_github_markdown(detail)
     return card | {
-        "source": _card_source(guide, language),
+        "source": _cds_card_source(guide, language),
         "suggestions": [{"label": label, "uuid": ids[code]} for code, label in answers.items()],
         "selectionBehavior": "at-most-one",
         "extension": {EXTENSION: {"answers": ids}},
     }
 
 
-def _advice_detail(verdict: GateVerdict, guide: DepartmentGuide, words: str, language: str) -> str:
+def _advice_detail_markdown(
+    verdict: GateVerdict, guide: DepartmentGuide, words: str, language: str
+) -> str:
     wanted = Message("yes") if verdict.sign_off else Message("no")
     rows: Sequence[tuple[Message, str]] = (
         (Message("Score"), f"{verdict.score:.4f}"),
@@ -200,21 +202,21 @@ def _advice_detail(verdict: GateVerdict, guide: DepartmentGuide, words: str, lan
         (Message("Signed decision wanted"), wanted.translate(language)),
     )
     table = "\n".join(
-        f"| {label.translate(language)} | {text_escaped_for_github_markdown(text)} |"
+        f"| {label.translate(language)} | {card_text_escaped_for_github_markdown(text)} |"
         for label, text in rows
     )
-    participation = text_escaped_for_github_markdown(guide.participation)
-    escaped = text_escaped_for_github_markdown(words)
+    participation = card_text_escaped_for_github_markdown(guide.participation)
+    escaped = card_text_escaped_for_github_markdown(words)
     return f"{escaped}\n\n{participation}\n\n| | |\n| --- | --- |\n{table}"
 
 
-def _card_source(guide: DepartmentGuide, language: str) -> dict[str, Any]:
+def _cds_card_source(guide: DepartmentGuide, language: str) -> dict[str, Any]:
     topic = {"system": "urn:commonwatt:guides", "code": guide.guide_id,
              "display": guide.names.get(language) or guide.names["en"]}  # fmt: skip
     return {"label": SOURCE_LABEL, "topic": topic}
 
 
-def override_reasons_code_system(guide_id: str) -> str:
+def override_reasons_code_system_urn(guide_id: str) -> str:
     """Return the code system of a guide's reasons to override."""
     return f"urn:commonwatt:guide:{guide_id}:override-reasons"
 
@@ -223,24 +225,24 @@ def _override_reason(guide: DepartmentGuide, code: str) -> dict[str, str]:
     display = code.replace("-", " ").capitalize()
     return {
         "code": code,
-        "system": override_reasons_code_system(guide.guide_id),
+        "system": override_reasons_code_system_urn(guide.guide_id),
         "display": display,
     }
 
 
-def truncated_card_summary(words: str) -> str:
+def truncated_cds_card_summary(words: str) -> str:
     """Return words for a card's summary, which has less than 140 letters.
 
-    >>> truncated_card_summary("short"), len(truncated_card_summary("long " * 40))
+    >>> truncated_cds_card_summary("short"), len(truncated_cds_card_summary("long " * 40))
     ('short', 139)
     """
     return words if len(words) <= LONGEST_SUMMARY else f"{words[: LONGEST_SUMMARY - 1]}…"
 
 
-def text_escaped_for_github_markdown(text: str) -> str:
+def card_text_escaped_for_github_markdown(text: str) -> str:
     r"""Return a text as GitHub Flavored Markdown that shows just it.
 
-    >>> text_escaped_for_github_markdown("a*b <script> | c")
+    >>> card_text_escaped_for_github_markdown("a*b <script> | c")
     'a\\*b &lt;script&gt; \\| c'
     """
     escaped = re.sub(r"([\\`*_\[\]|#~])", r"\\\1", text)

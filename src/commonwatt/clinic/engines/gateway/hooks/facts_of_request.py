@@ -40,7 +40,7 @@ class FactsOfRequest:
     unanswered: tuple[str, ...]
 
 
-async def gather_facts(
+async def gather_facts_of_cds_request(
     guide: DepartmentGuide | None,
     wanted: frozenset[str],
     call: CdsRequest,
@@ -67,22 +67,22 @@ async def gather_facts(
         return FactsOfRequest(facts=given, unanswered=tuple(sorted(wanted - set(given))))
     # Only the service's own keys are read: what was not asked for is not looked at.
     sent = {key: call.prefetch[key] for key in mapping.prefetch if key in call.prefetch}
-    answers = _parsed_answers(mapping, sent, call.patient_id)
+    answers = _fhir_answer_by_prefetch_key(mapping, sent, call.patient_id)
     read = facts_of_fhir_answers(mapping, guide.facts, answers, at)
     lacking = {
         mapping.facts[name].prefetch_key
         for name in mapping.facts
         if name not in read and name not in given
     }
-    open_keys = frozenset(key for key in lacking if not _is_settled(answers.get(key)))
+    open_keys = frozenset(key for key in lacking if not _is_fhir_answer_complete(answers.get(key)))
     server = servers.get(call.fhir_server)
     if open_keys and server and call.access:
         documents = await fetch_fhir_documents_by_prefetch_key(
             server, call.access, mapping, open_keys, call
         )
-        answers |= _parsed_answers(mapping, documents, call.patient_id, of_server=True)
+        answers |= _fhir_answer_by_prefetch_key(mapping, documents, call.patient_id, of_server=True)
         read = facts_of_fhir_answers(mapping, guide.facts, answers, at)
-    _check_no_contradiction(guide, read, given)
+    _check_sent_facts_match_fhir_facts(guide, read, given)
     facts = read | dict(given)
     return FactsOfRequest(
         facts=facts, unanswered=_unanswered_prefetch_keys_or_facts(mapping, wanted, facts, answers)
@@ -98,14 +98,16 @@ def _unanswered_prefetch_keys_or_facts(
     """Return the keys, or the facts that have none, for want of which a wanted fact is missing."""
     missing = [mapping.facts.get(name) or name for name in sorted(wanted - set(facts))]
     places = {each if isinstance(each, str) else each.prefetch_key for each in missing}
-    return tuple(sorted(place for place in places if not _is_settled(answers.get(place))))
+    return tuple(
+        sorted(place for place in places if not _is_fhir_answer_complete(answers.get(place)))
+    )
 
 
-def _is_settled(answer: FhirAnswer | None) -> bool:
+def _is_fhir_answer_complete(answer: FhirAnswer | None) -> bool:
     return answer is not None and answer.complete
 
 
-def _parsed_answers(
+def _fhir_answer_by_prefetch_key(
     mapping: GuideFhirMapping,
     documents: Mapping[str, Any],
     patient_id: str,
@@ -126,7 +128,7 @@ def _parsed_answers(
     return answers
 
 
-def _check_no_contradiction(
+def _check_sent_facts_match_fhir_facts(
     guide: DepartmentGuide, read: Mapping[str, str], given: Mapping[str, str]
 ) -> None:
     for name in sorted(set(read) & set(given)):

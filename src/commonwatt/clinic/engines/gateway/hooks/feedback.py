@@ -16,8 +16,8 @@ from typing import Any, Final, cast
 
 from commonwatt.clinic.engines.gateway.hooks.requests import (
     CdsRequestError,
-    check_no_empty_members,
-    checked_json_object,
+    check_no_empty_cds_members,
+    checked_cds_json_object,
 )
 
 ACCEPTED: Final = "accepted"
@@ -62,20 +62,20 @@ def parse_cds_feedback(body: Mapping[str, Any]) -> list[CardFeedback]:
     reports = cast("list[Any]", listed) if isinstance(listed, list) else []
     if not 0 < len(reports) <= _MOST_CARDS:
         raise CdsRequestError("feedback", f"a list of 1 to {_MOST_CARDS} reports")
-    return [_parse_report(each, f"feedback[{i}]") for i, each in enumerate(reports)]
+    return [_parse_card_feedback_report(each, f"feedback[{i}]") for i, each in enumerate(reports)]
 
 
-def _parse_report(entry: Any, where: str) -> CardFeedback:
-    report = checked_json_object(entry, where)
-    check_no_empty_members(report, f"{where}.", unless=frozenset({"extension"}))
+def _parse_card_feedback_report(entry: Any, where: str) -> CardFeedback:
+    report = checked_cds_json_object(entry, where)
+    check_no_empty_cds_members(report, f"{where}.", unless=frozenset({"extension"}))
     outcome = report.get("outcome")
     if outcome not in (ACCEPTED, OVERRIDDEN):
         raise CdsRequestError(f"{where}.outcome", f"{ACCEPTED} or {OVERRIDDEN}")
-    suggestions = _parse_suggestions(report.get("acceptedSuggestions", []), where)
+    suggestions = _parse_accepted_suggestion_ids(report.get("acceptedSuggestions", []), where)
     if outcome == ACCEPTED and not suggestions:
         raise CdsRequestError(f"{where}.acceptedSuggestions", "at least one, as it was accepted")
     acted_at = _text(report.get("outcomeTimestamp"), f"{where}.outcomeTimestamp")
-    if not _UTC_TIME.fullmatch(acted_at) or not _is_instant(acted_at):
+    if not _UTC_TIME.fullmatch(acted_at) or not _is_feedback_instant_text(acted_at):
         wanted = "a time in UTC such as 1985-04-12T23:20:50.52Z"
         raise CdsRequestError(f"{where}.outcomeTimestamp", wanted)
     return CardFeedback(
@@ -83,31 +83,33 @@ def _parse_report(entry: Any, where: str) -> CardFeedback:
         card=_text(report.get("card"), f"{where}.card"),
         outcome=outcome,
         suggestions=suggestions if outcome == ACCEPTED else (),
-        reason=_parse_reason(report.get("overrideReason"), f"{where}.overrideReason"),
+        reason=_parse_override_reason_system_and_code(
+            report.get("overrideReason"), f"{where}.overrideReason"
+        ),
         acted_at=acted_at,
     )
 
 
-def _parse_suggestions(listed: Any, where: str) -> tuple[str, ...]:
+def _parse_accepted_suggestion_ids(listed: Any, where: str) -> tuple[str, ...]:
     where = f"{where}.acceptedSuggestions"
     if not isinstance(listed, list):
         raise CdsRequestError(where, "a list")
     entries: Sequence[Any] = cast("list[Any]", listed)
     return tuple(
-        _text(checked_json_object(each, f"{where}[{i}]").get("id"), f"{where}[{i}].id")
+        _text(checked_cds_json_object(each, f"{where}[{i}]").get("id"), f"{where}[{i}].id")
         for i, each in enumerate(entries)
     )
 
 
-def _parse_reason(entry: Any, where: str) -> tuple[str, str] | None:
+def _parse_override_reason_system_and_code(entry: Any, where: str) -> tuple[str, str] | None:
     if entry is None:
         return None
-    reason = checked_json_object(entry, where)
+    reason = checked_cds_json_object(entry, where)
     if not isinstance(reason.get("userComment", ""), str):
         raise CdsRequestError(f"{where}.userComment", "a text")
     if "reason" not in reason:
         return None
-    coding = checked_json_object(reason["reason"], f"{where}.reason")
+    coding = checked_cds_json_object(reason["reason"], f"{where}.reason")
     return tuple(_text(coding.get(name), f"{where}.reason.{name}") for name in ("system", "code"))  # pyright: ignore[reportReturnType]  two, as the names are
 
 
@@ -117,7 +119,7 @@ def _text(value: Any, where: str) -> str:
     return value
 
 
-def _is_instant(text: str) -> bool:
+def _is_feedback_instant_text(text: str) -> bool:
     try:
         datetime.fromisoformat(text.upper())
     except ValueError:

@@ -17,7 +17,10 @@ from functools import cache
 from typing import Any, Final, cast
 
 from commonwatt.clinic.domain.guides import FhirFactRule, FhirFactSource, GuideFact, GuideFactKind
-from commonwatt.clinic.domain.guides.fhir_mapping import GuideFhirMapping, fhir_template_type
+from commonwatt.clinic.domain.guides.fhir_mapping import (
+    GuideFhirMapping,
+    fhir_prefetch_template_resource_type,
+)
 from commonwatt.clinic.io.fhir import FhirRelease
 from commonwatt.core.extras import import_optional_module
 
@@ -60,7 +63,7 @@ class FhirAnswer:
     complete: bool = True
 
 
-def load_fhir_models(mappings: Iterable[GuideFhirMapping]) -> None:
+def load_fhir_model_classes_of_mappings(mappings: Iterable[GuideFhirMapping]) -> None:
     """Load the models of all types that some guides ask for.
 
     Raises:
@@ -70,11 +73,11 @@ def load_fhir_models(mappings: Iterable[GuideFhirMapping]) -> None:
     for mapping in mappings:
         for template in mapping.prefetch.values():
             for release in FhirRelease:
-                _fhir_model(release, fhir_template_type(template))
+                _fhir_model_class_or_none(release, fhir_prefetch_template_resource_type(template))
 
 
 @cache  # of the few types that templates ask for
-def _fhir_model(release: FhirRelease, resource_type: str) -> Any:
+def _fhir_model_class_or_none(release: FhirRelease, resource_type: str) -> Any:
     if release is FhirRelease.R4B:
         models = import_optional_module("fhir.resources.R4B")
     else:
@@ -99,17 +102,19 @@ def parse_fhir_answer(answer: Any, template: str, patient_id: str) -> FhirAnswer
     if answer is None:
         # CDS Hooks: null says that there are no data, for a search and a read alike.
         return FhirAnswer(resources=())
-    document = _object(answer)
+    document = _cds_fhir_object_or_empty(answer)
     match document.get("resourceType"):
         case "OperationOutcome":
             return None
         case "Bundle":
-            listed, complete = _bundle_resources(document)
+            listed, complete = _cds_bundle_resources_and_is_last_page(document)
         case _:
             listed, complete = [document], True
-    wanted = fhir_template_type(template)
+    wanted = fhir_prefetch_template_resource_type(template)
     # A count cuts off what was not asked for; an error is no answer, and a remark is none.
-    complete = (complete or "_count=" in template) and not any(map(_is_error, listed))
+    complete = (complete or "_count=" in template) and not any(
+        map(_is_cds_fhir_error_outcome, listed)
+    )
     # A search may bring along what it includes; only what was asked for is read.
     resources = [each for each in listed if each.get("resourceType") == wanted]
     others = [each for each in listed if each.get("resourceType") != "OperationOutcome"]
@@ -118,42 +123,49 @@ def parse_fhir_answer(answer: Any, template: str, patient_id: str) -> FhirAnswer
     if len(resources) > MOST_RESOURCES:
         raise FhirAnswerError(f"at most {MOST_RESOURCES} resources")
     for each in resources:
-        _check_fhir_resource(each, patient_id)
+        _check_fhir_resource_valid_and_of_patient(each, patient_id)
     return FhirAnswer(resources=tuple(resources), complete=complete)
 
 
-def _is_error(resource: Mapping[str, Any]) -> bool:
+def _is_cds_fhir_error_outcome(resource: Mapping[str, Any]) -> bool:
     if resource.get("resourceType") != "OperationOutcome":
         return False
-    severities = {str(issue.get("severity")) for issue in _objects(resource.get("issue"))}
+    severities = {
+        str(issue.get("severity")) for issue in _cds_fhir_objects_or_empty(resource.get("issue"))
+    }
     return bool(severities & {"error", "fatal"}) or not severities
 
 
-def _bundle_resources(bundle: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], bool]:
+def _cds_bundle_resources_and_is_last_page(
+    bundle: Mapping[str, Any],
+) -> tuple[list[Mapping[str, Any]], bool]:
     if bundle.get("type") != "searchset":
         raise FhirAnswerError("a Bundle of type searchset")
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         raise FhirAnswerError("a Bundle of type searchset")
-    listed = [_object(_object(entry).get("resource")) for entry in cast("list[Any]", entries)]
+    listed = [
+        _cds_fhir_object_or_empty(_cds_fhir_object_or_empty(entry).get("resource"))
+        for entry in cast("list[Any]", entries)
+    ]
     if not all(listed):
         raise FhirAnswerError("a resource in each entry")
-    return listed, next_page_url(bundle) is None
+    return listed, cds_fhir_bundle_next_page_url(bundle) is None
 
 
-def next_page_url(bundle: Mapping[str, Any]) -> str | None:
+def cds_fhir_bundle_next_page_url(bundle: Mapping[str, Any]) -> str | None:
     """Return the address of a bundle's next page; `None` on the last."""
     links = bundle.get("link")
     for link in cast("list[Any]", links) if isinstance(links, list) else []:
-        if _object(link).get("relation") == "next":
-            return str(_object(link).get("url", ""))
+        if _cds_fhir_object_or_empty(link).get("relation") == "next":
+            return str(_cds_fhir_object_or_empty(link).get("url", ""))
     return None
 
 
-def _check_fhir_resource(resource: Mapping[str, Any], patient_id: str) -> None:
+def _check_fhir_resource_valid_and_of_patient(resource: Mapping[str, Any], patient_id: str) -> None:
     kind = str(resource["resourceType"])
     for release in FhirRelease:
-        model = _fhir_model(release, kind)
+        model = _fhir_model_class_or_none(release, kind)
         try:
             if model is not None:
                 model.model_validate(dict(resource))
@@ -167,7 +179,9 @@ def _check_fhir_resource(resource: Mapping[str, Any], patient_id: str) -> None:
     if kind == "Patient":
         of = str(resource.get("id", patient_id))
     else:
-        references = [_object(resource.get(name)).get("reference") for name in _SUBJECTS]
+        references = [
+            _cds_fhir_object_or_empty(resource.get(name)).get("reference") for name in _SUBJECTS
+        ]
         named = [str(each) for each in references if each]
         of = named[0].rpartition("Patient/")[2] if named else patient_id
     if of.partition("/_history/")[0] != patient_id:
@@ -215,24 +229,24 @@ def _age_in_years_text_or_empty(
     source: FhirFactSource, resources: Sequence[Mapping[str, Any]], at: datetime
 ) -> str:
     births: set[str] = {
-        str(birth) for each in resources for birth in fhir_elements_at(each, source.path)
+        str(birth) for each in resources for birth in cds_fhir_elements_at_path(each, source.path)
     }
-    span = _date_span(births.pop()) if len(births) == 1 else None
+    span = _first_and_last_day_of_fhir_date(births.pop()) if len(births) == 1 else None
     if span is None:
         return ""
-    ages = {_full_years(born, at.date()) for born in span}
+    ages = {_full_years_of_age(born, at.date()) for born in span}
     # A year of birth alone leaves two ages open, and a limit may lie between them.
     return str(ages.pop()) if len(ages) == 1 and min(ages, default=-1) >= 0 else ""
 
 
-def _full_years(born: date, day: date) -> int:
+def _full_years_of_age(born: date, day: date) -> int:
     return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
-def _date_span(text: str) -> tuple[date, date] | None:
+def _first_and_last_day_of_fhir_date(text: str) -> tuple[date, date] | None:
     """Return the first and the last day that a date of FHIR may mean.
 
-    >>> _date_span("2000-02")
+    >>> _first_and_last_day_of_fhir_date("2000-02")
     (datetime.date(2000, 2, 1), datetime.date(2000, 2, 29))
     """
     try:
@@ -255,8 +269,8 @@ def _fact_word_of_codings_or_empty(
     codings = [
         coding
         for each in resources
-        for element in fhir_elements_at(each, source.path)
-        for coding in _codings_of(element)
+        for element in cds_fhir_elements_at_path(each, source.path)
+        for coding in _cds_fhir_system_and_code_texts(element)
     ]
     words = {source.words[coding] for coding in codings if coding in source.words}
     if len(words) == 1:
@@ -269,16 +283,16 @@ def _latest_observed_text_or_empty(
 ) -> str:
     dated: list[tuple[datetime, str]] = []
     for each in resources:
-        when = _resource_end_instant_or_none(each)
+        when = _cds_fhir_resource_end_instant(each)
         # What is dated tomorrow was typed wrongly, and would hide what is true today.
         if when is not None and when > at + _CLOCKS_APART:
             continue
-        if not _counts(each) or not _is_within_days(source, when, at):
+        if not _counts(each) or not _is_within_days_of_fact_source(source, when, at):
             continue
         # A panel such as blood pressure holds its figures in components.
-        for part in (each, *_objects(each.get("component"))):
-            if source.codes & set(_codings_of(part.get("code"))):
-                dated.append((when or _LONG_AGO, _observed_text(source, fact, part)))
+        for part in (each, *_cds_fhir_objects_or_empty(each.get("component"))):
+            if source.codes & set(_cds_fhir_system_and_code_texts(part.get("code"))):
+                dated.append((when or _LONG_AGO, _observed_fact_text_or_empty(source, fact, part)))
     latest = max((when for when, _ in dated), default=_LONG_AGO)
     texts = {text for when, text in dated if when == latest}
     return texts.pop() if len(texts) == 1 else ""
@@ -289,28 +303,36 @@ _CLOCKS_APART: Final = timedelta(hours=14)
 _LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 
-def _observed_text(source: FhirFactSource, fact: GuideFact, part: Mapping[str, Any]) -> str:
+def _observed_fact_text_or_empty(
+    source: FhirFactSource, fact: GuideFact, part: Mapping[str, Any]
+) -> str:
     if fact.kind is GuideFactKind.NUMBER:
-        if _is_plain_number(part.get("valueInteger")):
+        if _is_cds_fhir_plain_number(part.get("valueInteger")):
             return str(part["valueInteger"]) if source.units else ""
-        quantity = _object(part.get("valueQuantity"))
+        quantity = _cds_fhir_object_or_empty(part.get("valueQuantity"))
         unit = source.units.get(str(quantity.get("code", quantity.get("unit", ""))))
         # "<0.1" is no number, and a unit that the guide does not list may be another scale.
-        if unit is None or "comparator" in quantity or not _is_plain_number(quantity.get("value")):
+        if (
+            unit is None
+            or "comparator" in quantity
+            or not _is_cds_fhir_plain_number(quantity.get("value"))
+        ):
             return ""
         return f"{quantity['value']!r} {unit}".strip()
     if isinstance(part.get("valueBoolean"), bool):
-        return _flag_text(part["valueBoolean"]) if fact.kind is GuideFactKind.FLAG else ""
-    codings = _codings_of(part.get("valueCodeableConcept"))
+        return (
+            _clinic_guide_flag_text(part["valueBoolean"]) if fact.kind is GuideFactKind.FLAG else ""
+        )
+    codings = _cds_fhir_system_and_code_texts(part.get("valueCodeableConcept"))
     words: set[str] = {source.words[coding] for coding in codings if coding in source.words}
     return words.pop() if len(words) == 1 else ""
 
 
-def _flag_text(flag: bool) -> str:
+def _clinic_guide_flag_text(flag: bool) -> str:
     return "yes" if flag else "no"
 
 
-def _is_plain_number(number: Any) -> bool:
+def _is_cds_fhir_plain_number(number: Any) -> bool:
     return isinstance(number, int | float) and not isinstance(number, bool)
 
 
@@ -319,11 +341,11 @@ def _resource_presence_text_or_empty(
 ) -> str:
     undated = False
     for each in answer.resources:
-        codes = set(_codings_of(each.get("code")))
+        codes = set(_cds_fhir_system_and_code_texts(each.get("code")))
         if not _counts(each) or (source.codes and not source.codes & codes):
             continue
-        when = _resource_end_instant_or_none(each)
-        if _is_within_days(source, when, at):
+        when = _cds_fhir_resource_end_instant(each)
+        if _is_within_days_of_fact_source(source, when, at):
             return "yes"
         undated |= when is None
     # That nothing is there is said only of a whole answer, and not where a date is wanting.
@@ -334,24 +356,32 @@ def _counts(resource: Mapping[str, Any]) -> bool:
     """Return whether a resource says that something is so, and not that it was an error."""
     kind, status = str(resource.get("resourceType")), str(resource.get("status", ""))
     if kind == "Condition":
-        verified = {c.rpartition("|")[2] for c in _codings_of(resource.get("verificationStatus"))}
-        clinical = {c.rpartition("|")[2] for c in _codings_of(resource.get("clinicalStatus"))}
+        verified = {
+            c.rpartition("|")[2]
+            for c in _cds_fhir_system_and_code_texts(resource.get("verificationStatus"))
+        }
+        clinical = {
+            c.rpartition("|")[2]
+            for c in _cds_fhir_system_and_code_texts(resource.get("clinicalStatus"))
+        }
         return not verified & _CONDITION_WITHDRAWN and (
             not clinical or bool(clinical & _CONDITION_ACTIVE)
         )
     return kind not in _STATUSES or status in _STATUSES[kind]
 
 
-def _is_within_days(source: FhirFactSource, when: datetime | None, at: datetime) -> bool:
+def _is_within_days_of_fact_source(
+    source: FhirFactSource, when: datetime | None, at: datetime
+) -> bool:
     if source.within_days is None:
         return True
     return when is not None and at - timedelta(days=source.within_days) <= when
 
 
-def _resource_end_instant_or_none(resource: Mapping[str, Any]) -> datetime | None:
+def _cds_fhir_resource_end_instant(resource: Mapping[str, Any]) -> datetime | None:
     for name in _DATES:
         if name in resource:
-            period = _object(resource[name])
+            period = _cds_fhir_object_or_empty(resource[name])
             # The end of a period where there is one: what goes on is as recent as it can be.
             text = str(period.get("end", period.get("start", ""))) if period else resource[name]
             return _instant(str(text))
@@ -360,7 +390,7 @@ def _resource_end_instant_or_none(resource: Mapping[str, Any]) -> datetime | Non
 
 def _instant(text: str) -> datetime | None:
     if len(text) <= 10:
-        span = _date_span(text)
+        span = _first_and_last_day_of_fhir_date(text)
         return datetime(span[1].year, span[1].month, span[1].day, tzinfo=UTC) if span else None
     try:
         when = datetime.fromisoformat(text)
@@ -369,41 +399,45 @@ def _instant(text: str) -> datetime | None:
     return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
-def fhir_elements_at(resource: Any, path: str) -> Iterator[Any]:
+def cds_fhir_elements_at_path(resource: Any, path: str) -> Iterator[Any]:
     """Yield what stands at a path of a resource; a list stands for each of its members.
 
     >>> study = {"series": [{"modality": {"code": "CT"}}, {"modality": {"code": "SR"}}]}
-    >>> list(fhir_elements_at(study, "series.modality.code"))
+    >>> list(cds_fhir_elements_at_path(study, "series.modality.code"))
     ['CT', 'SR']
     """
     here, _, below = path.partition(".")
     for member in cast("list[Any]", resource) if isinstance(resource, list) else [resource]:
-        if here in _object(member):
-            child = _object(member)[here]
+        if here in _cds_fhir_object_or_empty(member):
+            child = _cds_fhir_object_or_empty(member)[here]
             if below:
-                yield from fhir_elements_at(child, below)
+                yield from cds_fhir_elements_at_path(child, below)
             else:
                 yield from cast("list[Any]", child) if isinstance(child, list) else [child]
 
 
-def _codings_of(element: Any) -> list[str]:
+def _cds_fhir_system_and_code_texts(element: Any) -> list[str]:
     """Return `system|code` of a code, Coding, CodeableConcept or CodeableReference."""
     if isinstance(element, str):
         return [element]
     if isinstance(element, list):
-        return [coding for each in cast("list[Any]", element) for coding in _codings_of(each)]
-    fields = _object(element)
+        return [
+            coding
+            for each in cast("list[Any]", element)
+            for coding in _cds_fhir_system_and_code_texts(each)
+        ]
+    fields = _cds_fhir_object_or_empty(element)
     if "concept" in fields:  # R5 has a CodeableReference in many places
-        return _codings_of(fields["concept"])
+        return _cds_fhir_system_and_code_texts(fields["concept"])
     if "coding" in fields:
-        return _codings_of(fields["coding"])
+        return _cds_fhir_system_and_code_texts(fields["coding"])
     return [f"{fields.get('system', '')}|{fields['code']}"] if "code" in fields else []
 
 
-def _objects(value: Any) -> list[Mapping[str, Any]]:
+def _cds_fhir_objects_or_empty(value: Any) -> list[Mapping[str, Any]]:
     members = cast("list[Any]", value) if isinstance(value, list) else []
-    return [_object(each) for each in members]
+    return [_cds_fhir_object_or_empty(each) for each in members]
 
 
-def _object(value: Any) -> Mapping[str, Any]:
+def _cds_fhir_object_or_empty(value: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}

@@ -17,8 +17,8 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from commonwatt.clinic.domain.guides import GuideFhirMapping
-from commonwatt.clinic.domain.guides.fhir_mapping import TOKEN, fhir_template_type
-from commonwatt.clinic.engines.gateway.hooks.fhir_facts import next_page_url
+from commonwatt.clinic.domain.guides.fhir_mapping import TOKEN, fhir_prefetch_template_resource_type
+from commonwatt.clinic.engines.gateway.hooks.fhir_facts import cds_fhir_bundle_next_page_url
 from commonwatt.clinic.engines.gateway.hooks.requests import CdsRequest, FhirAccess
 from commonwatt.clinic.engines.gateway.hooks.settings import FhirServer
 from commonwatt.core.strict_json import parse_strict_json
@@ -36,7 +36,7 @@ _USER_TOKENS: Final[Mapping[str, str]] = {
 }
 
 
-def filled_template_or_empty(template: str, request: CdsRequest) -> str:
+def filled_prefetch_template_or_empty(template: str, request: CdsRequest) -> str:
     """Return a template with its gaps filled; empty where the request lacks what a gap names."""
     kind, _, user_id = request.user.partition("/")
     known = {
@@ -60,15 +60,15 @@ async def fetch_fhir_documents_by_prefetch_key(
     addresses = {
         key: path
         for key in sorted(keys)
-        if access.covers(fhir_template_type(mapping.prefetch[key]))
-        and (path := filled_template_or_empty(mapping.prefetch[key], request))
+        if access.covers(fhir_prefetch_template_resource_type(mapping.prefetch[key]))
+        and (path := filled_prefetch_template_or_empty(mapping.prefetch[key], request))
     }
-    if not addresses or not await _is_allowed_outbound_address(
+    if not addresses or not await _is_allowed_cds_outbound_address(
         server.base, loopback=server.loopback
     ):
         return {}
     headers = {"authorization": f"Bearer {access.token}", "accept": "application/fhir+json"}
-    async with _client(server.timeout_s) as client:
+    async with _cds_fhir_http_client(server.timeout_s) as client:
         reads = [
             _fetch_bundle_of_all_pages_or_failed(client, server, path, headers)
             for path in addresses.values()
@@ -81,37 +81,37 @@ async def fetch_fhir_documents_by_prefetch_key(
     return {key: answer for key, answer in pairs if answer is not FAILED}
 
 
-async def fetch_key_set_document_or_failed(address: str, *, loopback: bool) -> Any:
+async def fetch_cds_key_set_document_or_failed(address: str, *, loopback: bool) -> Any:
     """Return the document at the address of a key set; `FAILED` where it cannot be had."""
-    if not await _is_allowed_outbound_address(address, loopback=loopback):
+    if not await _is_allowed_cds_outbound_address(address, loopback=loopback):
         return FAILED
-    async with _client(KEY_TIMEOUT_S) as client:
+    async with _cds_fhir_http_client(KEY_TIMEOUT_S) as client:
         try:
-            read = _fetch_json_or_failed(client, address, {"accept": "application/json"})
+            read = _fetch_cds_json_or_failed(client, address, {"accept": "application/json"})
             return await asyncio.wait_for(read, KEY_TIMEOUT_S)
         except TimeoutError:
             return FAILED
 
 
-def _client(timeout_s: float) -> httpx.AsyncClient:
+def _cds_fhir_http_client(timeout_s: float) -> httpx.AsyncClient:
     return httpx.AsyncClient(timeout=timeout_s, follow_redirects=False, trust_env=False)
 
 
 async def _fetch_bundle_of_all_pages_or_failed(
     client: httpx.AsyncClient, server: FhirServer, path: str, headers: Mapping[str, str]
 ) -> Any:
-    answer = await _fetch_json_or_failed(client, f"{server.base}/{path}", headers)
-    entries, page = _entries(answer), answer
+    answer = await _fetch_cds_json_or_failed(client, f"{server.base}/{path}", headers)
+    entries, page = _cds_fhir_bundle_entries_or_empty(answer), answer
     # With a count the further pages are what was not asked for.
     for _ in range(MOST_PAGES - 1):
-        following = next_page_url(_fields(page))
+        following = cds_fhir_bundle_next_page_url(_fields(page))
         # The token goes to the server that it is for, and to no other that a page names.
         if not following or "_count=" in path or not _is_below(following, server.base):
             break
-        page = await _fetch_json_or_failed(client, following, headers)
+        page = await _fetch_cds_json_or_failed(client, following, headers)
         if page is FAILED:
             return FAILED
-        entries += _entries(page)
+        entries += _cds_fhir_bundle_entries_or_empty(page)
     # The last page's links: one more of them says that the answer is not whole.
     return answer if page is answer else {**_fields(page), "entry": entries}
 
@@ -124,12 +124,12 @@ def _fields(document: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", document) if isinstance(document, dict) else {}
 
 
-def _entries(document: Any) -> list[Any]:
+def _cds_fhir_bundle_entries_or_empty(document: Any) -> list[Any]:
     entries = _fields(document).get("entry")
     return list(cast("list[Any]", entries)) if isinstance(entries, list) else []
 
 
-async def _fetch_json_or_failed(
+async def _fetch_cds_json_or_failed(
     client: httpx.AsyncClient, url: str, headers: Mapping[str, str]
 ) -> Any:
     try:
@@ -146,7 +146,7 @@ async def _fetch_json_or_failed(
         return FAILED
 
 
-async def _is_allowed_outbound_address(address: str, *, loopback: bool) -> bool:
+async def _is_allowed_cds_outbound_address(address: str, *, loopback: bool) -> bool:
     """Return whether an address leads where the file allows: not to this machine, unless told."""
     parts = urlsplit(address)
     if loopback:

@@ -56,10 +56,12 @@ class FhirAccess:
         >>> [access.covers(name) for name in ("Patient", "Observation", "Condition")]
         [True, True, False]
         """
-        return any(_covers(scope, resource_type) for scope in self.scopes)
+        return any(
+            _scope_covers_fhir_read_and_search(scope, resource_type) for scope in self.scopes
+        )
 
 
-def _covers(scope: str, resource_type: str) -> bool:
+def _scope_covers_fhir_read_and_search(scope: str, resource_type: str) -> bool:
     parts = re.fullmatch(
         r"(?:patient|user|system)/(\*|[A-Za-z]+)\.(\*|read|c?r?u?d?s?)(?:\?.*)?", scope
     )
@@ -104,52 +106,54 @@ def parse_cds_request(document: Any) -> CdsRequest:
     Raises:
         CdsRequestError: It is not of the form of the standard.
     """
-    body = checked_json_object(document, "body")
-    check_no_empty_members(body, "", unless=frozenset({"prefetch", "extension"}))
+    body = checked_cds_json_object(document, "body")
+    check_no_empty_cds_members(body, "", unless=frozenset({"prefetch", "extension"}))
     if body.get("hook") != HOOK:
         raise CdsRequestError("hook", f"{HOOK}, the hook of this service")
     instance = body.get("hookInstance")
     if not isinstance(instance, str) or not _UUID.fullmatch(instance):
         raise CdsRequestError("hookInstance", "a UUID of 36 letters")
-    context = checked_json_object(body.get("context"), "context")
-    patient_id = checked_fhir_id(context.get("patientId"), "context.patientId")
+    context = checked_cds_json_object(body.get("context"), "context")
+    patient_id = checked_cds_fhir_id(context.get("patientId"), "context.patientId")
     encounter = context.get("encounterId")
-    server, access = _parse_fhir_access(body, patient_id)
+    server, access = _parse_fhir_server_and_access(body, patient_id)
     return CdsRequest(
         hook_instance=instance,
-        user=_parse_user(context.get("userId")),
+        user=_parse_fhir_user_reference(context.get("userId")),
         patient_id=patient_id,
-        encounter_id="" if encounter is None else checked_fhir_id(encounter, "context.encounterId"),
-        prefetch=checked_json_object(body.get("prefetch", {}), "prefetch"),
+        encounter_id=""
+        if encounter is None
+        else checked_cds_fhir_id(encounter, "context.encounterId"),
+        prefetch=checked_cds_json_object(body.get("prefetch", {}), "prefetch"),
         fhir_server=server,
         access=access,
-        extension=cds_extension(body),
+        extension=own_cds_extension_members(body),
     )
 
 
-def cds_extension(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def own_cds_extension_members(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return our own members of a request; none where it has none.
 
     Raises:
         CdsRequestError: The extension is no object.
     """
-    extension = checked_json_object(body.get("extension", {}), "extension")
-    return checked_json_object(extension.get(EXTENSION, {}), f"extension.{EXTENSION}")
+    extension = checked_cds_json_object(body.get("extension", {}), "extension")
+    return checked_cds_json_object(extension.get(EXTENSION, {}), f"extension.{EXTENSION}")
 
 
-def encounter_or_patient_of_context(body: Mapping[str, Any]) -> str:
+def encounter_or_patient_id_of_cds_context(body: Mapping[str, Any]) -> str:
     """Return what a request's context is about: its encounter, or else its patient.
 
     Raises:
         CdsRequestError: It names neither.
     """
-    context = checked_json_object(body.get("context"), "context")
+    context = checked_cds_json_object(body.get("context"), "context")
     if "encounterId" in context:
-        return checked_fhir_id(context["encounterId"], "context.encounterId")
-    return PATIENT_PREFIX + checked_fhir_id(context.get("patientId"), "context.patientId")
+        return checked_cds_fhir_id(context["encounterId"], "context.encounterId")
+    return PATIENT_PREFIX + checked_cds_fhir_id(context.get("patientId"), "context.patientId")
 
 
-def checked_json_object(value: Any, where: str) -> Mapping[str, Any]:
+def checked_cds_json_object(value: Any, where: str) -> Mapping[str, Any]:
     """Return an object of JSON.
 
     Raises:
@@ -160,7 +164,7 @@ def checked_json_object(value: Any, where: str) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value)
 
 
-def checked_fhir_id(value: Any, where: str) -> str:
+def checked_cds_fhir_id(value: Any, where: str) -> str:
     """Return an id of FHIR.
 
     Raises:
@@ -171,7 +175,7 @@ def checked_fhir_id(value: Any, where: str) -> str:
     return value
 
 
-def check_no_empty_members(
+def check_no_empty_cds_members(
     body: Mapping[str, Any], where: str, *, unless: frozenset[str] = frozenset()
 ) -> None:
     """Refuse null, "", [] and {}: what has no value is left out.
@@ -186,27 +190,27 @@ def check_no_empty_members(
         if member is None or (isinstance(member, str | list | dict) and not member):
             raise CdsRequestError(at, "a value, or no such member")
         if isinstance(member, dict):
-            check_no_empty_members(cast("Mapping[str, Any]", member), f"{at}.")
+            check_no_empty_cds_members(cast("Mapping[str, Any]", member), f"{at}.")
 
 
-def _parse_user(user: Any) -> str:
+def _parse_fhir_user_reference(user: Any) -> str:
     kind, _, name = user.partition("/") if isinstance(user, str) else ("", "", "")
     if kind not in _USERS or not _FHIR_ID.fullmatch(name):
         raise CdsRequestError("context.userId", f"one of {', '.join(_USERS)}, a slash and an id")
     return f"{kind}/{name}"
 
 
-def _parse_fhir_access(
+def _parse_fhir_server_and_access(
     body: Mapping[str, Any], patient_id: str
 ) -> tuple[str, FhirAccess | None]:  # fmt: skip
     server = body.get("fhirServer")
     if server is not None:
-        server = _parse_fhir_server(server)
+        server = _parse_fhir_server_address(server)
     if "fhirAuthorization" not in body:
         return server or "", None
     if not server:
         raise CdsRequestError("fhirServer", "the address that fhirAuthorization is for")
-    grant = checked_json_object(body["fhirAuthorization"], "fhirAuthorization")
+    grant = checked_cds_json_object(body["fhirAuthorization"], "fhirAuthorization")
     where = "fhirAuthorization."
     token, lifetime_s = grant.get("access_token"), grant.get("expires_in")
     # A token goes into a header; a line break in it would begin another one.
@@ -230,7 +234,7 @@ def _parse_fhir_access(
     return server, FhirAccess(token=token, scopes=tuple(grant["scope"].split()), patient=patient)
 
 
-def _parse_fhir_server(server: Any) -> str:
+def _parse_fhir_server_address(server: Any) -> str:
     parts = urlsplit(server) if isinstance(server, str) else None
     if parts is None or parts.scheme not in ("https", "http") or not parts.hostname:
         raise CdsRequestError("fhirServer", "an address such as https://example.org/fhir")

@@ -117,23 +117,27 @@ def parse_cds_hooks_settings(section: Any, folder: Path, where: str) -> CdsHooks
     Raises:
         InputError: A key is unknown, or a value at fault; its place is named.
     """
-    table = _settings_table(section, _FIELDS, where)
+    table = _checked_cds_settings_table(section, _FIELDS, where)
     origins = table.get("origins", [])
-    if not isinstance(origins, list) or not all(map(_is_origin, cast("list[Any]", origins))):
+    if not isinstance(origins, list) or not all(
+        map(_is_cds_browser_origin, cast("list[Any]", origins))
+    ):
         raise InputError(f"{where}.origins", wanted=Message("a list such as https://ehr.example"))
     base_url = table.get("base_url", "")
-    if base_url and not _is_https_or_loopback_address(base_url, loopback=True):
+    if base_url and not _is_cds_https_or_loopback_address(base_url, loopback=True):
         raise InputError(f"{where}.base_url", found=repr(base_url), wanted=_ADDRESS)
     clients = {
-        issuer: _parse_client(issuer, entry, folder, f"{where}.clients.{issuer}")
-        for issuer, entry in _settings_table(table.get("clients", {}), None, where).items()
+        issuer: _parse_cds_client(issuer, entry, folder, f"{where}.clients.{issuer}")
+        for issuer, entry in _checked_cds_settings_table(
+            table.get("clients", {}), None, where
+        ).items()
     }
     # A token names the address that it is for; without one, a token for another service would do.
     if clients and not base_url:
         raise InputError(f"{where}.base_url", wanted=Message("the address that clients call"))
     servers = [
-        _parse_server(base, entry, f"{where}.fhir.{base}")
-        for base, entry in _settings_table(table.get("fhir", {}), None, where).items()
+        _parse_cds_fhir_server(base, entry, f"{where}.fhir.{base}")
+        for base, entry in _checked_cds_settings_table(table.get("fhir", {}), None, where).items()
     ]
     return CdsHooksSettings(
         base_url=str(base_url).rstrip("/"),
@@ -143,8 +147,8 @@ def parse_cds_hooks_settings(section: Any, folder: Path, where: str) -> CdsHooks
     )
 
 
-def _parse_client(issuer: str, entry: Any, folder: Path, where: str) -> CdsClient:
-    table = _settings_table(entry, _CLIENT, where)
+def _parse_cds_client(issuer: str, entry: Any, folder: Path, where: str) -> CdsClient:
+    table = _checked_cds_settings_table(entry, _CLIENT, where)
     algorithms = table.get("algorithms", list(RECOMMENDED))
     if not isinstance(algorithms, list) or not set(cast("list[Any]", algorithms)) <= ASYMMETRIC:
         wanted = Message("a list of {values}", {"values": ", ".join(sorted(ASYMMETRIC))})
@@ -152,23 +156,27 @@ def _parse_client(issuer: str, entry: Any, folder: Path, where: str) -> CdsClien
     jku, tenant, loopback = (
         table.get("jku", ""),
         table.get("tenant", ""),
-        _checked_loopback_flag(table, where),
+        _checked_cds_loopback_flag(table, where),
     )
-    if jku and not _is_https_or_loopback_address(jku, loopback=loopback):
+    if jku and not _is_cds_https_or_loopback_address(jku, loopback=loopback):
         raise InputError(f"{where}.jku", found=repr(jku), wanted=_ADDRESS)
     if not isinstance(tenant, str) or not (jku or "keys" in table):
         raise InputError(where, wanted=Message("keys or jku"))
-    keys = _load_key_set(folder, table["keys"], f"{where}.keys") if "keys" in table else None
+    keys = (
+        _load_cds_client_public_key_set(folder, table["keys"], f"{where}.keys")
+        if "keys" in table
+        else None
+    )
     return CdsClient(
         issuer=issuer, keys=keys, jku=jku, loopback=loopback,
         algorithms=tuple(cast("list[str]", algorithms)), tenant=tenant,
     )  # fmt: skip
 
 
-def _parse_server(base: str, entry: Any, where: str) -> FhirServer:
-    table = _settings_table(entry, _SERVER, where)
-    timeout_s, loopback = table.get("timeout_s", 2.0), _checked_loopback_flag(table, where)
-    if not _is_https_or_loopback_address(base, loopback=loopback):
+def _parse_cds_fhir_server(base: str, entry: Any, where: str) -> FhirServer:
+    table = _checked_cds_settings_table(entry, _SERVER, where)
+    timeout_s, loopback = table.get("timeout_s", 2.0), _checked_cds_loopback_flag(table, where)
+    if not _is_cds_https_or_loopback_address(base, loopback=loopback):
         raise InputError(where, wanted=_ADDRESS)
     # `True` is an int in Python and would pass for a second.
     plain = isinstance(timeout_s, int | float) and not isinstance(timeout_s, bool)
@@ -179,16 +187,16 @@ def _parse_server(base: str, entry: Any, where: str) -> FhirServer:
     return FhirServer(base=base.rstrip("/"), timeout_s=float(timeout_s), loopback=loopback)
 
 
-def _load_key_set(folder: Path, name: Any, where: str) -> Mapping[str, Any]:
+def _load_cds_client_public_key_set(folder: Path, name: Any, where: str) -> Mapping[str, Any]:
     path = folder / str(name)
     try:
         document = parse_strict_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         document = None
-    return checked_public_key_set(document, where or str(path))
+    return checked_cds_client_public_key_set(document, where or str(path))
 
 
-def checked_public_key_set(document: Any, where: str) -> Mapping[str, Any]:
+def checked_cds_client_public_key_set(document: Any, where: str) -> Mapping[str, Any]:
     """Return a JWK set of public keys, each with a `kid` of its own.
 
     Raises:
@@ -206,7 +214,7 @@ def checked_public_key_set(document: Any, where: str) -> Mapping[str, Any]:
     return fields
 
 
-def _settings_table(
+def _checked_cds_settings_table(
     section: Any, allowed: frozenset[str] | None, where: str
 ) -> dict[str, Any]:  # fmt: skip
     if not isinstance(section, dict):
@@ -219,14 +227,14 @@ def _settings_table(
     return table
 
 
-def _checked_loopback_flag(table: Mapping[str, Any], where: str) -> bool:
+def _checked_cds_loopback_flag(table: Mapping[str, Any], where: str) -> bool:
     flag = table.get("loopback", False)
     if not isinstance(flag, bool):
         raise InputError(f"{where}.loopback", wanted=Message("true or false"))
     return flag
 
 
-def _is_origin(origin: Any) -> bool:
+def _is_cds_browser_origin(origin: Any) -> bool:
     # Neither "*" nor "null": any page of any site, or any file on a disk, would be one.
     if not isinstance(origin, str):
         return False
@@ -235,7 +243,7 @@ def _is_origin(origin: Any) -> bool:
     return plain and origin == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc
 
 
-def _is_https_or_loopback_address(address: Any, *, loopback: bool) -> bool:
+def _is_cds_https_or_loopback_address(address: Any, *, loopback: bool) -> bool:
     """Return whether an address is https, or http to this machine where that is allowed."""
     try:
         parts = urlsplit(address) if isinstance(address, str) else None

@@ -24,12 +24,12 @@ from joserfc.jwk import KeySet
 
 from commonwatt.clinic.engines.gateway.hooks.outbound import (
     FAILED,
-    fetch_key_set_document_or_failed,
+    fetch_cds_key_set_document_or_failed,
 )
 from commonwatt.clinic.engines.gateway.hooks.settings import (
     CdsClient,
     CdsHooksSettings,
-    checked_public_key_set,
+    checked_cds_client_public_key_set,
 )
 from commonwatt.core.errors import InputError
 from commonwatt.core.strict_json import parse_strict_json
@@ -92,13 +92,13 @@ class CallerTrust:
         token = token.strip()
         if scheme.lower() != "bearer" or not 0 < len(token) <= LONGEST_TOKEN:
             raise UntrustedCallError("no bearer token")
-        header, unverified = _token_part(token, 0), _token_part(token, 1)
+        header, unverified = _unverified_cds_jwt_part(token, 0), _unverified_cds_jwt_part(token, 1)
         client = self._settings.clients.get(str(unverified.get("iss")))
         if client is None:
             raise UntrustedCallError("iss")
         self._check_header(header, client)
-        claims = await self._verified_claims(token, header, client)
-        self._check_claims(claims, client, f"{self._settings.base_url}{path}")
+        claims = await self._verified_cds_jwt_claims(token, header, client)
+        self._check_jwt_claims_and_single_use(claims, client, f"{self._settings.base_url}{path}")
         return client
 
     def _check_header(self, header: Mapping[str, Any], client: CdsClient) -> None:
@@ -118,20 +118,22 @@ class CallerTrust:
         if "crit" in header:
             raise UntrustedCallError("crit")
 
-    async def _verified_claims(
+    async def _verified_cds_jwt_claims(
         self, token: str, header: Mapping[str, Any], client: CdsClient
     ) -> Mapping[str, Any]:
-        document = await self._key_set(client, str(header["kid"]), from_address="jku" in header)
+        document = await self._cds_client_key_set_document(
+            client, str(header["kid"]), from_address="jku" in header
+        )
         keys = [key for key in document["keys"] if key.get("kid") == header["kid"]]
         if not keys:
             raise UntrustedCallError("kid")
         try:
-            key_set = self._imported_key_set(keys)
+            key_set = self._cached_imported_cds_jwk_set(keys)
             return jwt.decode(token, key_set, algorithms=list(client.algorithms)).claims
         except (JoseError, ValueError, KeyError, TypeError) as error:
             raise UntrustedCallError(type(error).__name__) from None
 
-    def _imported_key_set(self, keys: list[dict[str, Any]]) -> KeySet:
+    def _cached_imported_cds_jwk_set(self, keys: list[dict[str, Any]]) -> KeySet:
         # Read once: it takes as long as to check a signature.
         name = json.dumps(keys, sort_keys=True)
         if name not in self._key_sets:
@@ -140,7 +142,9 @@ class CallerTrust:
             self._key_sets.pop(next(iter(self._key_sets)))
         return self._key_sets[name]
 
-    async def _key_set(self, client: CdsClient, kid: str, *, from_address: bool) -> Any:
+    async def _cds_client_key_set_document(
+        self, client: CdsClient, kid: str, *, from_address: bool
+    ) -> Any:
         if not from_address:
             return client.keys
         # One at a time: calls that come together at the start wait for the same set.
@@ -154,11 +158,11 @@ class CallerTrust:
             # minute.
             if (old or not known) and rested:
                 self._tried_at[client.jku] = now
-                answer = await fetch_key_set_document_or_failed(
+                answer = await fetch_cds_key_set_document_or_failed(
                     client.jku, loopback=client.loopback
                 )
                 try:
-                    document = checked_public_key_set(
+                    document = checked_cds_client_public_key_set(
                         None if answer is FAILED else answer, client.jku
                     )
                     self._fetched[client.jku] = (now, document)
@@ -170,7 +174,9 @@ class CallerTrust:
                 raise UntrustedCallError("jku")
             return document
 
-    def _check_claims(self, claims: Mapping[str, Any], client: CdsClient, address: str) -> None:
+    def _check_jwt_claims_and_single_use(
+        self, claims: Mapping[str, Any], client: CdsClient, address: str
+    ) -> None:
         now_s = self._clock().timestamp()
         if claims.get("iss") != client.issuer:
             raise UntrustedCallError("iss")
@@ -187,9 +193,11 @@ class CallerTrust:
             raise UntrustedCallError("nbf")
         if client.tenant and claims.get("tenant") != client.tenant:
             raise UntrustedCallError("tenant")
-        self._record_single_token_use(client.issuer, claims.get("jti"), expires_s, now_s)
+        self._check_and_record_single_cds_token_use(
+            client.issuer, claims.get("jti"), expires_s, now_s
+        )
 
-    def _record_single_token_use(
+    def _check_and_record_single_cds_token_use(
         self, issuer: str, jti: Any, expires_s: float, now_s: float
     ) -> None:
         if not isinstance(jti, str) or not 0 < len(jti) <= 200:
@@ -202,7 +210,7 @@ class CallerTrust:
             self._used = {key: until for key, until in self._used.items() if until > now_s}
 
 
-def _token_part(token: str, part: int) -> Mapping[str, Any]:
+def _unverified_cds_jwt_part(token: str, part: int) -> Mapping[str, Any]:
     """Return the header or the claims of a token, of which nothing is verified yet."""
     try:
         text = token.split(".")[part]

@@ -9,7 +9,7 @@ from commonwatt.clinic.engines.language.meaning.meter import (
     LABELS,
     FidelityMeter,
     PairVerdict,
-    shipped_fidelity_meter,
+    shipped_clinic_note_fidelity_meter,
 )
 
-__all__ = ["LABELS", "FidelityMeter", "PairVerdict", "shipped_fidelity_meter"]
+__all__ = ["LABELS", "FidelityMeter", "PairVerdict", "shipped_clinic_note_fidelity_meter"]

@@ -75,7 +75,7 @@ AGREEMENTS: Final = [place for place, name in enumerate(FEATURES) if name.endswi
 
 
 @lru_cache(65536)
-def _wider_concepts(concepts: frozenset[str]) -> frozenset[str]:
+def _clinical_concepts_with_wider(concepts: frozenset[str]) -> frozenset[str]:
     wider = set(concepts) | {
         load_concept_relations().impaired[concept]
         for concept in concepts & load_concept_relations().impaired.keys()
@@ -86,15 +86,15 @@ def _wider_concepts(concepts: frozenset[str]) -> frozenset[str]:
 
 
 @lru_cache(65536)
-def _character_pairs(text: str) -> frozenset[str]:
+def _normalized_clinical_character_pairs(text: str) -> frozenset[str]:
     plain = "".join(c for c in normalized_clinical_text(text) if c.isalnum())
     return frozenset(plain[i : i + 2] for i in range(len(plain) - 1))
 
 
-def is_verbatim_of(summary: str, source: str) -> bool:
+def is_clinical_sentence_verbatim_in_source(summary: str, source: str) -> bool:
     """Return whether a sentence stands in the source as it is.
 
-    >>> is_verbatim_of("No fever.", "No cough. No fever. Well.")
+    >>> is_clinical_sentence_verbatim_in_source("No fever.", "No cough. No fever. Well.")
     True
     """
     plain = normalized_clinical_text(summary).strip(" .。")
@@ -102,30 +102,38 @@ def is_verbatim_of(summary: str, source: str) -> bool:
     return bool(plain) and plain in parts
 
 
-def source_sentences_about(claim: ReadSentence, source: str) -> list[ReadSentence]:
+def nearest_source_sentences_about_claim(claim: ReadSentence, source: str) -> list[ReadSentence]:
     """Return the sentences of a source that speak of the same as a claim, the nearest first."""
     parts = [read_clinical_sentence(part) for part in clinical_sentences(source)]
-    wanted = _wider_concepts(frozenset(claim.concepts))
-    ranked = sorted(parts, key=lambda part: -_nearness(claim, wanted, part))
+    wanted = _clinical_concepts_with_wider(frozenset(claim.concepts))
+    ranked = sorted(
+        parts, key=lambda part: -_claim_to_source_sentence_nearness(claim, wanted, part)
+    )
     nearest = ranked[:1]
-    covered = _wider_concepts(frozenset(nearest[0].concepts)) if nearest else frozenset[str]()
+    covered = (
+        _clinical_concepts_with_wider(frozenset(nearest[0].concepts))
+        if nearest
+        else frozenset[str]()
+    )
     missing = claim.concepts - covered
     for part in ranked[1:]:
         # Another sentence is looked at only for what the nearer ones do not speak of.
-        covered = missing & _wider_concepts(frozenset(part.concepts))
+        covered = missing & _clinical_concepts_with_wider(frozenset(part.concepts))
         if covered and len(nearest) < MOST_SENTENCES:
             nearest.append(part)
             missing -= covered
     return nearest
 
 
-def _nearness(claim: ReadSentence, wanted: frozenset[str], part: ReadSentence) -> float:
-    shared = len(wanted & _wider_concepts(frozenset(part.concepts)))
+def _claim_to_source_sentence_nearness(
+    claim: ReadSentence, wanted: frozenset[str], part: ReadSentence
+) -> float:
+    shared = len(wanted & _clinical_concepts_with_wider(frozenset(part.concepts)))
     axes = sum(1 for axis in claim.axes if axis in part.axes)
     dimensions = {quantity.dimension for quantity in part.quantities}
     quantities = sum(1 for quantity in claim.quantities if quantity.dimension in dimensions)
-    pairs = _character_pairs(claim.text)
-    overlap = len(pairs & _character_pairs(part.text)) / max(len(pairs), 1)
+    pairs = _normalized_clinical_character_pairs(claim.text)
+    overlap = len(pairs & _normalized_clinical_character_pairs(part.text)) / max(len(pairs), 1)
     words = len(claim.words & part.words)
     return 2.0 * shared + 0.7 * words + 0.3 * axes + 0.5 * quantities + 3.0 * overlap
 
@@ -140,8 +148,10 @@ class _Comparison:
         for part in parts:
             for axis, values in part.axes.items():
                 self.axes.setdefault(axis, set()).update(values)
-        self.concepts = _wider_concepts(frozenset[str]().union(*(part.concepts for part in parts)))
-        self.shared = _wider_concepts(frozenset(claim.concepts)) & self.concepts
+        self.concepts = _clinical_concepts_with_wider(
+            frozenset[str]().union(*(part.concepts for part in parts))
+        )
+        self.shared = _clinical_concepts_with_wider(frozenset(claim.concepts)) & self.concepts
 
     def put(self, group: str, kind: str, amount: float = 1.0) -> None:
         """Count one agreement, conflict or addition."""
@@ -153,7 +163,7 @@ class _Comparison:
             return
         if not theirs:
             self.put(group, "added")
-        elif _any_shared(ours, theirs):
+        elif _any_clinical_axis_value_shared(ours, theirs):
             # Where the source names several values and the summary one, it may be the wrong one;
             # where the summary names one more, that one is new.
             self.put(group, "agrees")
@@ -161,22 +171,22 @@ class _Comparison:
             self.put(group, "conflicts")
 
 
-def _any_shared(ours: set[str], theirs: set[str]) -> bool:
+def _any_clinical_axis_value_shared(ours: set[str], theirs: set[str]) -> bool:
     ours_all = {value for each in ours for value in each.split("+")}
     return any(value in ours_all for each in theirs for value in each.split("+"))
 
 
-def compared_features(summary: str, source: str) -> npt.NDArray[np.float64]:
+def summary_against_source_features(summary: str, source: str) -> npt.NDArray[np.float64]:
     """Return the features of a sentence of a summary and its source, as `FEATURES`."""
     claim = read_clinical_sentence(summary)
-    comparison = _Comparison(claim, source_sentences_about(claim, source))
-    _compare_axes(comparison)
-    _compare_certainty(comparison)
-    _compare_signs(comparison)
-    _compare_values(comparison)
-    _compare_quantities(comparison)
-    _compare_kinds(comparison)
-    _compare_coverage(comparison)
+    comparison = _Comparison(claim, nearest_source_sentences_about_claim(claim, source))
+    _compare_clinical_axes(comparison)
+    _compare_certainty_and_status(comparison)
+    _compare_denial_signs_of_concepts(comparison)
+    _compare_good_and_bad_values(comparison)
+    _compare_clinical_quantities(comparison)
+    _compare_drugs_sites_and_organisms(comparison)
+    _compare_concept_and_word_coverage(comparison)
     row = comparison.row
     share = row[PLACES["share of concepts shared"]]
     if len(claim.concepts) >= 2 and not share and not row[PLACES["share of words shared"]]:
@@ -191,44 +201,44 @@ def compared_features(summary: str, source: str) -> npt.NDArray[np.float64]:
     return row
 
 
-def _subjects_besides_staff_or_patient(axes: dict[str, set[str]]) -> set[str]:
+def _subjects_besides_staff_else_patient(axes: dict[str, set[str]]) -> set[str]:
     staff = {"doctor", "nurse", "surgeon"}
     others = {value for value in axes.get("subj", ()) if value != "patient" and value not in staff}
     return others or {"patient"}
 
 
-def _compare_axes(comparison: _Comparison) -> None:
+def _compare_clinical_axes(comparison: _Comparison) -> None:
     ours, theirs = comparison.claim.axes, comparison.axes
     anchors = set[str]().union(*(part.anchors for part in comparison.parts))
     for axis in _PLAIN_AXES:
         # "A before B" and "B after A" are the same; what the order refers to must be the same.
         if axis == "seq" and comparison.claim.anchors ^ anchors:
             continue
-        source = _sides_of_what_is_shared(comparison) if axis == "lat" else set[str]()
+        source = _source_sides_of_shared_concepts(comparison) if axis == "lat" else set[str]()
         comparison.compare(axis, ours.get(axis, set()), source or theirs.get(axis, set()))
     for axis in _TIMES:
         comparison.compare("time", ours.get(axis, set()), theirs.get(axis, set()))
     known = {*_PLAIN_AXES, *_TIMES, "subj", "cert", "stat", "pol", "val", "neutral", "informant"}
     for axis in ours.keys() - known:
         comparison.compare("other", ours[axis], theirs.get(axis, set()))
-    subjects = _subjects_besides_staff_or_patient(ours)
+    subjects = _subjects_besides_staff_else_patient(ours)
     # A child's own note calls it "the baby" in one sentence and nothing in the next.
-    if "subj" not in ours and _subjects_besides_staff_or_patient(theirs) <= {
+    if "subj" not in ours and _subjects_besides_staff_else_patient(theirs) <= {
         "baby",
         "twin1",
         "twin2",
     }:
         return
-    if subjects != {"patient"} or _subjects_besides_staff_or_patient(theirs) != {"patient"}:
-        comparison.compare("subj", subjects, _subjects_besides_staff_or_patient(theirs))
+    if subjects != {"patient"} or _subjects_besides_staff_else_patient(theirs) != {"patient"}:
+        comparison.compare("subj", subjects, _subjects_besides_staff_else_patient(theirs))
 
 
-def _sides_of_what_is_shared(comparison: _Comparison) -> set[str]:
+def _source_sides_of_shared_concepts(comparison: _Comparison) -> set[str]:
     """Return on which sides the source has what the claim names: "left pneumonia, right clear"."""
     kinds = load_clinical_lexicon().kinds
     named = {
         concept
-        for concept in _wider_concepts(frozenset(comparison.claim.concepts))
+        for concept in _clinical_concepts_with_wider(frozenset(comparison.claim.concepts))
         if kinds.get(concept) in ("finding", "procedure")
     }
     return {
@@ -242,7 +252,7 @@ def _sides_of_what_is_shared(comparison: _Comparison) -> set[str]:
 _SURENESS: Final = {"unlikely": -1, "maybe": 1, "likely": 1, "sure": 3}
 
 
-def _compare_certainty(comparison: _Comparison) -> None:
+def _compare_certainty_and_status(comparison: _Comparison) -> None:
     ours = {_SURENESS[value] for value in comparison.claim.axes.get("cert", ())}
     theirs = {_SURENESS[value] for value in comparison.axes.get("cert", ())}
     comparison.compare("cert", {str(v) for v in ours}, {str(v) for v in theirs}) if theirs else None
@@ -262,7 +272,7 @@ _SIGNED: Final = frozenset({"finding", "procedure", "organism", "drug"})
 _SIGNED_EVENTS: Final = frozenset({"consent", "feeding", "compliance"})
 
 
-def _is_deniable_concept(concept: str) -> bool:
+def _does_denial_of_concept_matter(concept: str) -> bool:
     """Return whether it matters if a concept is denied: a finding, not the day of admission."""
     return load_clinical_lexicon().kinds.get(concept) in _SIGNED or concept in _SIGNED_EVENTS
 
@@ -281,7 +291,9 @@ def _concept_denials_with_implied(
         denied = denied or "planned" in sentence.axes.get("stat", ())
     # What was stopped is taken no longer; of several drugs, which one was is not known.
     if kind == "drug":
-        denied = denied or concept in sentence.before_switch or _stops_one_drug(sentence)
+        denied = (
+            denied or concept in sentence.before_switch or _sentence_stops_its_only_drug(sentence)
+        )
     implied = [(concept, denied)]
     relations = load_concept_relations()
     # A culture that is negative is one in which nothing grew.
@@ -294,13 +306,13 @@ def _concept_denials_with_implied(
     return implied
 
 
-def _stops_one_drug(sentence: ReadSentence) -> bool:
+def _sentence_stops_its_only_drug(sentence: ReadSentence) -> bool:
     kinds = load_clinical_lexicon().kinds
     drugs = [concept for concept in sentence.concepts if kinds.get(concept) == "drug"]
     return len(drugs) == 1 and sentence.axes.get("act") == {"stop"}
 
 
-def _compare_signs(comparison: _Comparison) -> None:
+def _compare_denial_signs_of_concepts(comparison: _Comparison) -> None:
     """Compare the sign of shared concepts; without one, that of the whole sentences."""
     kinds = load_clinical_lexicon().kinds
     signs: dict[str, set[bool]] = {}
@@ -318,10 +330,12 @@ def _compare_signs(comparison: _Comparison) -> None:
                 compared = True
                 agrees += sign in signs[name]
                 conflicts += sign not in signs[name]
-                conflicts_of_findings += sign not in signs[name] and _is_deniable_concept(concept)
+                conflicts_of_findings += sign not in signs[name] and _does_denial_of_concept_matter(
+                    concept
+                )
                 break
     findings = conflicts_of_findings > 0 or any(
-        _is_deniable_concept(concept) for concept in comparison.shared
+        _does_denial_of_concept_matter(concept) for concept in comparison.shared
     )
     comparison.put("sign", "agrees", float(agrees > 0))
     comparison.put("sign", "conflicts", float(min(conflicts, 2)))
@@ -364,7 +378,7 @@ def _direction_good_news_score(sentence: ReadSentence) -> float:
     return sign if sentence.concepts & load_concept_relations().good_if_up else -sign
 
 
-def _compare_values(comparison: _Comparison) -> None:
+def _compare_good_and_bad_values(comparison: _Comparison) -> None:
     """Compare what is called good or bad; where one side only counts or moves, what that is."""
     if not comparison.parts:
         return
@@ -410,7 +424,7 @@ _LEAST_BODY_MG: Final = 4e5
 _MG_OF_KG: Final = 1e6
 
 
-def _is_same_dimension(ours: Quantity, theirs: Quantity) -> bool:
+def _are_clinical_quantities_comparable(ours: Quantity, theirs: Quantity) -> bool:
     dimensions = {ours.dimension, theirs.dimension}
     # A newborn is weighed in kg by the one and in g by the other.
     return len(dimensions) == 1 or (
@@ -418,7 +432,7 @@ def _is_same_dimension(ours: Quantity, theirs: Quantity) -> bool:
     )
 
 
-def _same_quantity(ours: Quantity, theirs: Quantity) -> bool:
+def _is_same_clinical_quantity(ours: Quantity, theirs: Quantity) -> bool:
     if {ours.dimension, theirs.dimension} == {"mass", "bodymass"}:
         # A newborn of 3.2 kg weighs 3200 g.
         mass, body = sorted((ours, theirs), key=lambda quantity: quantity.dimension == "bodymass")
@@ -426,56 +440,60 @@ def _same_quantity(ours: Quantity, theirs: Quantity) -> bool:
     if ours.dimension in _MEASURED and theirs.dimension in _MEASURED:
         near = abs(ours.amount - theirs.amount) <= ALIKE * max(
             abs(ours.amount), abs(theirs.amount)
-        ) + _rounding_of_other_measure(ours, theirs)
+        ) + _rounding_of_converted_clinical_quantity(ours, theirs)
         return ours.dimension == theirs.dimension and near
     return ours.figure == theirs.figure
 
 
-def _rounding_of_other_measure(ours: Quantity, theirs: Quantity) -> float:
+def _rounding_of_converted_clinical_quantity(ours: Quantity, theirs: Quantity) -> float:
     """Return half the last digit of a figure that another system of measures was converted to.
 
     Zero where both are in one measure, and for doses, which convert exactly.
     """
     if ours.dimension not in ("bodymass", "degrees"):
         return 0.0
-    scales = [_size_of_unit(quantity) for quantity in (ours, theirs)]
+    scales = [_clinical_unit_scale(quantity) for quantity in (ours, theirs)]
     if abs(scales[0] - scales[1]) < ALIKE:
         return 0.0
-    return 0.5 * scales[0] * 10.0 ** -_decimals(ours.figure)
+    return 0.5 * scales[0] * 10.0 ** -_decimal_count_of_clinical_figure(ours.figure)
 
 
-def _size_of_unit(quantity: Quantity) -> float:
+def _clinical_unit_scale(quantity: Quantity) -> float:
     if quantity.dimension == "degrees":
         return 1.0 if quantity.figure == quantity.amount else 5 / 9
     return quantity.amount / quantity.figure if quantity.figure else 1.0
 
 
-def _decimals(figure: float) -> int:
+def _decimal_count_of_clinical_figure(figure: float) -> int:
     return 0 if figure.is_integer() else len(repr(figure).partition(".")[2])
 
 
-def _is_difference(quantity: Quantity, theirs: set[Quantity]) -> bool:
+def _is_difference_of_other_quantities(quantity: Quantity, theirs: set[Quantity]) -> bool:
     """Return whether a quantity is how far two others lie apart: from 82 to 76 kg, 6 kg."""
     like = sorted({q.figure for q in theirs if q.dimension in ("", quantity.dimension)})
     return any(abs(b - a - quantity.figure) < ALIKE for a in like for b in like if b > a)
 
 
-def _compare_quantities(comparison: _Comparison) -> None:
+def _compare_clinical_quantities(comparison: _Comparison) -> None:
     theirs = {quantity for part in comparison.parts for quantity in part.quantities}
     ours = comparison.claim.quantities
     # A quantity that the summary repeats is spoken for, and contradicts no other.
-    free = {other for other in theirs if not any(_same_quantity(mine, other) for mine in ours)}
+    free = {
+        other
+        for other in theirs
+        if not any(_is_same_clinical_quantity(mine, other) for mine in ours)
+    }
     for quantity in ours:
-        if any(_same_quantity(quantity, other) for other in theirs) or _is_difference(
-            quantity, theirs
-        ):
+        if any(
+            _is_same_clinical_quantity(quantity, other) for other in theirs
+        ) or _is_difference_of_other_quantities(quantity, theirs):
             comparison.put("number", "agrees")
         elif any(quantity.figure == other.figure for other in theirs):
             comparison.put("unit", "conflicts")
         elif (quantity.figure, quantity.dimension) == (1.0, ""):
             # "A", "one" and "一" are articles as often as they are numbers.
             continue
-        elif any(_is_same_dimension(quantity, other) for other in free):
+        elif any(_are_clinical_quantities_comparable(quantity, other) for other in free):
             comparison.put("number", "conflicts")
         elif any(not (quantity.dimension and other.dimension) for other in free):
             comparison.row[PLACES["number without unit conflicts"]] = 1.0
@@ -483,14 +501,14 @@ def _compare_quantities(comparison: _Comparison) -> None:
             comparison.put("number", "added")
 
 
-def _compare_kinds(comparison: _Comparison) -> None:
+def _compare_drugs_sites_and_organisms(comparison: _Comparison) -> None:
     """Compare drugs, sites and organisms: another in the place of the right one is a conflict."""
     kinds = load_clinical_lexicon().kinds
     given_up = {drug for part in comparison.parts for drug in part.before_switch}
     for group in ("drug", "site", "organism", "procedure", "test"):
         ours = {c for c in comparison.claim.concepts if kinds.get(c) == group}
         theirs = {c for c in comparison.concepts if kinds.get(c) == group}
-        wider = _wider_concepts(frozenset(ours))
+        wider = _clinical_concepts_with_wider(frozenset(ours))
         # The wider place may be named by either side, and is then no other place.
         comparison.compare(group, ours, theirs | (wider & comparison.concepts))
         if (
@@ -502,7 +520,7 @@ def _compare_kinds(comparison: _Comparison) -> None:
             comparison.row[PLACES["drug given up conflicts"]] = 1.0
 
 
-def _compare_coverage(comparison: _Comparison) -> None:
+def _compare_concept_and_word_coverage(comparison: _Comparison) -> None:
     claim, row = comparison.claim, comparison.row
     concepts = claim.concepts
     wider = load_concept_relations().wider
@@ -518,9 +536,9 @@ def _compare_coverage(comparison: _Comparison) -> None:
         len(claim.words & words) / len(claim.words) if claim.words else 0.0
     )
     row[PLACES["words new"]] = min(len(claim.words - words), 6) / 6
-    pairs = _character_pairs(claim.text)
+    pairs = _normalized_clinical_character_pairs(claim.text)
     source_pairs = frozenset[str]().union(
-        *(_character_pairs(part.text) for part in comparison.parts)
+        *(_normalized_clinical_character_pairs(part.text) for part in comparison.parts)
     )
     row[PLACES["characters shared"]] = len(pairs & source_pairs) / max(len(pairs), 1)
     row[PLACES["finding sign in the same words conflicts"]] = (

@@ -52,7 +52,7 @@ def auroc(positive: npt.NDArray[np.float64], negative: npt.NDArray[np.float64]) 
     return float(above + 0.5 * (positive[:, None] == negative).mean())
 
 
-def roc_points(
+def clinic_note_fidelity_roc_points(
     part: str,
     contradicted: npt.NDArray[np.float64],
     entailed: npt.NDArray[np.float64],
@@ -81,7 +81,7 @@ def roc_points(
     return rows
 
 
-def roc_csv(points: Sequence[RocPoint]) -> str:
+def clinic_note_fidelity_roc_csv(points: Sequence[RocPoint]) -> str:
     """Return points as the lines of `roc.csv`."""
     lines = [",".join(RocPoint._fields)]
     lines += [",".join(str(value) for value in point) for point in points]
@@ -89,7 +89,7 @@ def roc_csv(points: Sequence[RocPoint]) -> str:
 
 
 @lru_cache(1)
-def shipped_roc() -> tuple[RocPoint, ...]:
+def shipped_clinic_note_fidelity_roc() -> tuple[RocPoint, ...]:
     """Return what was measured on frames left out when the weights shipped."""
     with ROC_FILE.open(encoding="utf-8", newline="") as file:
         return tuple(

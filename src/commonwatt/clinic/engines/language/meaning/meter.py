@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from commonwatt.clinic.engines.language.meaning.comparing import (
     FEATURES,
-    compared_features,
-    is_verbatim_of,
+    is_clinical_sentence_verbatim_in_source,
+    summary_against_source_features,
 )
 from commonwatt.clinic.engines.language.meaning.lexicon import FOLDER
 
@@ -47,9 +47,9 @@ class FidelityMeter:
     def __call__(self, summary: str, source: str) -> PairVerdict:
         """Return the verdict on a sentence of a summary, given the source as a whole."""
         # What stands in the source as it is cannot be contradicted by it, whatever else is there.
-        if is_verbatim_of(summary, source):
+        if is_clinical_sentence_verbatim_in_source(summary, source):
             return PairVerdict(1.0, 0.0, 0.0)
-        row = compared_features(summary, source)
+        row = summary_against_source_features(summary, source)
         contradicted, new = (row @ self._weights[:-1] + self._weights[-1]).tolist()
         chance_new = 1 / (1 + math.exp(-new))
         chance = 1 / (1 + math.exp(-contradicted))
@@ -57,7 +57,7 @@ class FidelityMeter:
 
 
 @lru_cache(1)
-def shipped_fidelity_meter() -> FidelityMeter:
+def shipped_clinic_note_fidelity_meter() -> FidelityMeter:
     """Return the meter with the weights that ship with the program."""
     file = json.loads((FOLDER / "weights.json").read_text(encoding="utf-8"))
     names = (*FEATURES, "intercept")

@@ -116,21 +116,23 @@ _SCALES: Final = {
 LONGEST_UNIT: Final = 6
 
 
-def quantity_end_and_quantity(tokens: list[str], start: int) -> tuple[int, Quantity | None]:
+def clinical_quantity_end_and_quantity(
+    tokens: list[str], start: int
+) -> tuple[int, Quantity | None]:
     """Return where a quantity that begins at a token ends, and the quantity.
 
-    >>> quantity_end_and_quantity(["500", "mcg"], 0)
+    >>> clinical_quantity_end_and_quantity(["500", "mcg"], 0)
     (2, Quantity(figure=500.0, dimension='mass', amount=0.5))
-    >>> quantity_end_and_quantity(["三", "十", "五", "毫", "克"], 0)[1]
+    >>> clinical_quantity_end_and_quantity(["三", "十", "五", "毫", "克"], 0)[1]
     Quantity(figure=35.0, dimension='mass', amount=35.0)
-    >>> quantity_end_and_quantity(["3", "/", "52"], 0)
+    >>> clinical_quantity_end_and_quantity(["3", "/", "52"], 0)
     (3, Quantity(figure=3.0, dimension='time', amount=504.0))
     """
-    if prefixed := _read_prefixed(tokens, start):
+    if prefixed := _prefixed_quantity_end_and_quantity(tokens, start):
         return prefixed
     if whole := _WHOLE_WORDS.get(tokens[start]):
         return start + 1, whole
-    end, number = _number_end_and_number(tokens, start)
+    end, number = _clinical_number_end_and_number(tokens, start)
     if number is None:
         return start, None
     slashed = tokens[end : end + 2]
@@ -140,74 +142,82 @@ def quantity_end_and_quantity(tokens: list[str], start: int) -> tuple[int, Quant
         if slashed[1] == "12" and following.isascii() and following.isalpha():
             return end + 2, Quantity(number, "", number)
         return end + 2, Quantity(number, "time", number * _DURATIONS[slashed[1]])
-    return _with_unit(tokens, end, number)
+    return _unit_end_and_quantity(tokens, end, number)
 
 
-def _read_prefixed(tokens: list[str], start: int) -> tuple[int, Quantity] | None:
+def _prefixed_quantity_end_and_quantity(
+    tokens: list[str], start: int
+) -> tuple[int, Quantity] | None:
     """Return a quantity whose unit stands before its number: 百分之三十, 攝氏38度."""
     is_share = tokens[start : start + 3] == ["百", "分", "之"]
     scale = _SCALES.get("".join(tokens[start : start + 2]))
     if not (is_share or scale):
         return None
-    end, number = _number_end_and_number(tokens, start + (3 if is_share else 2))
+    end, number = _clinical_number_end_and_number(tokens, start + (3 if is_share else 2))
     if number is None:
         return None
     if scale:
-        return end + (tokens[end : end + 1] == ["度"]), _temperature(number, scale)
+        return end + (tokens[end : end + 1] == ["度"]), _temperature_quantity_in_celsius(
+            number, scale
+        )
     return end, Quantity(number, "share", number)
 
 
-def _with_unit(tokens: list[str], end: int, number: float) -> tuple[int, Quantity]:
+def _unit_end_and_quantity(tokens: list[str], end: int, number: float) -> tuple[int, Quantity]:
     if tokens[end : end + 2] == ["per", "cent"]:
         return end + 2, Quantity(number, "share", number)
     marks = tokens[end : end + 2]
     if marks and marks[0] in _DEGREES:
         marks = marks[1:]
     if marks and (scale := _SCALES.get(marks[0])):
-        return end + len(tokens[end : end + 2]) - len(marks) + 1, _temperature(number, scale)
+        return end + len(tokens[end : end + 2]) - len(marks) + 1, _temperature_quantity_in_celsius(
+            number, scale
+        )
     for width in range(LONGEST_UNIT, 0, -1):
         words = tokens[end : end + width]
         # Words of English stand alone; only Chinese units are written in several tokens.
         if len(words) < width or (width > 1 and words[-1].isascii()):
             continue
         if unit := _UNITS.get("".join(words)):
-            return _past_rate(tokens, end + width), Quantity(number, unit[0], number * unit[1])
+            return _clinical_token_index_past_rate(tokens, end + width), Quantity(
+                number, unit[0], number * unit[1]
+            )
     if end < len(tokens) and tokens[end] in _MEASURES:
         return end + 1, Quantity(number, "", number)
     return end, Quantity(number, "", number)
 
 
-def _temperature(number: float, scale: str) -> Quantity:
+def _temperature_quantity_in_celsius(number: float, scale: str) -> Quantity:
     """Return a temperature, its amount in °C.
 
-    >>> _temperature(98.6, "f")
+    >>> _temperature_quantity_in_celsius(98.6, "f")
     Quantity(figure=98.6, dimension='degrees', amount=37.0)
     """
     celsius = round((number - 32) / 1.8, 6) if scale == "f" else number
     return Quantity(number, "degrees", celsius)
 
 
-def _past_rate(tokens: list[str], end: int) -> int:
+def _clinical_token_index_past_rate(tokens: list[str], end: int) -> int:
     """Return where a unit ends with what it is per: `mmol/L`, `mg/kg`."""
     if tokens[end : end + 1] == ["/"] and end + 1 < len(tokens) and tokens[end + 1] in _PER:
         return end + 2
     return end
 
 
-def _number_end_and_number(tokens: list[str], start: int) -> tuple[int, float | None]:
+def _clinical_number_end_and_number(tokens: list[str], start: int) -> tuple[int, float | None]:
     if start >= len(tokens):
         return start, None
     first = tokens[start]
     if first[0].isdigit():
         return start + 1, float(first.replace(",", ""))
     if first in _ENGLISH:
-        return _english_number_end_and_number(tokens, start)
+        return _english_clinical_number_end_and_number(tokens, start)
     if first in _CHINESE or first in _TENS or first in ("廿", "半"):
-        return _chinese_number_end_and_number(tokens, start)
+        return _chinese_clinical_number_end_and_number(tokens, start)
     return start, None
 
 
-def _english_number_end_and_number(tokens: list[str], start: int) -> tuple[int, float]:
+def _english_clinical_number_end_and_number(tokens: list[str], start: int) -> tuple[int, float]:
     number = _ENGLISH[tokens[start]]
     after = tokens[start + 1] if start + 1 < len(tokens) else ""
     if number >= 20 and 0 < _ENGLISH.get(after, 0) < 10:
@@ -215,7 +225,7 @@ def _english_number_end_and_number(tokens: list[str], start: int) -> tuple[int, 
     return (start + 2, number * 100) if after == "hundred" else (start + 1, number)
 
 
-def _chinese_number_end_and_number(tokens: list[str], start: int) -> tuple[int, float]:
+def _chinese_clinical_number_end_and_number(tokens: list[str], start: int) -> tuple[int, float]:
     if tokens[start] == "半":
         return start + 1, 0.5
     total, digit, end = 0.0, 0.0, start

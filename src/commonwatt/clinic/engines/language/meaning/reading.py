@@ -19,7 +19,7 @@ from commonwatt.clinic.engines.language.meaning.lexicon import (
 )
 from commonwatt.clinic.engines.language.meaning.quantities import (
     Quantity,
-    quantity_end_and_quantity,
+    clinical_quantity_end_and_quantity,
 )
 from commonwatt.clinic.engines.language.meaning.scope import (
     ALTERNATIVES,
@@ -31,7 +31,7 @@ from commonwatt.clinic.engines.language.meaning.scope import (
     PREDICATES,
     VERB_FORMS,
     Clause,
-    clauses_with_lists_joined,
+    clauses_with_denied_lists_joined,
 )
 
 _SENTENCE: Final = re.compile(
@@ -196,16 +196,16 @@ def read_clinical_sentence(text: str) -> ReadSentence:
     """
     sentence = ReadSentence(text)
     plain = normalized_clinical_text(text).replace("(-)", " -ve ").replace("(+)", " +ve ")
-    for clause in clauses_with_lists_joined(
+    for clause in clauses_with_denied_lists_joined(
         _clauses_and_add_rest_to_sentence(clinical_tokens(plain), sentence)
     ):
-        _settle_clause(clause, sentence)
+        _add_signed_clause_to_sentence(clause, sentence)
     sentence.concepts = {mention.concept for mention in sentence.mentions}
-    _add_directions_of_change(plain, sentence)
-    _add_part_of_day(plain, sentence)
+    _add_directions_of_clinical_change(plain, sentence)
+    _add_part_of_day_axis(plain, sentence)
     _add_replaced_drug(plain, sentence)
-    _read_smoking(sentence)
-    _read_onset(sentence)
+    _add_current_smoking_axis(sentence)
+    _add_duration_since_onset(sentence)
     return sentence
 
 
@@ -217,18 +217,21 @@ def _clauses_and_add_rest_to_sentence(tokens: list[str], sentence: ReadSentence)
     # Whether nothing but conjunctions stands between a concept and the place.
     follows_concept = False
     while place < len(tokens):
-        if _opens_clause(tokens, stems, place):
+        if _token_opens_clause(tokens, stems, place):
             clauses.append(Clause(tokens[place]))
             place, follows_concept = place + 1, False
             continue
         clause = clauses[-1]
-        end, atoms = _term_at(tokens, stems, place)
-        _note_function_words(clause, tokens, stems, place, end)
-        after, quantity = quantity_end_and_quantity(tokens, place)
+        end, atoms = _clinical_term_end_and_atoms(tokens, stems, place)
+        _add_function_words_to_clause(clause, tokens, stems, place, end)
+        after, quantity = clinical_quantity_end_and_quantity(tokens, place)
         if follows_concept and end == place and tokens[place] in JOINING_WORDS:
             place += 1
         elif quantity is not None and after > place and after >= end:
-            place, follows_concept = _add_quantity(clause, tokens, after, quantity), False
+            place, follows_concept = (
+                _add_clause_quantity_and_return_end(clause, tokens, after, quantity),
+                False,
+            )
             sentence.quantities.add(quantity)
         elif end > place:
             _add_term(clause, tokens, (place, end), atoms)
@@ -245,7 +248,9 @@ def _clauses_and_add_rest_to_sentence(tokens: list[str], sentence: ReadSentence)
     return clauses
 
 
-def _term_at(tokens: list[str], stems: list[str], place: int) -> tuple[int, tuple[str, ...]]:
+def _clinical_term_end_and_atoms(
+    tokens: list[str], stems: list[str], place: int
+) -> tuple[int, tuple[str, ...]]:
     """Return where the longest term at a place ends, and its atoms."""
     end, atoms = load_clinical_lexicon().longest_term_end_and_atoms(stems, place)
     # A lone letter is a side only where it is no part of a unit.
@@ -258,7 +263,7 @@ def _term_at(tokens: list[str], stems: list[str], place: int) -> tuple[int, tupl
     return end, atoms
 
 
-def _note_function_words(
+def _add_function_words_to_clause(
     clause: Clause, tokens: list[str], stems: list[str], place: int, end: int
 ) -> None:
     """Note what ends a negation, what closes a list, and the verbs of a clause."""
@@ -272,7 +277,9 @@ def _note_function_words(
         clause.verbs.append(place)
 
 
-def _add_quantity(clause: Clause, tokens: list[str], after: int, quantity: Quantity) -> int:
+def _add_clause_quantity_and_return_end(
+    clause: Clause, tokens: list[str], after: int, quantity: Quantity
+) -> int:
     """Note a quantity, and return where it ends."""
     clause.has_quantity = True
     # "三年前" is how long ago, and no order of two events.
@@ -294,10 +301,10 @@ def _add_term(
     clause.chinese |= tokens[place] > "\u3400"
 
 
-def _opens_clause(tokens: list[str], stems: list[str], place: int) -> bool:
+def _token_opens_clause(tokens: list[str], stems: list[str], place: int) -> bool:
     """Return whether a token parts two clauses: a mark, "but", or "and" before a verb."""
     if tokens[place] in CLAUSE_MARKS:
-        return not (tokens[place] in ":：" and _joins_sign(tokens, stems, place))
+        return not (tokens[place] in ":：" and _colon_joins_sign(tokens, stems, place))
     if load_clinical_lexicon().longest_term_end_and_atoms(stems, place)[0] > place + 1:
         return False
     following = stems[place + 1] if place + 1 < len(tokens) else ""
@@ -305,7 +312,7 @@ def _opens_clause(tokens: list[str], stems: list[str], place: int) -> bool:
     return tokens[place] in CLAUSE_WORDS or (joins and following in (OWN_VERBS | {"有"}))
 
 
-def _joins_sign(tokens: list[str], stems: list[str], colon: int) -> bool:
+def _colon_joins_sign(tokens: list[str], stems: list[str], colon: int) -> bool:
     """Return whether a colon joins a cue and what it denies: "denies: fever", "fever: no"."""
     lexicon = load_clinical_lexicon()
     if any(
@@ -320,7 +327,7 @@ def _joins_sign(tokens: list[str], stems: list[str], colon: int) -> bool:
     return alone and atoms in (("pol.neg",), ("pol.pos",))
 
 
-def _settle_clause(clause: Clause, sentence: ReadSentence) -> None:
+def _add_signed_clause_to_sentence(clause: Clause, sentence: ReadSentence) -> None:
     """Give each concept and value of a clause its sign, and put it into the sentence."""
     taken = {place for place, _ in clause.concepts}
     turning: set[int] = set()
@@ -337,11 +344,11 @@ def _settle_clause(clause: Clause, sentence: ReadSentence) -> None:
         turned = len(before) % 2 == 1 and atom in _OPPOSITE
         # "Not improved" denies the improvement; in "no visible mass" it is the mass.
         turning.update(before if turned and atom != "pol.pos" else ())
-        _add_value(_OPPOSITE[atom] if turned else atom, sentence)
+        _add_clinical_axis_value(_OPPOSITE[atom] if turned else atom, sentence)
         if atom.startswith("seq."):
             sentence.anchors.update(_anchor(place, clause.concepts, clause.chinese))
     sentence.denials += len([cue for cue in clause.cues if cue not in turning])
-    signs = clause.denied_concepts(turning)
+    signs = clause.is_denied_by_place_and_concept(turning)
     denied_places = {place for (place, _), denied in signs.items() if denied}
     sentence.mentions |= {Mention(concept, denied) for (_, concept), denied in signs.items()}
     sides = {atom.partition(".")[2] for _, atom in clause.atoms if atom.startswith("lat.")}
@@ -352,7 +359,7 @@ def _settle_clause(clause: Clause, sentence: ReadSentence) -> None:
             continue
         # No hypertension, wherever it stands in a list, is no high pressure.
         turned = place in denied_places and place not in clause.cues and atom in _OPPOSITE
-        _add_value(_OPPOSITE[atom] if turned else atom, sentence)
+        _add_clinical_axis_value(_OPPOSITE[atom] if turned else atom, sentence)
         if atom.startswith("seq."):
             sentence.anchors.update(_anchor(place, clause.concepts, clause.chinese))
 
@@ -366,7 +373,7 @@ def _anchor(place: int, concepts: list[tuple[int, str]], chinese: bool) -> set[s
     return {concept for at, concept in ahead if at == min(at for at, _ in ahead)}
 
 
-def _add_value(atom: str, sentence: ReadSentence) -> None:
+def _add_clinical_axis_value(atom: str, sentence: ReadSentence) -> None:
     axis, _, value = atom.partition(".")
     if axis == "val":
         sentence.good += 1.0 if value == "good" else -1.0
@@ -384,7 +391,7 @@ _CLOCK: Final = re.compile(
 )
 
 
-def _add_directions_of_change(plain: str, sentence: ReadSentence) -> None:
+def _add_directions_of_clinical_change(plain: str, sentence: ReadSentence) -> None:
     """Read `190→120` and "from 190 to 120" as a change."""
     for pattern in (_ARROW, _FROM_TO):
         for match in pattern.finditer(plain):
@@ -393,7 +400,7 @@ def _add_directions_of_change(plain: str, sentence: ReadSentence) -> None:
                 sentence.axes.setdefault("dir", set()).add("up" if last > first else "down")
 
 
-def _add_part_of_day(plain: str, sentence: ReadSentence) -> None:
+def _add_part_of_day_axis(plain: str, sentence: ReadSentence) -> None:
     """Read the time of a day as its part."""
     for match in _CLOCK.finditer(plain):
         hour = int(match[1] or match[3])
@@ -431,14 +438,14 @@ def _add_replaced_drug(plain: str, sentence: ReadSentence) -> None:
         sentence.before_switch.add(order[1] if active else order[0])
 
 
-def _read_smoking(sentence: ReadSentence) -> None:
+def _add_current_smoking_axis(sentence: ReadSentence) -> None:
     """Read whoever smokes, and not in the past, as a current smoker, however that is put."""
     past = "past" in sentence.axes.get("hist", ())
     if Mention("smoking", False) in sentence.mentions and not past:
         sentence.axes.setdefault("smk", {"current"})
 
 
-def _read_onset(sentence: ReadSentence) -> None:
+def _add_duration_since_onset(sentence: ReadSentence) -> None:
     """Read what began yesterday as lasting for a day."""
     if "start" not in sentence.axes.get("act", ()) and not _SINCE.search(sentence.text):
         return

@@ -86,7 +86,7 @@ class Clause:
         return any(not ends_list or verb < last for verb in self.verbs)
 
     @property
-    def has_own_sign(self) -> bool:
+    def has_own_polarity_cue(self) -> bool:
         """Return whether it says itself what is there and what is not."""
         last = max((place for place, _ in self.concepts), default=-1)
         ends_list = bool(self.conjunctions & ALTERNATIVES)
@@ -97,7 +97,7 @@ class Clause:
             for place, atom in self.atoms
         )
 
-    def denies_predicate(self, cue: int) -> bool:
+    def cue_denies_unknown_verb(self, cue: int) -> bool:
         """Return whether a cue denies a verb that nobody knows, as in "did not react"."""
         end = self.particles.get(cue)
         return end is not None and bool({end, end + 1} & self.unknown)
@@ -106,7 +106,7 @@ class Clause:
         """Return whether no word that ends a negation stands between a cue and a place."""
         return not any(cue < end < place for end in self.ends)
 
-    def denied_concepts(self, turning: set[int]) -> dict[tuple[int, str], bool]:
+    def is_denied_by_place_and_concept(self, turning: set[int]) -> dict[tuple[int, str], bool]:
         """Return the sign of each concept; cues in `turning` deny a value and no concept."""
         concepts, denied = self.concepts, dict[tuple[int, str], bool]()
         taken = {place for place, _ in concepts}
@@ -129,7 +129,7 @@ class Clause:
                 cue
                 for cue in cues
                 if cue > place
-                and not self.denies_predicate(cue)
+                and not self.cue_denies_unknown_verb(cue)
                 and not any(cue <= other and self.reaches(cue, other) for other, _ in concepts)
             ]
             if place in self.joined and list_is_denied and not own:
@@ -139,11 +139,11 @@ class Clause:
             list_is_denied = len(before) % 2 == 1
         return denied
 
-    def open_denial(self) -> int | None:
+    def open_denial_cue_place_or_none(self) -> int | None:
         """Return the place of the cue whose list the next clause may go on with."""
         taken = {place for place, _ in self.concepts}
         cues = [cue for cue in self.cues if cue not in taken]
-        if not cues or self.denies_predicate(cues[-1]):
+        if not cues or self.cue_denies_unknown_verb(cues[-1]):
             return None
         cue = cues[-1]
         ahead = [(place, atom) for place, atom in self.atoms if place > cue]
@@ -154,7 +154,7 @@ class Clause:
             return None
         return cue
 
-    def takes_in(self, other: Clause) -> None:
+    def absorb_clause(self, other: Clause) -> None:
         """Go on with another clause as one."""
         self.atoms += other.atoms
         self.ends += other.ends
@@ -168,7 +168,7 @@ class Clause:
         self.has_quantity |= other.has_quantity
 
 
-def clauses_with_lists_joined(clauses: Sequence[Clause]) -> list[Clause]:
+def clauses_with_denied_lists_joined(clauses: Sequence[Clause]) -> list[Clause]:
     """Return the clauses of a sentence, each list that is denied as a whole in one."""
     joined: list[Clause] = []
     # Whether the sentence has a 、, which parts members, so that its commas part clauses.
@@ -176,50 +176,60 @@ def clauses_with_lists_joined(clauses: Sequence[Clause]) -> list[Clause]:
     for number, clause in enumerate(clauses):
         if joined and _continues_denied_list(joined[-1], clauses[number:], enumerated):
             clause.joined.update(place for place, _ in clause.concepts)
-            joined[-1].takes_in(clause)
+            joined[-1].absorb_clause(clause)
             continue
         joined.append(clause)
-        if _is_denied_at_its_end(clause):
+        if _is_clause_list_denied_at_end(clause):
             # "Fever, cough and rash were denied": the cue stands behind the whole list.
-            while len(joined) > 1 and joined[-1].mark in LIST_MARKS and _is_bare(joined[-2]):
+            while (
+                len(joined) > 1
+                and joined[-1].mark in LIST_MARKS
+                and _clause_only_names_findings(joined[-2])
+            ):
                 last = joined.pop()
-                joined[-1].takes_in(last)
+                joined[-1].absorb_clause(last)
     return joined
 
 
 def _continues_denied_list(before: Clause, rest: Sequence[Clause], enumerated: bool) -> bool:
-    clause, cue = rest[0], before.open_denial()
-    if cue is None or clause.mark not in LIST_MARKS or not _could_be_member(before, clause):
+    clause, cue = rest[0], before.open_denial_cue_place_or_none()
+    if (
+        cue is None
+        or clause.mark not in LIST_MARKS
+        or not _could_be_member_of_denied_list(before, clause)
+    ):
         return False
     alternatives = conjunctions = False
     for following in rest:
-        if following.mark not in LIST_MARKS or not _could_be_member(before, following):
+        if following.mark not in LIST_MARKS or not _could_be_member_of_denied_list(
+            before, following
+        ):
             break
         alternatives |= bool(following.conjunctions & ALTERNATIVES)
         conjunctions |= bool(following.conjunctions)
     if alternatives or clause.mark == "、":
         return True
     # 、 joins members; beside it, a comma parts what is no longer of the list.
-    if enumerated or not _is_bare(clause, closed=conjunctions):
+    if enumerated or not _clause_only_names_findings(clause, closed=conjunctions):
         return False
-    if not _kinds_of(clause) <= _kinds_of(before) | {"site"}:
+    if not _concept_kinds_of_clause(clause) <= _concept_kinds_of_clause(before) | {"site"}:
         return False
     word = before.cue_words.get(cue, "")
     return conjunctions or not (word in _DENIES_VERBS or word.endswith("n't"))
 
 
-def _could_be_member(before: Clause, clause: Clause) -> bool:
+def _could_be_member_of_denied_list(before: Clause, clause: Clause) -> bool:
     """Return whether a clause names what the list before it does, without a verb or a sign."""
-    shared = (_kinds_of(clause) & _kinds_of(before)) - {"site"}
-    return bool(shared) and not clause.has_own_sign and not clause.has_own_verb
+    shared = (_concept_kinds_of_clause(clause) & _concept_kinds_of_clause(before)) - {"site"}
+    return bool(shared) and not clause.has_own_polarity_cue and not clause.has_own_verb
 
 
-def _kinds_of(clause: Clause) -> set[str | None]:
+def _concept_kinds_of_clause(clause: Clause) -> set[str | None]:
     kinds = load_clinical_lexicon().kinds
     return {kinds.get(concept) for _, concept in clause.concepts}
 
 
-def _is_bare(clause: Clause, *, closed: bool = True) -> bool:
+def _clause_only_names_findings(clause: Clause, *, closed: bool = True) -> bool:
     """Return whether a clause names findings and says nothing of them, not even "mild".
 
     Args:
@@ -229,7 +239,7 @@ def _is_bare(clause: Clause, *, closed: bool = True) -> bool:
     taken = {place for place, _ in clause.concepts}
     names = {concept for _, concept in clause.concepts}
     axes = {atom.partition(".")[0] for place, atom in clause.atoms if place not in taken}
-    speaks_of_site = clause.chinese and not closed and "site" in _kinds_of(clause)
+    speaks_of_site = clause.chinese and not closed and "site" in _concept_kinds_of_clause(clause)
     # "Appetite" after "no nausea" is not what is denied.
     return (
         bool(names)
@@ -243,13 +253,13 @@ def _is_bare(clause: Clause, *, closed: bool = True) -> bool:
     )
 
 
-def _is_denied_at_its_end(clause: Clause) -> bool:
+def _is_clause_list_denied_at_end(clause: Clause) -> bool:
     """Return whether a clause ends a list and denies it: "… and rash were denied", "…均無"."""
     places = [place for place, _ in clause.concepts]
     return bool(
         places
         and len(clause.cues) == 1
         and clause.cues[0] > max(places)
-        and not clause.denies_predicate(clause.cues[0])
+        and not clause.cue_denies_unknown_verb(clause.cues[0])
         and (clause.conjunctions or clause.mark == "、")
     )

@@ -18,7 +18,11 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.clinic.engines.language.meaning.comparing import FEATURES, PLACES, compared_features
+from commonwatt.clinic.engines.language.meaning.comparing import (
+    FEATURES,
+    PLACES,
+    summary_against_source_features,
+)
 from commonwatt.clinic.engines.language.meaning.lexicon import (
     FOLDER,
     clinical_tokens,
@@ -72,7 +76,7 @@ class TextFrame:
     beside: str
 
 
-def load_text_frames() -> list[TextFrame]:
+def load_clinic_note_fidelity_frames() -> list[TextFrame]:
     """Return the frames that ship with the program."""
     frames: list[TextFrame] = []
     for line in (FOLDER / "frames.txt").read_text(encoding="utf-8").splitlines():
@@ -95,20 +99,20 @@ def load_text_frames() -> list[TextFrame]:
     return frames
 
 
-def _filled(form: str, state: str) -> str:
+def _clinic_note_fidelity_frame_filled(form: str, state: str) -> str:
     text = form
     for part in state.split("|"):
         text = text.replace("{}", part, 1)
     return text[0].upper() + text[1:]
 
 
-def make_text_pairs(seed: int = SEED) -> list[TextPair]:
+def make_clinic_note_fidelity_pairs(seed: int = SEED) -> list[TextPair]:
     """Return every pair of every frame; two in five sources carry a sentence of another frame.
 
     A summary is the frame's other wording, or the source's own with the same or another state.
     """
     chance = named_random_stream(seed, "meter-of-truth-pairs")
-    frames = load_text_frames()
+    frames = load_clinic_note_fidelity_frames()
     asides = {
         language: [f.beside for f in frames if f.language == language]
         for language in ("en", "zh-Hant", "mixed")
@@ -126,7 +130,7 @@ def make_text_pairs(seed: int = SEED) -> list[TextPair]:
             others: list[str] = others,
             number: int = number,
         ) -> None:
-            source = _filled(frame.source, here)
+            source = _clinic_note_fidelity_frame_filled(frame.source, here)
             if chance.random() < 0.4:
                 aside = others[int(chance.integers(len(others)))]
                 gap = " " if frame.language == "en" else ""
@@ -140,17 +144,25 @@ def make_text_pairs(seed: int = SEED) -> list[TextPair]:
         for (here, there), (copied, other) in itertools.product(frame.states, frame.states):
             same = there == other
             # Models copy, too, with one word changed.
-            put(here, _filled(frame.source, copied), "entailed" if same else "contradicted")
-            put(here, _filled(frame.summary, other), "entailed" if same else "contradicted")
+            put(
+                here,
+                _clinic_note_fidelity_frame_filled(frame.source, copied),
+                "entailed" if same else "contradicted",
+            )
+            put(
+                here,
+                _clinic_note_fidelity_frame_filled(frame.summary, other),
+                "entailed" if same else "contradicted",
+            )
             if same:
-                put(here, _filled(frame.summary, other), "entailed")
+                put(here, _clinic_note_fidelity_frame_filled(frame.summary, other), "entailed")
                 put(here, frame.beside, "not in source")
         for here, _ in frame.states:
             put(here, others[int(chance.integers(len(others)))], "not in source")
     return pairs
 
 
-def text_with_terms_made_unknown(
+def clinical_text_with_terms_made_unknown(
     text: str, chance: np.random.Generator, *, stray: bool = True
 ) -> str:
     """Return a text in which some terms are words that nobody knows.
@@ -261,7 +273,7 @@ _WORN_SHARE: Final = {
 }
 
 
-def learn_weights(
+def learn_clinic_note_fidelity_weights(
     rows: npt.NDArray[np.float64], truth: npt.NDArray[np.float64], speaks: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     """Return logistic weights, intercept last, by accelerated projected gradients.
@@ -291,7 +303,7 @@ def learn_weights(
     return weights
 
 
-def _allowed_weight_signs_by_question(
+def _clinic_note_fidelity_signs_by_question(
     questions: tuple[str, ...] = FEATURES,
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Return what each feature may speak for, by question."""
@@ -301,29 +313,31 @@ def _allowed_weight_signs_by_question(
     return {"contradicted": conflict - agrees, "new": added - agrees}
 
 
-def learnt_weights_json(seed: int = SEED) -> str:
+def learnt_clinic_note_fidelity_weights_json(seed: int = SEED) -> str:
     """Return the weights as they ship; rounded, so that no last digit hangs on the machine."""
-    plain = make_text_pairs(seed)
+    plain = make_clinic_note_fidelity_pairs(seed)
     chance = named_random_stream(seed, "meter-of-truth-worn")
     worn = [
         pair._replace(
-            source=text_with_terms_made_unknown(pair.source, chance),
-            summary=text_with_terms_made_unknown(pair.summary, chance),
+            source=clinical_text_with_terms_made_unknown(pair.source, chance),
+            summary=clinical_text_with_terms_made_unknown(pair.summary, chance),
         )
         for _ in range(WORN_COPIES)
         for pair in plain
     ]
     pairs = plain + worn
-    rows = np.array([compared_features(pair.summary, pair.source) for pair in pairs])
+    rows = np.array([summary_against_source_features(pair.summary, pair.source) for pair in pairs])
     labels = np.array([pair.label for pair in pairs])
     frames = np.array([pair.frame for pair in pairs])
-    spoken, speaks = labels != "not in source", _allowed_weight_signs_by_question()
+    spoken, speaks = labels != "not in source", _clinic_note_fidelity_signs_by_question()
     truth = (labels == "contradicted").astype(np.float64)
-    contradicted = learn_weights(rows[spoken], truth[spoken], speaks["contradicted"])
-    new = learn_weights(rows, (~spoken).astype(np.float64), speaks["new"])
+    contradicted = learn_clinic_note_fidelity_weights(
+        rows[spoken], truth[spoken], speaks["contradicted"]
+    )
+    new = learn_clinic_note_fidelity_weights(rows, (~spoken).astype(np.float64), speaks["new"])
     weights = np.column_stack([contradicted, new]).round(ROUNDED) + 0.0
     lines = {name: weights[place].tolist() for place, name in enumerate((*FEATURES, "intercept"))}
-    faithful = _scores_of_faithful_frames_left_out(
+    faithful = _contradiction_scores_of_faithful_left_out(
         rows[spoken],
         truth[spoken],
         frames[spoken],
@@ -339,7 +353,7 @@ def learnt_weights_json(seed: int = SEED) -> str:
     return json.dumps(head | {"weights": lines}, indent=1) + "\n"
 
 
-def _scores_of_faithful_frames_left_out(
+def _contradiction_scores_of_faithful_left_out(
     rows: npt.NDArray[np.float64],
     truth: npt.NDArray[np.float64],
     frames: npt.NDArray[np.str_],
@@ -355,16 +369,16 @@ def _scores_of_faithful_frames_left_out(
     part = np.array([int(name[3:]) % FOLDS for name in frames])
     scores: list[npt.NDArray[np.float64]] = []
     for fold in range(FOLDS):
-        weights = learn_weights(
+        weights = learn_clinic_note_fidelity_weights(
             rows[part != fold],
             truth[part != fold],
-            _allowed_weight_signs_by_question()["contradicted"],
+            _clinic_note_fidelity_signs_by_question()["contradicted"],
         )
         held = np.array(
             [
-                compared_features(
-                    text_with_terms_made_unknown(pair.summary, chance, stray=False),
-                    text_with_terms_made_unknown(pair.source, chance, stray=False),
+                summary_against_source_features(
+                    clinical_text_with_terms_made_unknown(pair.summary, chance, stray=False),
+                    clinical_text_with_terms_made_unknown(pair.source, chance, stray=False),
                 )
                 for pair in faithful
                 if int(pair.frame[3:]) % FOLDS == fold
@@ -375,4 +389,4 @@ def _scores_of_faithful_frames_left_out(
 
 
 if __name__ == "__main__":
-    WEIGHTS.write_text(learnt_weights_json(), encoding="utf-8")
+    WEIGHTS.write_text(learnt_clinic_note_fidelity_weights_json(), encoding="utf-8")

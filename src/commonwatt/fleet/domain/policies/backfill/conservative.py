@@ -19,8 +19,8 @@ from commonwatt.fleet.domain.policies.gangs import GangPiece, gang_pieces_if_gan
 from commonwatt.fleet.domain.policies.place import FreeCapacity, first_fit
 from commonwatt.fleet.domain.policies.plan import (
     SchedulingPlan,
-    apply_gang_pieces,
     copy_free_capacity,
+    take_or_release_gang_pieces,
 )
 from commonwatt.fleet.domain.policies.state import believed_job_end_ms, gang_of_job
 
@@ -61,7 +61,7 @@ class CapacityForecast:
             # A job that has outrun its estimate still holds its room: an end now would promise it
             # twice.
             self._split_capacity_step_at(max(end_ms, plan.state.now_ms + 1))
-            apply_gang_pieces(self.steps[-1].nodes, plan.state.held_pieces[job], -1)
+            take_or_release_gang_pieces(self.steps[-1].nodes, plan.state.held_pieces[job], -1)
 
     def reserve_earliest_start_ms_and_pieces(
         self, job: int, length_ms: int
@@ -93,7 +93,7 @@ class CapacityForecast:
         self._split_capacity_step_at(until_ms)
         for step in self.steps:
             if from_ms <= step.from_ms < until_ms:
-                apply_gang_pieces(step.nodes, pieces, 1)
+                take_or_release_gang_pieces(step.nodes, pieces, 1)
 
     def _split_capacity_step_at(self, at_ms: int) -> None:
         """Let a step begin at `at_ms`."""

@@ -19,8 +19,8 @@ from commonwatt.fleet.domain.policies.gangs import GangPiece, gang_pieces_if_gan
 from commonwatt.fleet.domain.policies.place import FreeCapacity, first_fit
 from commonwatt.fleet.domain.policies.plan import (
     SchedulingPlan,
-    apply_gang_pieces,
     copy_free_capacity,
+    take_or_release_gang_pieces,
 )
 from commonwatt.fleet.domain.policies.state import believed_job_end_ms, gang_of_job
 
@@ -50,7 +50,7 @@ def backfill_easy(plan: SchedulingPlan) -> None:
             plan.start_job(job, pieces)
             if not in_time:
                 # It will still be there when the promise falls due.
-                apply_gang_pieces(then, pieces, 1)
+                take_or_release_gang_pieces(then, pieces, 1)
 
 
 def promised_start_ms_and_room_then(
@@ -64,14 +64,14 @@ def promised_start_ms_and_room_then(
     )
     gang = gang_of_job(plan.state, job)
     for i, (end_ms, running_job) in enumerate(ends):
-        apply_gang_pieces(then, plan.state.held_pieces[running_job], -1)
+        take_or_release_gang_pieces(then, plan.state.held_pieces[running_job], -1)
         # Equal ends are one instant: the room is looked at once all of them have gone.
         if i + 1 < len(ends) and ends[i + 1][0] == end_ms:
             continue
         pieces = gang_pieces_if_gang_fits(gang, then, plan.state.machines, first_fit.POLICY)
         if pieces is not None:
             # The promise takes GPUs that are busy now, so that those free now are left to backfill.
-            apply_gang_pieces(
+            take_or_release_gang_pieces(
                 then,
                 tuple(
                     _gang_piece_preferring_busy_gpus(piece, plan.state.nodes, then)

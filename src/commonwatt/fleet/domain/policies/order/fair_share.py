@@ -37,10 +37,14 @@ def scaled_dominant_share_by_tenant(state: QueueState) -> I64:
         # Where nobody knows the fleet's CPU or memory, nobody has a share of it.
         if capacity > 0:
             shares = np.maximum(shares, used * SCALE // capacity)
-    return shares if state.quota_milli is None else _weighed_by_quota(shares, state.quota_milli)
+    return (
+        shares
+        if state.quota_milli is None
+        else _dominant_shares_weighed_by_tenant_quota(shares, state.quota_milli)
+    )
 
 
-def _weighed_by_quota(shares: I64, quota_milli: I64) -> I64:
+def _dominant_shares_weighed_by_tenant_quota(shares: I64, quota_milli: I64) -> I64:
     # A tenant without quota is weighed as a thousandth of a GPU: last, and nothing divided by
     # nought.
     return shares * max(int(quota_milli.max()), 1) // np.maximum(quota_milli, 1)

@@ -20,7 +20,7 @@ def priority_urgency_keys_least_first(state: QueueState, jobs: I64) -> I64:
     return -state.workload.priority[jobs].astype(np.int64)
 
 
-def no_wake_time(state: QueueState) -> int | None:  # noqa: ARG001  # the form of a wake
+def no_order_key_change_at_ms(state: QueueState) -> int | None:  # noqa: ARG001  # the form of a wake
     """Return no time: keys change at events only."""
     return None
 
@@ -46,4 +46,4 @@ class OrderPolicy:
     source: str = ""
     fixed: bool = False
     urgency: Keys = priority_urgency_keys_least_first
-    wake: Callable[[QueueState], int | None] = no_wake_time
+    wake: Callable[[QueueState], int | None] = no_order_key_change_at_ms

@@ -28,12 +28,12 @@ from commonwatt.fleet.domain.policies.place.slices import workload_in_gpu_slices
 from commonwatt.fleet.domain.policies.place.state import (
     FreeCapacity,
     PlacementRequest,
-    apply_request_to_node,
     idle_fleet_capacity,
     node_eligibility_by_job_class,
     nodes_with_room,
     placement_request_of_job,
     request_fits_node,
+    take_or_release_request_on_node,
 )
 from commonwatt.fleet.domain.policies.place.typical import (
     TypicalDemand,
@@ -49,7 +49,6 @@ __all__ = [
     "PlacementRequest",
     "TypicalDemand",
     "UserPlacePolicy",
-    "apply_request_to_node",
     "choose_node",
     "choose_node_and_gpus",
     "fragmented_weight_milli_gpu_of_node",
@@ -60,6 +59,7 @@ __all__ = [
     "placement_request_of_job",
     "request_fits_node",
     "score_nodes",
+    "take_or_release_request_on_node",
     "typical_gpu_demand",
     "workload_in_gpu_slices",
 ]

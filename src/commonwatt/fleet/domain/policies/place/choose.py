@@ -174,7 +174,7 @@ def pick_gpus_of_node(
         return
     free = nodes.gpu_milli[node]
     if code == fgd.CODE:
-        fgd.fgd_score_and_gpus_of_node(
+        fgd.fgd_score_of_node_writing_gpus(
             request,
             nodes,
             node,

@@ -42,13 +42,13 @@ def score_nodes_by_fgd(
 ) -> None:
     """Write the score of each node `among`, given the fragmentation of each node `now`."""
     for node in among:
-        scores[node] = fgd_score_and_gpus_of_node(
+        scores[node] = fgd_score_of_node_writing_gpus(
             request, nodes, node, typical, int(now[node]), picked
         )
 
 
 @njit(inner=True)
-def fgd_score_and_gpus_of_node(
+def fgd_score_of_node_writing_gpus(
     request: PlacementRequest,
     nodes: FreeCapacity,
     node: int,
@@ -93,7 +93,7 @@ def _fgd_score_picking_best_gpu(
     best = -1
     for gpu in range(len(free)):
         # GPUs with equal shares free score alike, so the first of them stands for all.
-        if free[gpu] >= request.gpu_milli and not _repeats_free_share_of_gpu(free, gpu):
+        if free[gpu] >= request.gpu_milli and not _earlier_gpu_has_same_free_share(free, gpu):
             free[gpu] -= request.gpu_milli
             level = count_gpu_score_levels_up_to(
                 typical.levels, now - fragmented_weight_milli_gpu_of_node(cpu, free, kind, typical)
@@ -105,7 +105,7 @@ def _fgd_score_picking_best_gpu(
 
 
 @njit(inner=True)
-def _repeats_free_share_of_gpu(free: I64, gpu: int) -> bool:
+def _earlier_gpu_has_same_free_share(free: I64, gpu: int) -> bool:
     """Return whether an earlier GPU has the same share free, and so the same score."""
     repeats = False
     for before in range(gpu):

@@ -151,7 +151,7 @@ def nodes_with_room(request: PlacementRequest, nodes: FreeCapacity) -> Bools:
 
 
 @njit()
-def node_has_free_gpus(request: PlacementRequest, nodes: FreeCapacity, node: int) -> bool:
+def node_has_enough_free_gpus(request: PlacementRequest, nodes: FreeCapacity, node: int) -> bool:
     """Return whether enough different GPUs of `node` have the share free."""
     wanted = request.gpus
     if wanted == 0:
@@ -171,7 +171,7 @@ def request_fits_node(request: PlacementRequest, nodes: FreeCapacity, node: int)
         nodes.eligible[request.klass, node]
         and nodes.cpu_milli[node] >= request.cpu_milli
         and nodes.memory_mib[node] >= request.memory_mib
-        and node_has_free_gpus(request, nodes, node)
+        and node_has_enough_free_gpus(request, nodes, node)
     )
 
 
@@ -191,7 +191,7 @@ def whole_gpus_or_zero_for_shared(request: PlacementRequest) -> int:
 
 
 @njit()
-def apply_request_to_node(
+def take_or_release_request_on_node(
     request: PlacementRequest, nodes: FreeCapacity, node: int, picked: I64, sign: int
 ) -> None:
     """Take `request` out of the room of `node` (sign 1), or give it back (sign -1).

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.operate.engines.care.detect.vus import anomaly_intervals
+from commonwatt.operate.engines.care.detect.vus import node_anomaly_first_and_last_steps
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -106,7 +106,7 @@ def node_alarm_episodes(alarm: Bools, *, quiet: int) -> list[tuple[int, int]]:
     return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
-def calibrate_node_alarm_thresholds(
+def alarm_threshold_by_node(
     ordinary_scores: Mapping[str, Floats], budget: AlarmBudget
 ) -> dict[str, float]:
     """Return each node's threshold: its unit times one factor for the fleet.
@@ -150,7 +150,7 @@ def judge_node_alarms(
     alarm: Bools, label: npt.NDArray[np.integer], budget: AlarmBudget
 ) -> AlarmScore:
     """Return how `alarm` stands against `label`, both of shape (n,)."""
-    starts, ends = anomaly_intervals(label)
+    starts, ends = node_anomaly_first_and_last_steps(label)
     inside = np.concatenate(([0], np.cumsum(alarm)))
     labelled = np.concatenate(([0], np.cumsum(label != 0)))
     incidents_found = int(np.count_nonzero(inside[ends + 1] > inside[starts]))

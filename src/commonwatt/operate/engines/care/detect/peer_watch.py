@@ -13,7 +13,7 @@ from commonwatt.operate.domain.care.findings import TelemetrySample
 from commonwatt.operate.domain.cluster import ClusterObservation, JobPhase
 from commonwatt.operate.engines.care.detect.peers import (
     gang_peer_scores,
-    suspect_minority_gang_nodes,
+    suspect_minority_gang_node_indices,
 )
 
 SIGNALS: Final = (
@@ -46,7 +46,7 @@ class PeerWatch:
         self, samples: Iterable[TelemetrySample], observation: ClusterObservation
     ) -> list[TelemetrySample]:
         """Take in what a look read and return a `peer_score` for each suspect."""
-        means = _signal_means_by_node(samples, self.signals)
+        means = _telemetry_mean_by_node_and_signal(samples, self.signals)
         gangs = {
             (name, job.starts): sorted({place.node for place in job.places})
             for name, job in observation.jobs.items()
@@ -69,11 +69,11 @@ class PeerWatch:
         scores = gang_peer_scores(values[:, :, is_read], window=self.window)
         return [
             TelemetrySample(at_s, nodes[int(i)], "peer_score", float(scores[-1, int(i)]))
-            for i in suspect_minority_gang_nodes(scores, limit=self.limit)
+            for i in suspect_minority_gang_node_indices(scores, limit=self.limit)
         ]
 
 
-def _signal_means_by_node(
+def _telemetry_mean_by_node_and_signal(
     samples: Iterable[TelemetrySample], signals: Sequence[str]
 ) -> dict[tuple[str, str], float]:
     """Return the mean over devices of each signal of each node."""

@@ -46,13 +46,13 @@ def gang_peer_scores(values: Floats, *, window: int, spread_share: float = 0.02)
     return np.abs(lasting).max(axis=2)
 
 
-def suspect_minority_gang_nodes(scores: Floats, *, limit: float) -> npt.NDArray[np.int64]:
+def suspect_minority_gang_node_indices(scores: Floats, *, limit: float) -> npt.NDArray[np.int64]:
     """Return the nodes beyond `limit` at the last step, farthest first.
 
     If a third of the gang or more is beyond it, the gang is at fault and not a node:
     none is returned.
 
-    >>> suspect_minority_gang_nodes(np.array([[0.0, 9.0, 1.0, 0.5]]), limit=5.0)
+    >>> suspect_minority_gang_node_indices(np.array([[0.0, 9.0, 1.0, 0.5]]), limit=5.0)
     array([1])
     """
     last = scores[-1]

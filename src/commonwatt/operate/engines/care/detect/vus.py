@@ -41,30 +41,30 @@ def node_anomaly_vus_pr(
     >>> round(node_anomaly_vus_pr(label, score, window=2), 4)
     0.6005
     """
-    cuts = anomaly_score_thresholds(score, thresholds)
-    first = first_passed_alarm_threshold_index(score, cuts)
-    starts, ends = anomaly_intervals(label)
+    cuts = node_anomaly_score_thresholds(score, thresholds)
+    first = first_passed_node_alarm_threshold_index(score, cuts)
+    starts, ends = node_anomaly_first_and_last_steps(label)
     flagged = np.cumsum(np.bincount(first, minlength=thresholds)[:thresholds])
     areas = np.empty(window + 1)
-    _fill_vus_pr_area_by_buffer_length(starts, ends, first, flagged.astype(np.float64), areas)
+    _fill_node_anomaly_area_by_buffer_length(starts, ends, first, flagged.astype(np.float64), areas)
     return float(sum(areas.tolist()) / (window + 1))
 
 
-def anomaly_score_thresholds(score: Floats, thresholds: int) -> Floats:
+def node_anomaly_score_thresholds(score: Floats, thresholds: int) -> Floats:
     """Return the scores that serve as thresholds, falling."""
     falling = -np.sort(-score)
     return falling[np.linspace(0, len(score) - 1, thresholds).astype(np.int64)]
 
 
-def first_passed_alarm_threshold_index(score: Floats, threshold_scores: Floats) -> Ints:
+def first_passed_node_alarm_threshold_index(score: Floats, threshold_scores: Floats) -> Ints:
     """Return for each point the number of the first (highest) threshold that it reaches."""
     return np.searchsorted(-threshold_scores, -score, side="left").astype(np.int64)
 
 
-def anomaly_intervals(label: npt.NDArray[np.integer]) -> tuple[Ints, Ints]:
+def node_anomaly_first_and_last_steps(label: npt.NDArray[np.integer]) -> tuple[Ints, Ints]:
     """Return first and last step of each run of ones.
 
-    >>> anomaly_intervals(np.array([0, 1, 1, 0, 1]))
+    >>> node_anomaly_first_and_last_steps(np.array([0, 1, 1, 0, 1]))
     (array([1, 4]), array([2, 4]))
     """
     edges = np.diff(np.concatenate(([0], (label != 0).astype(np.int8), [0])))
@@ -72,25 +72,27 @@ def anomaly_intervals(label: npt.NDArray[np.integer]) -> tuple[Ints, Ints]:
 
 
 @njit()
-def _fill_vus_pr_area_by_buffer_length(
+def _fill_node_anomaly_area_by_buffer_length(
     starts: Ints, ends: Ints, first: Ints, flagged: Floats, areas: Floats
 ) -> None:
     """Write the area under the curve of each buffer length."""
-    labelled = _labelled_anomaly_points_by_threshold(starts, ends, first, len(flagged))
+    labelled = _labelled_node_anomaly_points_by_threshold(starts, ends, first, len(flagged))
     size = float(np.sum(ends - starts + 1))
     scratch = np.zeros(len(first))
     for k in range(len(starts)):
         scratch[starts[k] : ends[k] + 1] = -np.inf  # labelled points never join a buffer
     for window in range(len(areas)):
-        buffered = _anomaly_buffer_weight_by_threshold(
+        buffered = _node_anomaly_buffer_weight_by_threshold(
             starts, ends, first, len(flagged), window, scratch
         )
-        touched = _touched_anomaly_share_by_threshold(starts, ends, first, len(flagged), window)
+        touched = _touched_node_anomaly_share_by_threshold(
+            starts, ends, first, len(flagged), window
+        )
         areas[window] = _anomaly_precision_recall_area(labelled, buffered, touched, flagged, size)
 
 
 @njit(inner=True)
-def _labelled_anomaly_points_by_threshold(
+def _labelled_node_anomaly_points_by_threshold(
     starts: Ints, ends: Ints, first: Ints, cuts: int
 ) -> Floats:
     """Return, by threshold, how many labelled points pass it."""
@@ -102,7 +104,7 @@ def _labelled_anomaly_points_by_threshold(
 
 
 @njit(inner=True)
-def _anomaly_buffer_weight_by_threshold(
+def _node_anomaly_buffer_weight_by_threshold(
     starts: Ints, ends: Ints, first: Ints, cuts: int, window: int, scratch: Floats
 ) -> Floats:
     """Return, by threshold, the weight of the buffer points that pass it."""
@@ -124,7 +126,7 @@ def _anomaly_buffer_weight_by_threshold(
 
 
 @njit(inner=True)
-def _touched_anomaly_share_by_threshold(
+def _touched_node_anomaly_share_by_threshold(
     starts: Ints, ends: Ints, first: Ints, cuts: int, window: int
 ) -> Floats:
     """Return, by threshold, the share of buffered intervals with a point that passes it."""

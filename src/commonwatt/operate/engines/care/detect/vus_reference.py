@@ -25,18 +25,18 @@ def reference_node_anomaly_vus_pr(
 def _anomaly_precision_recall_area(
     label: Sequence[int], score: Sequence[float], length: int, thresholds: int
 ) -> float:
-    weights = anomaly_label_weights_with_buffers(label, length)
-    groups = _merged_buffered_anomaly_intervals(label, length)
+    weights = node_anomaly_label_weights_with_buffers(label, length)
+    groups = _merged_buffered_node_anomaly_intervals(label, length)
     area, before = 0.0, 0.0
-    for cut in _anomaly_thresholds_from_high_to_low(score, thresholds):
+    for cut in _node_anomaly_thresholds_from_high_to_low(score, thresholds):
         flagged = [score_at >= cut for score_at in score]
-        recall, precision = _anomaly_recall_precision(label, weights, groups, flagged)
+        recall, precision = _node_anomaly_recall_and_precision(label, weights, groups, flagged)
         area += (recall - before) * precision
         before = recall
     return area
 
 
-def _anomaly_recall_precision(
+def _node_anomaly_recall_and_precision(
     label: Sequence[int],
     weights: Sequence[float],
     groups: Sequence[range],
@@ -55,10 +55,10 @@ def _anomaly_recall_precision(
     return share * touched, hits / sum(flagged)
 
 
-def anomaly_label_weights_with_buffers(label: Sequence[int], length: int) -> list[float]:
+def node_anomaly_label_weights_with_buffers(label: Sequence[int], length: int) -> list[float]:
     """Return 1 on labelled points and sqrt(1 - distance / length) on those within half of it."""
     weights = [float(mark) for mark in label]
-    for start, end in _anomaly_intervals(label):
+    for start, end in _reference_node_anomaly_intervals(label):
         for distance in range(1, length // 2 + 1):
             for i in (start - distance, end + distance):
                 if 0 <= i < len(label):
@@ -66,17 +66,17 @@ def anomaly_label_weights_with_buffers(label: Sequence[int], length: int) -> lis
     return [min(weight, 1.0) for weight in weights]
 
 
-def _anomaly_intervals(label: Sequence[int]) -> list[tuple[int, int]]:
+def _reference_node_anomaly_intervals(label: Sequence[int]) -> list[tuple[int, int]]:
     inside = [i for i, mark in enumerate(label) if mark]
     starts = [i for i in inside if i == 0 or not label[i - 1]]
     ends = [i for i in inside if i == len(label) - 1 or not label[i + 1]]
     return list(zip(starts, ends, strict=True))
 
 
-def _merged_buffered_anomaly_intervals(label: Sequence[int], length: int) -> list[range]:
+def _merged_buffered_node_anomaly_intervals(label: Sequence[int], length: int) -> list[range]:
     """Return the buffered intervals, those that meet counted as one."""
     half, groups = length // 2, list[range]()
-    for start, end in _anomaly_intervals(label):
+    for start, end in _reference_node_anomaly_intervals(label):
         low, high = max(start - half, 0), min(end + half, len(label) - 1)
         if groups and groups[-1].stop - 1 >= low:
             low = groups.pop().start
@@ -84,7 +84,9 @@ def _merged_buffered_anomaly_intervals(label: Sequence[int], length: int) -> lis
     return groups
 
 
-def _anomaly_thresholds_from_high_to_low(score: Sequence[float], thresholds: int) -> list[float]:
+def _node_anomaly_thresholds_from_high_to_low(
+    score: Sequence[float], thresholds: int
+) -> list[float]:
     falling = sorted(score, reverse=True)
     step = (len(score) - 1) / (thresholds - 1)
     return [*(falling[int(i * step)] for i in range(thresholds - 1)), falling[-1]]

@@ -70,7 +70,7 @@ class SimCluster:
         """Return every node and job as they stand now."""
         for node in [n for n, until_s in self._until.items() if until_s <= self.now_s]:
             back_s = self._until.pop(node)
-            self._change_node(node, state=NodeState.DRAINED, boot_at_s=back_s)
+            self._change_care_replay_node(node, state=NodeState.DRAINED, boot_at_s=back_s)
         if self._cached_nodes is None:
             self._cached_nodes = tuple(self._nodes.values())
         return ClusterObservation(at_s=self.now_s, nodes=self._cached_nodes, jobs=dict(self.jobs))
@@ -81,11 +81,11 @@ class SimCluster:
 
     def start(self, job_id: str, places: Sequence[NodeAllocation]) -> None:
         """Start a held job on nodes that are up."""
-        job = self._known_job(job_id)
+        job = self._known_care_replay_job(job_id)
         if job.phase is not JobPhase.HELD:
             return
         for place in places:
-            if self._known_node(place.node).state is not NodeState.UP:
+            if self._known_care_replay_node(place.node).state is not NodeState.UP:
                 raise BackendError(place.node, wanted=Message("a node that is up"))
         self.jobs[job_id] = replace(
             job,
@@ -97,47 +97,49 @@ class SimCluster:
 
     def warn(self, job_id: str) -> None:
         """Do nothing: simulated jobs save nothing at a warning."""
-        self._known_job(job_id)
+        self._known_care_replay_job(job_id)
 
     def requeue(self, job_id: str, reason: str) -> None:
         """Stop a job and hold it again."""
-        job = self._known_job(job_id)
+        job = self._known_care_replay_job(job_id)
         if job.phase in PHASES_ON_NODES:
             self.jobs[job_id] = replace(job, phase=JobPhase.HELD, places=(), reason=reason)
             self._settle_draining_nodes(job)
 
     def cancel(self, job_id: str, reason: str) -> None:
         """End a job for good."""
-        job = self._known_job(job_id)
+        job = self._known_care_replay_job(job_id)
         self.jobs[job_id] = replace(job, phase=JobPhase.CANCELLED, places=(), reason=reason)
         self._settle_draining_nodes(job)
 
     def drain(self, node: str, reason: str) -> None:
         """Let a node take nothing new."""
-        if self._known_node(node).state is NodeState.UP:
-            self._record_node_action(node, "drain")
-            self._change_node(node, state=self._node_state_while_draining(node), reason=reason)
+        if self._known_care_replay_node(node).state is NodeState.UP:
+            self._record_care_action_on_node(node, "drain")
+            self._change_care_replay_node(
+                node, state=self._node_state_while_draining(node), reason=reason
+            )
 
     def down(self, node: str, reason: str) -> None:
         """Give a node up: its jobs are held again."""
-        self._record_node_action(node, "down")
-        self._change_node(node, state=NodeState.DOWN, reason=reason)
+        self._record_care_action_on_node(node, "down")
+        self._change_care_replay_node(node, state=NodeState.DOWN, reason=reason)
         for job_id, job in self.jobs.items():
             if any(place.node == node for place in job.places):
                 self.requeue(job_id, reason)
 
     def resume(self, node: str) -> None:
         """Let a node take jobs again, unless it cannot be reached."""
-        self._record_node_action(node, "resume")
+        self._record_care_action_on_node(node, "resume")
         if node not in self.unreachable:
-            self._change_node(node, state=NodeState.UP, reason="")
+            self._change_care_replay_node(node, state=NodeState.UP, reason="")
 
     def reboot(self, node: str, reason: str) -> None:
         """Restart an empty node; it comes back drained."""
-        if self._is_node_busy(node):
+        if self._is_care_replay_node_busy(node):
             raise BackendError(node, found=Message("jobs on it"), wanted=Message("an empty node"))
-        self._record_node_action(node, "reboot")
-        self._change_node(node, state=NodeState.REBOOTING, reason=reason)
+        self._record_care_action_on_node(node, "reboot")
+        self._change_care_replay_node(node, state=NodeState.REBOOTING, reason=reason)
         self._until[node] = self.now_s + self.timings.reboot_s
         self._heal_broken_node(node, CareStage.REBOOT)
 
@@ -146,16 +148,16 @@ class SimCluster:
 
     def reset(self, node: str) -> None:
         """Reset a node's devices, at once."""
-        self._record_node_action(node, "reset")
+        self._record_care_action_on_node(node, "reset")
         self._heal_broken_node(node, CareStage.RESET)
-        self._change_node(node, state=NodeState.DRAINED)
+        self._change_care_replay_node(node, state=NodeState.DRAINED)
 
     def begin_test(self, node: str) -> None:
         """Begin a test, which ends after a while."""
         if self._tests.get(node, -1.0) <= self.now_s:
-            self._record_node_action(node, "test")
+            self._record_care_action_on_node(node, "test")
             self._tests[node] = self.now_s + self.timings.test_s
-            self._change_node(node, state=NodeState.DRAINED)
+            self._change_care_replay_node(node, state=NodeState.DRAINED)
 
     def test_result(self, node: str) -> bool | None:
         """Return whether a node is sound, once its test has ended."""
@@ -169,30 +171,32 @@ class SimCluster:
             del self.broken[node]
 
     def _node_state_while_draining(self, node: str) -> NodeState:
-        return NodeState.DRAINING if self._is_node_busy(node) else NodeState.DRAINED
+        return NodeState.DRAINING if self._is_care_replay_node_busy(node) else NodeState.DRAINED
 
     def _settle_draining_nodes(self, job: ObservedJob) -> None:
         for place in job.places:
             if self._nodes[place.node].state is NodeState.DRAINING:
-                self._change_node(place.node, state=self._node_state_while_draining(place.node))
+                self._change_care_replay_node(
+                    place.node, state=self._node_state_while_draining(place.node)
+                )
 
-    def _is_node_busy(self, node: str) -> bool:
+    def _is_care_replay_node_busy(self, node: str) -> bool:
         return any(p.node == node for job in self.jobs.values() for p in job.places)
 
-    def _record_node_action(self, node: str, action: str) -> None:
-        self._known_node(node)
+    def _record_care_action_on_node(self, node: str, action: str) -> None:
+        self._known_care_replay_node(node)
         self.actions.append((self.now_s, node, action))
 
-    def _known_node(self, node: str) -> ObservedNode:
+    def _known_care_replay_node(self, node: str) -> ObservedNode:
         if node not in self._nodes:
             raise UnknownNameError(f"node {node}", wanted=Message("a node of this cluster"))
         return self._nodes[node]
 
-    def _known_job(self, job_id: str) -> ObservedJob:
+    def _known_care_replay_job(self, job_id: str) -> ObservedJob:
         if job_id not in self.jobs:
             raise UnknownNameError(f"job {job_id}", wanted=Message("a job of this cluster"))
         return self.jobs[job_id]
 
-    def _change_node(self, node: str, **changes: object) -> None:
-        self._nodes[node] = replace(self._known_node(node), **changes)  # pyright: ignore[reportArgumentType]
+    def _change_care_replay_node(self, node: str, **changes: object) -> None:
+        self._nodes[node] = replace(self._known_care_replay_node(node), **changes)  # pyright: ignore[reportArgumentType]
         self._cached_nodes = None

@@ -20,7 +20,7 @@ from commonwatt.operate.domain.care.findings import NodeFinding, TelemetrySample
 from commonwatt.operate.domain.care.lifecycle import CareStage
 from commonwatt.operate.domain.cluster import JobPhase, JobRequest, NodeAllocation, NodeState
 from commonwatt.operate.engines.care.caretaker import CareStep, Caretaker
-from commonwatt.operate.engines.care.checkpoints import daly_checkpoint_interval_s
+from commonwatt.operate.engines.care.checkpoints import care_daly_checkpoint_interval_s
 from commonwatt.operate.engines.care.detect.rules import (
     DEFAULT_RULES,
     XID,
@@ -32,7 +32,7 @@ from commonwatt.operate.engines.care.replay.cluster import SimCluster
 from commonwatt.operate.engines.care.replay.faults import DAY_S, NodeFault
 from commonwatt.operate.engines.care.replay.setting import ReplaySetting
 from commonwatt.operate.engines.care.replay.signs import (
-    false_telemetry_signs,
+    false_telemetry_instants_nodes_and_kinds,
     telemetry_samples_of_false_fault,
     telemetry_signs_of_node_fault,
 )
@@ -125,7 +125,7 @@ def replay_gang_in_care(
     # Of the gang and by the faults that stop it: a hot fan drains a node, and costs no save.
     mtbf_s = setting.days * DAY_S / max(stops, 1)
     care_replay = _CareReplay(
-        setting, save_every_s or daly_checkpoint_interval_s(setting.save_s, mtbf_s)
+        setting, save_every_s or care_daly_checkpoint_interval_s(setting.save_s, mtbf_s)
     )
     care_replay.queue_node_faults(faults)
     return care_replay.run()
@@ -172,7 +172,9 @@ class _CareReplay:
         """Queue what will happen."""
         for fault in faults:
             self._queue_replay_event(fault.at_s, "fault", node=fault.node, fault=fault)
-        for count, (at_s, node, kind) in enumerate(false_telemetry_signs(self.setting), start=1):
+        for count, (at_s, node, kind) in enumerate(
+            false_telemetry_instants_nodes_and_kinds(self.setting), start=1
+        ):
             samples = telemetry_samples_of_false_fault(kind, self.names[node], at_s, count)
             self._queue_replay_event(at_s, "sign", samples=tuple(samples))
 
@@ -180,7 +182,7 @@ class _CareReplay:
         """Return the outcome after the last day."""
         end_s = self.setting.days * DAY_S
         self.cluster.submit(JobRequest(job_id=_JOB, argv=("train",), gpus=self.setting.gang))
-        self._observe_and_step_care(0.0)
+        self._observe_step_care_and_start_gang(0.0)
         while True:
             at_s = min(self.events[0].at_s if self.events else math.inf, self.next_observation_at_s)
             # What would happen at the very end is left out, so that accounts end at the same
@@ -188,10 +190,10 @@ class _CareReplay:
             if at_s >= end_s:
                 break
             if self.next_observation_at_s <= at_s:
-                self._observe_and_step_care(self.next_observation_at_s)
+                self._observe_step_care_and_start_gang(self.next_observation_at_s)
             else:
                 self._handle_replay_event(heapq.heappop(self.events))
-        self._enter_gang_state("over", end_s)
+        self._enter_gang_state_booking_time_spent("over", end_s)
         return self._care_outcome(end_s)
 
     def _queue_replay_event(self, at_s: float, kind: str, **details: object) -> None:
@@ -208,7 +210,7 @@ class _CareReplay:
             case "repaired":
                 self._handle_node_repair(self.names[event.node], event.at_s)
             case "work" if self.state == "restarting":
-                self._enter_gang_state("working", event.at_s)
+                self._enter_gang_state_booking_time_spent("working", event.at_s)
             case "crashed" if self.state == "crashed":
                 self.cluster.requeue(_JOB, "crashed")
                 self._schedule_care_observation_after(event.at_s)
@@ -240,7 +242,7 @@ class _CareReplay:
 
     def _interrupt_gang(self, state: str, at_s: float) -> None:
         self.interruptions += 1
-        self._enter_gang_state(state, at_s)
+        self._enter_gang_state_booking_time_spent(state, at_s)
 
     def _handle_telemetry_sign(self, event: _ReplayEvent) -> None:
         findings = self.rules.observe_telemetry(event.samples)
@@ -254,7 +256,7 @@ class _CareReplay:
             self.next_observation_at_s, math.ceil(at_s / period) * period
         )
 
-    def _observe_and_step_care(self, at_s: float) -> None:
+    def _observe_step_care_and_start_gang(self, at_s: float) -> None:
         """Let care look, and then the gang start if it can."""
         self.cluster.now_s = at_s
         cases = self.care.cases.cases
@@ -320,7 +322,7 @@ class _CareReplay:
         """Start the gang where it is held and enough nodes are up."""
         if self.cluster.jobs[_JOB].phase is not JobPhase.HELD:
             return
-        self._enter_gang_state("waiting", at_s)
+        self._enter_gang_state_booking_time_spent("waiting", at_s)
         up = [n.name for n in self.cluster.observe().nodes if n.state is NodeState.UP]
         if len(up) < self.setting.gang:
             self.members = frozenset()
@@ -328,13 +330,13 @@ class _CareReplay:
         chosen = up[: self.setting.gang]
         self.cluster.start(_JOB, [NodeAllocation(node=name) for name in chosen])
         self.members = frozenset(chosen)
-        self._enter_gang_state("restarting", at_s)
+        self._enter_gang_state_booking_time_spent("restarting", at_s)
         if any(n in self.members and f.symptom.stops for n, f in self.active.items()):
             self._interrupt_gang("stalled", at_s)
         else:
             self._queue_replay_event(at_s + self.setting.restart_s, "work")
 
-    def _enter_gang_state(self, state: str, at_s: float) -> None:
+    def _enter_gang_state_booking_time_spent(self, state: str, at_s: float) -> None:
         """Book the time of the state that ends now."""
         spent_s = at_s - self.since_s
         if self.state == "working":

@@ -27,7 +27,7 @@ def telemetry_signs_of_node_fault(
         phase: Where in its period the node is read (0 to 1).
         setting: How often nodes are read.
     """
-    at = _next_telemetry_reading_s(fault.at_s, setting.scrape_s, phase)
+    at = _next_telemetry_reading_at_s(fault.at_s, setting.scrape_s, phase)
     period = setting.scrape_s
     match fault.symptom.signal:
         case "xid":
@@ -42,13 +42,15 @@ def telemetry_signs_of_node_fault(
         case "hot":
             return [TelemetrySample(at + i * period, node, _TEMP, 95.0, "0") for i in range(5)]
         case "check":
-            checked = _next_telemetry_reading_s(fault.at_s, setting.check_s, phase)
+            checked = _next_telemetry_reading_at_s(fault.at_s, setting.check_s, phase)
             return [TelemetrySample(checked, node, "check_failed", 1.0)]
         case _:
             return []
 
 
-def false_telemetry_signs(setting: ReplaySetting) -> Iterator[tuple[float, int, str]]:
+def false_telemetry_instants_nodes_and_kinds(
+    setting: ReplaySetting,
+) -> Iterator[tuple[float, int, str]]:
     """Yield instant, node and kind of every false sign, in order of time."""
     chance = named_random_stream(setting.seed, "care.noise")
     signs: list[tuple[float, int, str]] = []
@@ -89,7 +91,7 @@ def telemetry_samples_of_false_fault(  # noqa: PLR0911  one per kind
             return [TelemetrySample(at_s, node, "check_failed", 1.0)]
 
 
-def _next_telemetry_reading_s(at_s: float, period_s: float, phase: float) -> float:
+def _next_telemetry_reading_at_s(at_s: float, period_s: float, phase: float) -> float:
     """Return the first reading after `at_s`."""
     offset = phase * period_s
     return at_s + period_s - ((at_s - offset) % period_s)

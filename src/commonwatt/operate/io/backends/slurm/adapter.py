@@ -50,7 +50,7 @@ from commonwatt.operate.domain.requests import (
     parse_cluster_json_object,
     parse_node_allocation_rows,
 )
-from commonwatt.operate.io.backends.slurm.scontrol import ScontrolProcess, find_slurm_program
+from commonwatt.operate.io.backends.slurm.scontrol import ScontrolProcess, slurm_program_path
 from commonwatt.processes.spawn import ProcessKind, run_process
 
 COMMENT_MARK: Final = "commonwatt"
@@ -100,7 +100,7 @@ class SlurmBackend:
         at_s = self.clock()
         jobs: dict[str, ObservedJob] = {}
         for line in self._scontrol_answer_lines("show job", "JobId="):
-            self._add_observed_job(line, jobs)
+            self._add_observed_slurm_job_holding_if_unheld(line, jobs)
         self._jobs = jobs
         return ClusterObservation(at_s=at_s, nodes=self._observed_nodes(), jobs=jobs)
 
@@ -190,7 +190,9 @@ class SlurmBackend:
         """End the `scontrol` that was kept."""
         self.scontrol.close()
 
-    def _add_observed_job(self, line: str, jobs: dict[str, ObservedJob]) -> None:
+    def _add_observed_slurm_job_holding_if_unheld(
+        self, line: str, jobs: dict[str, ObservedJob]
+    ) -> None:
         job = self._observed_job(line)
         if job is None:
             return
@@ -304,7 +306,7 @@ class SlurmBackend:
     ) -> str:
         try:
             finished = run_process(
-                [find_slurm_program(name), *argv],
+                [slurm_program_path(name), *argv],
                 ProcessKind.SCHEDULER,
                 data=text.encode(),
                 env={**self.env, **(env or {})},

@@ -83,7 +83,7 @@ class ScontrolProcess:
         if self._child is None or self._child.poll() is not None:
             self.close()
             self._child = start_process(
-                [find_slurm_program("scontrol"), "--oneliner", "--details"],
+                [slurm_program_path("scontrol"), "--oneliner", "--details"],
                 ProcessKind.SCHEDULER,
                 stdin=PIPE,
                 stdout=PIPE,
@@ -117,7 +117,7 @@ def _scontrol_verb_and_object(question: str) -> str:
     return " ".join(question.split()[:2])
 
 
-def find_slurm_program(name: str) -> str:
+def slurm_program_path(name: str) -> str:
     """Return where a program of Slurm lies.
 
     Raises:

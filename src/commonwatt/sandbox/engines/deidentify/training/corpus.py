@@ -11,13 +11,13 @@ from typing import Final
 
 from commonwatt.core.seeds import named_random_stream
 from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
-from commonwatt.sandbox.engines.deidentify.lists import tagger_templates_folder
+from commonwatt.sandbox.engines.deidentify.lists import deidentification_tagger_templates_folder
 from commonwatt.sandbox.engines.deidentify.training.fillers import tagger_template_slot_fillers
 from commonwatt.sandbox.engines.deidentify.training.grammar import (
     Piece,
     TemplateChoice,
     TemplateGrammar,
-    parse_note_template,
+    parse_tagger_note_template,
     parse_tagger_template_rules,
 )
 
@@ -81,7 +81,7 @@ def tagger_template_families(
 
 
 def _load_template_family(templates: str, rules: str, share: tuple[float, float]) -> TemplateFamily:
-    folder = tagger_templates_folder()
+    folder = deidentification_tagger_templates_folder()
     shared, digits = parse_tagger_template_rules(
         (folder / "common.txt").read_text(encoding="utf-8")
     )
@@ -95,7 +95,7 @@ def _load_template_family(templates: str, rules: str, share: tuple[float, float]
         frozenset(LABELS),
     )
     lines = (folder / templates).read_text(encoding="utf-8").splitlines()
-    parsed = tuple(parse_note_template(line) for line in lines)
+    parsed = tuple(parse_tagger_note_template(line) for line in lines)
     return TemplateFamily(templates.removesuffix(".txt"), parsed, grammar, templates == "zh.txt")
 
 
@@ -104,7 +104,7 @@ def is_tagger_template_held_out(template: int) -> bool:
     return template % 5 == 4
 
 
-def training_documents(
+def tagger_training_documents(
     count: int, seed: int, *, held_out: bool, names: tuple[float, float] = (0.0, 0.8)
 ) -> Iterator[TrainingDocument]:
     """Yield documents from templates for training, or from those held out."""
@@ -115,10 +115,10 @@ def training_documents(
         indices = [
             i for i in range(len(source.templates)) if is_tagger_template_held_out(i) == held_out
         ]
-        yield _write_training_document(source, indices, chance)
+        yield _tagger_training_document(source, indices, chance)
 
 
-def _write_training_document(
+def _tagger_training_document(
     source: TemplateFamily, indices: list[int], chance: random.Random
 ) -> TrainingDocument:
     pieces: list[Piece] = []
@@ -140,7 +140,7 @@ def _write_training_document(
             source.grammar.write_tagger_note_pieces(source.templates[index], chance), chance
         )
         templates_used.append(f"{source.name}:{index}")
-    text, findings = _note_text_and_identifiers(
+    text, findings = _tagger_note_text_and_identifier_spans(
         _tagger_pieces_in_varied_script_or_case(pieces, source, chance)
     )
     return TrainingDocument(text, findings, tuple(templates_used))
@@ -173,7 +173,9 @@ def _tagger_pieces_with_capital_start(pieces: list[Piece], chance: random.Random
     return [(text[:1].upper() + text[1:], kind), *pieces[1:]]
 
 
-def _note_text_and_identifiers(pieces: list[Piece]) -> tuple[str, tuple[IdentifierSpan, ...]]:
+def _tagger_note_text_and_identifier_spans(
+    pieces: list[Piece],
+) -> tuple[str, tuple[IdentifierSpan, ...]]:
     text = ""
     findings: list[IdentifierSpan] = []
     for part, kind in pieces:
@@ -192,9 +194,11 @@ def _note_text_and_identifiers(pieces: list[Piece]) -> tuple[str, tuple[Identifi
 
 
 @cache
-def _traditional_to_simplified() -> Mapping[int, int]:
+def _simplified_by_traditional_chinese_code_point() -> Mapping[int, int]:
     old, new = (
-        (tagger_templates_folder() / "simplified.txt").read_text(encoding="utf-8").splitlines()
+        (deidentification_tagger_templates_folder() / "simplified.txt")
+        .read_text(encoding="utf-8")
+        .splitlines()
     )
     return str.maketrans(old, new)
 
@@ -205,4 +209,4 @@ def tagger_text_in_simplified_chinese(text: str) -> str:
     >>> tagger_text_in_simplified_chinese("醫院")
     '医院'
     """
-    return text.translate(_traditional_to_simplified())
+    return text.translate(_simplified_by_traditional_chinese_code_point())

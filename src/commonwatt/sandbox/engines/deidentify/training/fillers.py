@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from functools import cache
 
 from commonwatt.sandbox.engines.deidentify.lists import (
+    deidentification_tagger_templates_folder,
     deidentification_word_list,
-    tagger_templates_folder,
 )
 from commonwatt.sandbox.engines.deidentify.numbers import (
     card_number_passes_luhn,
     is_hkid,
     is_mainland_id,
-    is_taiwan_id,
+    is_valid_taiwan_id_number,
 )
 from commonwatt.sandbox.engines.deidentify.training.grammar import Filler
 
@@ -43,8 +43,16 @@ def tagger_template_slot_fillers(name_list_share: tuple[float, float]) -> dict[s
     common = [
         word for word in sorted(deidentification_word_list("words-en.txt")) if 3 <= len(word) <= 9
     ]
-    jobs = (tagger_templates_folder() / "jobs.txt").read_text(encoding="utf-8").splitlines()
-    prose = (tagger_templates_folder() / "prose.txt").read_text(encoding="utf-8").splitlines()
+    jobs = (
+        (deidentification_tagger_templates_folder() / "jobs.txt")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
+    prose = (
+        (deidentification_tagger_templates_folder() / "prose.txt")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     return {
         "given": _tagger_listed_or_joined_name_filler(given_names),
         "surname": _tagger_listed_or_joined_name_filler(surnames),
@@ -194,7 +202,7 @@ def _made_up_taiwan_id(chance: random.Random) -> str:
         + chance.choice("12")
         + _made_up_digits(chance, 7)
     )
-    return head + next(check for check in "0123456789" if is_taiwan_id(head + check))
+    return head + next(check for check in "0123456789" if is_valid_taiwan_id_number(head + check))
 
 
 def _made_up_card_number(chance: random.Random, length: int) -> str:

@@ -40,19 +40,21 @@ Piece = tuple[str, str]
 _SPECIAL: Final = re.compile(r"[\[\]{|]|[^\[\]{|]+")
 
 
-def parse_note_template(text: str) -> TemplateChoice:
+def parse_tagger_note_template(text: str) -> TemplateChoice:
     """Return the template that `text` writes; ` | ` or `|` parts alternatives at the top.
 
-    >>> len(parse_note_template("[a|b] {person}").options)
+    >>> len(parse_tagger_note_template("[a|b] {person}").options)
     1
     """
-    options, at = _parse_template_options(text.replace("\\n", "\n"), 0)
+    options, at = _parse_tagger_template_options_and_end(text.replace("\\n", "\n"), 0)
     if at != len(text.replace("\\n", "\n")):
         raise ValueError(text)
     return TemplateChoice(options)
 
 
-def _parse_template_options(text: str, at: int) -> tuple[tuple[tuple[Node, ...], ...], int]:
+def _parse_tagger_template_options_and_end(
+    text: str, at: int
+) -> tuple[tuple[tuple[Node, ...], ...], int]:
     options: list[tuple[Node, ...]] = []
     nodes: list[Node] = []
     while at < len(text) and text[at] != "]":
@@ -60,14 +62,14 @@ def _parse_template_options(text: str, at: int) -> tuple[tuple[tuple[Node, ...],
             options.append(tuple(nodes))
             nodes, at = [], at + 1
             continue
-        node, at = _parse_template_node(text, at)
+        node, at = _parse_tagger_template_node_and_end(text, at)
         nodes.append(node)
     return (*options, tuple(nodes)), at
 
 
-def _parse_template_node(text: str, at: int) -> tuple[Node, int]:
+def _parse_tagger_template_node_and_end(text: str, at: int) -> tuple[Node, int]:
     if text[at] == "[":
-        options, end = _parse_template_options(text, at + 1)
+        options, end = _parse_tagger_template_options_and_end(text, at + 1)
         return TemplateChoice(options), end + 1
     if text[at] == "{":
         end = text.index("}", at)
@@ -100,18 +102,20 @@ class TemplateGrammar:
         self, template: TemplateChoice, chance: random.Random
     ) -> list[Piece]:
         """Return one text of `template`, piece by piece."""
-        return list(self._fill_template_node(template, chance, ""))
+        return list(self._tagger_template_node_pieces(template, chance, ""))
 
-    def _fill_template_node(self, node: Node, chance: random.Random, label: str) -> Iterator[Piece]:
+    def _tagger_template_node_pieces(
+        self, node: Node, chance: random.Random, label: str
+    ) -> Iterator[Piece]:
         if isinstance(node, str):
             yield node, label
         elif isinstance(node, TemplateChoice):
             for part in node.options[int(chance.random() * len(node.options))]:
-                yield from self._fill_template_node(part, chance, label)
+                yield from self._tagger_template_node_pieces(part, chance, label)
         else:
-            yield from self._fill_template_slot(node, chance, label)
+            yield from self._tagger_template_slot_pieces(node, chance, label)
 
-    def _fill_template_slot(
+    def _tagger_template_slot_pieces(
         self, slot: TemplateSlot, chance: random.Random, label: str
     ) -> Iterator[Piece]:
         # The outermost labelled slot names the whole: a street inside an address is part of the
@@ -120,13 +124,16 @@ class TemplateGrammar:
         if slot.name in self.fillers:
             pieces = [(self.fillers[slot.name](chance), inner)]
         else:
-            pieces = list(self._fill_template_node(self.rules[slot.name], chance, inner))
+            pieces = list(self._tagger_template_node_pieces(self.rules[slot.name], chance, inner))
         if slot.name in self.patterns:
-            pieces = [(_with_template_digits(text, chance), kind) for text, kind in pieces]
+            pieces = [
+                (_tagger_template_text_with_random_digits(text, chance), kind)
+                for text, kind in pieces
+            ]
         yield from _tagger_pieces_in_case(pieces, slot.case) if slot.case else pieces
 
 
-def _with_template_digits(text: str, chance: random.Random) -> str:
+def _tagger_template_text_with_random_digits(text: str, chance: random.Random) -> str:
     def digit_for_mark(mark: re.Match[str]) -> str:
         first = 0 if mark[0] == "#" else 1
         return str(first + int(chance.random() * (10 - first)))
@@ -149,12 +156,16 @@ def parse_tagger_template_rules(text: str) -> tuple[dict[str, TemplateChoice], f
         name, _, body = line.partition(":")
         if name.endswith("#"):
             patterns.add(name.removesuffix("#"))
-        options = parse_note_template(body).options
-        rules[name.removesuffix("#")] = TemplateChoice(tuple(_weighted_template_options(options)))
+        options = parse_tagger_note_template(body).options
+        rules[name.removesuffix("#")] = TemplateChoice(
+            tuple(_tagger_template_options_repeated_by_weight(options))
+        )
     return rules, frozenset(patterns)
 
 
-def _weighted_template_options(options: tuple[tuple[Node, ...], ...]) -> Iterator[tuple[Node, ...]]:
+def _tagger_template_options_repeated_by_weight(
+    options: tuple[tuple[Node, ...], ...],
+) -> Iterator[tuple[Node, ...]]:
     """Yield alternatives without the blanks around them, as often as they say."""
     for option in options:
         nodes = list(option)

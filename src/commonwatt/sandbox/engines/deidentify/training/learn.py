@@ -23,7 +23,7 @@ from commonwatt.sandbox.engines.deidentify.tagger import (
     TAGS,
     Atoms,
     TaggerWeights,
-    hashed_token_features,
+    hashed_tagger_feature_rows,
 )
 from commonwatt.sandbox.engines.deidentify.tokens import TokenisedText
 
@@ -95,7 +95,7 @@ def learn_tagger_weights(taught: TrainingArrays, *, rounds: int, seed: int) -> T
     moves = np.zeros((TAGS, TAGS), dtype=np.float32)
     moves_total = np.zeros((TAGS, TAGS), dtype=np.float32)
     _forbid_identifier_tag_moves(moves)
-    costs = _identifier_tag_costs()
+    costs = _identifier_tag_mistake_cost_matrix()
     order = np.random.default_rng(seed)
     step = 1.0
     for _ in range(rounds):
@@ -104,7 +104,7 @@ def learn_tagger_weights(taught: TrainingArrays, *, rounds: int, seed: int) -> T
             part = slice(taught.bounds[i], taught.bounds[i + 1])
             if part.start == part.stop:
                 continue
-            rows = hashed_token_features(taught.atoms[part], _SIZE)
+            rows = hashed_tagger_feature_rows(taught.atoms[part], _SIZE)
             _learn_identifier_tags(
                 rows, taught.tags[part], points, total, moves, moves_total, costs, step
             )
@@ -115,7 +115,7 @@ def learn_tagger_weights(taught: TrainingArrays, *, rounds: int, seed: int) -> T
     return _quantised_tagger_weights(mean, (moves - moves_total / step).astype(np.float32))
 
 
-def _identifier_tag_costs() -> Floats:
+def _identifier_tag_mistake_cost_matrix() -> Floats:
     """Return what it costs to take a tag (row) for another (column)."""
     costs = np.full((TAGS, TAGS), _MARGIN, dtype=np.float32)
     for k, kind in enumerate(KINDS):

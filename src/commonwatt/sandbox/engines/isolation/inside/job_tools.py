@@ -34,7 +34,7 @@ def write_model(
     size = len(features)
     centre = [0.0] * size if scaler is None else scaler.mean_
     spread = [1.0] * size if scaler is None else scaler.scale_
-    body, link = _model_body_and_link(estimator)
+    body, link = _job_model_body_and_link_name(estimator)
     model = {
         "format": _FORMAT,
         "features": list(features),
@@ -56,25 +56,25 @@ def rounded(count: int) -> int:
     return 0 if count < 8 else (count + 2) // 5 * 5
 
 
-def _model_body_and_link(estimator: Any) -> tuple[dict[str, Any], str]:
+def _job_model_body_and_link_name(estimator: Any) -> tuple[dict[str, Any], str]:
     name = type(estimator).__name__
     chance = hasattr(estimator, "predict_proba")
     if hasattr(estimator, "coef_"):
-        return _linear_model_body(estimator), "logit" if chance else "identity"
+        return _job_linear_model_body(estimator), "logit" if chance else "identity"
     if hasattr(estimator, "coefs_"):
-        return _network_model_body(estimator), "logit" if chance else "identity"
+        return _job_network_model_body(estimator), "logit" if chance else "identity"
     if hasattr(estimator, "tree_"):
-        return _tree_ensemble_body([estimator], 0.0, 1.0), "identity"
+        return _job_tree_ensemble_body([estimator], 0.0, 1.0), "identity"
     if name.startswith("GradientBoosting"):
-        return _boosted_model_body_and_link(estimator, chance=chance)
+        return _job_boosted_model_body_and_link(estimator, chance=chance)
     if hasattr(estimator, "estimators_"):
-        return _tree_ensemble_body(
+        return _job_tree_ensemble_body(
             estimator.estimators_, 0.0, 1.0 / len(estimator.estimators_)
         ), "identity"
     raise TypeError(f"{name} has no form in which it may leave")
 
 
-def _linear_model_body(estimator: Any) -> dict[str, Any]:
+def _job_linear_model_body(estimator: Any) -> dict[str, Any]:
     weights, start = (
         _flat_job_model_numbers(estimator.coef_),
         _flat_job_model_numbers([estimator.intercept_]),
@@ -86,7 +86,7 @@ def _linear_model_body(estimator: Any) -> dict[str, Any]:
     }
 
 
-def _network_model_body(estimator: Any) -> dict[str, Any]:
+def _job_network_model_body(estimator: Any) -> dict[str, Any]:
     layers = [
         {
             "weights": [_six_digit_model_numbers(row) for row in weights],
@@ -97,7 +97,7 @@ def _network_model_body(estimator: Any) -> dict[str, Any]:
     return {"kind": "network", "activation": estimator.activation, "layers": layers}
 
 
-def _boosted_model_body_and_link(estimator: Any, *, chance: bool) -> tuple[dict[str, Any], str]:
+def _job_boosted_model_body_and_link(estimator: Any, *, chance: bool) -> tuple[dict[str, Any], str]:
     trees = [stage[0] for stage in estimator.estimators_]
     if chance:
         # Boosting starts from the log odds of the outcome; without that start the trees alone
@@ -106,12 +106,14 @@ def _boosted_model_body_and_link(estimator: Any, *, chance: bool) -> tuple[dict[
         start = _sandbox_model_log_odds(share)
     else:
         start = float(_flat_job_model_numbers([estimator.init_.constant_])[0])
-    return _tree_ensemble_body(
+    return _job_tree_ensemble_body(
         trees, start, estimator.learning_rate
     ), "logit" if chance else "identity"
 
 
-def _tree_ensemble_body(estimators: Iterable[Any], start: float, scale: float) -> dict[str, Any]:
+def _job_tree_ensemble_body(
+    estimators: Iterable[Any], start: float, scale: float
+) -> dict[str, Any]:
     trees = [_airlock_sklearn_tree_arrays(estimator.tree_) for estimator in estimators]
     return {
         "kind": "trees",
