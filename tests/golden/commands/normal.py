@@ -45,6 +45,7 @@ _SPEED_FACT = re.compile(r"(CPU(?:-second| 秒)[^\d\n]*?  +)[\d,.]+$", re.MULTIL
 _VERSION = re.compile(r"(?<=[Vv]ersion )\d+\.\d+\.\d+|(?<=[Cc]ommonwatt )\d+\.\d+\.\d+")
 _HIDDEN = re.compile(r"<(script|style)\b.*?</\1>", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"<[^>]+>")
+_MAY_BREAK = re.compile(r"<wbr>|\u00ad")  # where a line may end, and nothing that is read
 
 LONG_TEXTS = {}  # lines by digest, to say which line differs though records hold digests only
 
@@ -157,7 +158,8 @@ class Normal:
 
     def page(self, text):
         """Return the visible text of a page or drawing."""
-        seen = html.unescape(_TAG.sub("\n", _HIDDEN.sub(" ", text)))
+        plain = _MAY_BREAK.sub("", _HIDDEN.sub(" ", text))
+        seen = html.unescape(_TAG.sub("\n", plain))
         lines = (re.sub(r"\s+", " ", line).strip() for line in self.text(seen).splitlines())
         return self.lines([line for line in lines if line], kind="page")
 
