@@ -76,7 +76,9 @@ def hooks(folder, count):
         times_s = []
         for _ in range(count):
             began = time.perf_counter()
-            connection.request("POST", "/cds-services/x", body)
+            connection.request(
+                "POST", "/cds-services/x", body, {"content-type": "application/json"}
+            )
             answer = json.loads(connection.getresponse().read())
             times_s.append(time.perf_counter() - began)
             assert answer["cards"], answer
@@ -157,7 +159,10 @@ def cpu_s(pid):
 def asked(address, body, tokens):
     """Ask over one connection, written by hand: what a library computes would be measured, too."""
     host, port = re.fullmatch(r"http://([\d.]+):(\d+)/", address).groups()
-    head = f"POST /cds-services/x HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len(body)}\r\n"
+    head = (
+        f"POST /cds-services/x HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\n"
+    )
     calls = [f"{head}authorization: Bearer {token}\r\n\r\n{body}".encode() for token in tokens]
     answers = []
     with socket.create_connection((host, int(port))) as connection:
@@ -213,6 +218,8 @@ def measure_writers(count):
                     f" {figures['server_cpu_ms'] / figures['floor_cpu_ms']:.2f}"
                 )
                 print(f"    {json.dumps(figures)}")
+                if refused:
+                    raise SystemExit("A refusal is answered sooner than advice: no figure of it.")
     print(f"load average of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
