@@ -439,6 +439,7 @@ def test_two_figures_that_no_decimals_tell_apart_are_shown_as_they_are():
         "score": "1e-300",
         "threshold": "2e-300",
     }
+    assert shown_score_and_threshold_texts(1e-18, 2e-18) == {"score": "1e-18", "threshold": "2e-18"}
     assert shown_score_and_threshold_texts(0.3, 0.3) == {"score": "0.30", "threshold": "0.30"}
 
 

@@ -67,6 +67,7 @@ OUTSIDE = step("version", "v2", previous="version/v1", change=INSIDE | {"kinds":
 STRANGER = step("version", "v2")
 ON_UPDATE = step("evidence", "e2", version="version/v2")
 RUN_UPDATE = step("deployment", version="version/v2")
+UNPLANNED = (*APPROVAL[:2], {name: text for name, text in APPROVAL[2].items() if name != "plan"})
 OTHER_PRODUCT = [
     step("product", "q"),
     step("intended-use", "uq", product="product/q"),
@@ -146,6 +147,9 @@ ILLEGAL = {
     "an update outside the plan": (
         "gate.update-outside-plan", RUN_UPDATE,
         [*BASIS, OUTSIDE, ON_UPDATE, RUN_UPDATE, *START]),
+    "an update where no plan of changes was approved": (
+        "gate.update-outside-plan", RUN_UPDATE,
+        [*BASIS[:-1], UNPLANNED, UPDATE, ON_UPDATE, RUN_UPDATE, *START]),
     "ruled on as another product": (
         "gate.ruling-of-another-product", decided("d", ruling="ruling/rq"),
         [*BASIS[:-1], *OTHER_PRODUCT, decided("d", ruling="ruling/rq"), DEPLOYMENT, *START]),
@@ -303,6 +307,8 @@ LEGAL_ONES = {
         step("deployment", version="version/v2", threshold=0.35), *START],
     "weak evidence first, enough later": [
         *BASIS[:-2], WEAK, step("evidence", "e2"), APPROVAL, DEPLOYMENT, *START],
+    "approved without a plan of changes, and never changed": [
+        *BASIS[:-1], UNPLANNED, DEPLOYMENT, *START],
     "an update inside the plan with evidence of its own": [
         *BASIS, UPDATE, ON_UPDATE, RUN_UPDATE, *START],
     "an update with an approval of its own": [
@@ -408,6 +414,18 @@ def test_a_ruling_that_the_law_of_the_approval_would_not_give_any_more_is_outdat
         put(made, "determination", "d", BODIES["determination"])
     put(made, "ruling", "r2", ruling("eu"))
     put(made, "determination", "d", BODIES["determination"] | {"ruling": "ruling/r2"})
+
+
+def test_an_approval_for_a_time_holds_on_its_last_day_and_not_on_the_next():
+    made = desk()
+    day = NOW.date()
+    for entry in [*BASIS[:-1], decided("d", valid_until=day.isoformat())]:
+        assert ask_desk(made, entry)
+    approval = made.registry.records["determination/d"]
+    assert fault_of_approval(made.registry, approval, day) is None
+    fault = fault_of_approval(made.registry, approval, day + timedelta(days=1))
+    assert fault is not None
+    assert fault.rule == "gate.approval-expired"
 
 
 def test_an_outcome_that_the_form_has_not_is_no_approval():
