@@ -27,7 +27,7 @@ from commonwatt.clinic.engines.monitor.day_effects import (
 )
 from tests.proofs import PROOFS
 
-CUT = MonitorPlan(alpha=1e-9, day_effect_sd=0.3).day_effect_cut
+CUT = MonitorPlan(alpha=1e-9, day_effect_sd=0.3).day_effect_range_in_standard_deviations
 LOGITS = model_score_bin_middle_logits()
 ALTERNATIVES = st.sampled_from(
     [(0.5, 1.0), (-0.5, 1.0), (1.0, 1.0), (-1.0, 1.0), (2.0, 1.0), (0.0, 0.5), (0.0, 1.6)]

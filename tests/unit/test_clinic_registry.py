@@ -77,7 +77,7 @@ def test_who_approved_the_threshold_and_which_rule_set_gave_the_class():
     entry = next(made.ledger.entries(approver.index))
     roles = {a.actor_id: a.person.role for a in made.ledger.actors()}
     assert roles[entry.actor_id] == "committee-chair"
-    [ruling] = made.registry.product_rulings("product/p", "hk")
+    [ruling] = made.registry.rule_set_rulings_on_product("product/p", "hk")
     assert ruling.body["rule_set_sha256"] == load_regulatory_rule_book().digests_by_place["hk"]
 
 

@@ -22,7 +22,7 @@ _deployment = click.argument("deployment", metavar="DEPLOYMENT")
 def add_registry_query_commands() -> None:
     """Add the questions that the registry answers to `commonwatt clinic`."""
     _add_live_deployments_command()
-    _add_deployment_approver_command()
+    _add_show_deployment_approver_command()
     _add_product_rulings_command()
     _add_gate_query_commands()
     _add_incident_duties_command()
@@ -70,7 +70,7 @@ def _malformed_registry_entry_terminal_sentence(entry: Mapping[str, Any], langua
     return figure_sentence(sentence, language, {"index": (ENTRY, entry["index"])})
 
 
-def _add_deployment_approver_command() -> None:
+def _add_show_deployment_approver_command() -> None:
     @command(groups.model, "approver", example="commonwatt clinic model approver deployment/x")
     @ledger_option
     @_deployment

@@ -186,7 +186,7 @@ def care_checkpoint(**options: Any) -> CommandResult:
 
     data = checkpoint_advice_result(**options)
     return CommandResult(
-        data=data, text=lambda language: _checkpoint_interval_terminal_text(data, language)
+        data=data, text=lambda language: _training_checkpoint_interval_terminal_text(data, language)
     )
 
 
@@ -281,7 +281,7 @@ def _lemon_nodes_terminal_text(data: Mapping[str, Any], language: str) -> str:
     return f"{text}\n{indented(terminal_table_text(LEMONS.columns, data['lemons'], language))}"
 
 
-def _checkpoint_interval_terminal_text(data: Mapping[str, Any], language: str) -> str:
+def _training_checkpoint_interval_terminal_text(data: Mapping[str, Any], language: str) -> str:
     from commonwatt.operate.domain.tables import CHECKPOINTS
 
     return _care_figures_terminal_text(CHECKPOINTS, data, language)

@@ -127,7 +127,7 @@ def same_organisation_key(name: str) -> str:
     )
 
 
-def is_same_person(one: Person, other: Person) -> bool:
+def is_same_person(person: Person, other: Person) -> bool:
     """Return whether two enrolments are of one person, where two must be independent.
 
     By name, whatever the organisation: whoever is enrolled for two houses is still one person. Two
@@ -138,7 +138,7 @@ def is_same_person(one: Person, other: Person) -> bool:
     >>> is_same_person(wong, again)
     True
     """
-    return same_organisation_key(one.name) == same_organisation_key(other.name)
+    return same_organisation_key(person.name) == same_organisation_key(other.name)
 
 
 def revocation_draft(actor_id: str, reason: str) -> EntryDraft:

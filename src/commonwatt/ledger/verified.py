@@ -357,9 +357,9 @@ def _kept_verified_head_or_none(
     return replace(head, state=_chain_state_folded_from_own_entries(connection, head))
 
 
-def _check_same_ledger_here(connection: sa.Connection, kept: KeptState) -> None:
+def _check_same_ledger_here(connection: sa.Connection, last_seen: KeptState) -> None:
     """Raise if another ledger stands where one was seen before."""
-    known = kept.first_link_hex_last_seen_here()
+    known = last_seen.first_link_hex_last_seen_here()
     table = schema.entries
     first = connection.execute(sa.select(table.c.link).where(table.c.position == 0)).scalar()
     if known and (first is None or bytes(first).hex() != known):
@@ -369,7 +369,7 @@ def _check_same_ledger_here(connection: sa.Connection, kept: KeptState) -> None:
             remedy=Message(
                 "Restore the ledger that was here. If it was replaced on purpose, remove what is"
                 " remembered of it: {folder}",
-                {"folder": str(kept.folder)},
+                {"folder": str(last_seen.folder)},
             ),
         )
 
@@ -432,14 +432,19 @@ def _chain_state_folded_from_own_entries(
 
 
 def _check_own_entries(connection: sa.Connection, head: VerifiedHead) -> None:
-    _checked_own_entry_lines(connection, head)
+    _checked_entry_lines_about_the_chain(connection, head)
 
 
 def _checked_own_entries(connection: sa.Connection, head: VerifiedHead) -> list[Any]:
-    return [parse_ledger_entry(text, b"") for text in _checked_own_entry_lines(connection, head)]
+    return [
+        parse_ledger_entry(text, b"")
+        for text in _checked_entry_lines_about_the_chain(connection, head)
+    ]
 
 
-def _checked_own_entry_lines(connection: sa.Connection, head: VerifiedHead) -> list[str]:
+def _checked_entry_lines_about_the_chain(
+    connection: sa.Connection, head: VerifiedHead
+) -> list[str]:
     """Return the lines about the chain itself, which must be those that were verified."""
     wanted = {k: fold for k, fold in head.kinds.items() if k.startswith(OWN_PREFIX)}
     folds: dict[str, KindFold] = {}

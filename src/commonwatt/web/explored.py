@@ -38,10 +38,10 @@ def console_explored_country_json(name: str, change: CountryChange) -> str:
     from commonwatt.core.errors import ProcessError
     from commonwatt.processes.spawn import ProcessKind, run_process
 
-    asked = json.dumps({"name": name, "change": asdict(change)}).encode()
+    question = json.dumps({"name": name, "change": asdict(change)}).encode()
     argv = [sys.executable, "-m", "commonwatt.web.explored"]
     try:
-        child = run_process(argv, ProcessKind.CONSOLE_RESULT, timeout_s=_WAIT_S, data=asked)
+        child = run_process(argv, ProcessKind.CONSOLE_RESULT, timeout_s=_WAIT_S, data=question)
     except ProcessError:  # no room for another process, or a machine that is very busy
         return _explored_country_json_in_this_process(name, change)
     # What failed there fails here, too, and says why.
@@ -60,7 +60,7 @@ def _explored_country_json_in_this_process(name: str, change: CountryChange) -> 
 
 
 def main() -> None:
-    """Read what is asked from the standard input, and write the answer."""
+    """Read what is question from the standard input, and write the answer."""
     from commonwatt.treasury.engines.projection import AccountingTreatment
     from commonwatt.treasury.usecases.explore import CountryChange
 
@@ -70,9 +70,13 @@ def main() -> None:
     # The process ends before there is garbage to speak of; going through all that it loads takes
     # a fifth of its time.
     gc.disable()
-    asked = json.load(sys.stdin)
-    change = asked["change"] | {"treatment": AccountingTreatment(**asked["change"]["treatment"])}
-    sys.stdout.write(_explored_country_json_in_this_process(asked["name"], CountryChange(**change)))
+    question = json.load(sys.stdin)
+    change = question["change"] | {
+        "treatment": AccountingTreatment(**question["change"]["treatment"])
+    }
+    sys.stdout.write(
+        _explored_country_json_in_this_process(question["name"], CountryChange(**change))
+    )
 
 
 if __name__ == "__main__":

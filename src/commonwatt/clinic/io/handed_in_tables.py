@@ -183,13 +183,13 @@ def _check_header(path: Path, header: Sequence[str], names: Sequence[str]) -> No
     if any(_LOOKS_LIKE_A_VALUE.fullmatch(name) for name in header):
         # Perhaps a row of a patient: counted, and not quoted.
         count = {"count": f"{len(header):,}"}
-        found = Message("a first row of {count} cells that are no names of columns", count)
+        fault = Message("a first row of {count} cells that are no names of columns", count)
     else:
         shown = [*header[:_NAMED], *(["…"] if len(header) > _NAMED else [])]
-        found = Message("the columns {names}", {"names": ", ".join(shown)})
+        fault = Message("the columns {names}", {"names": ", ".join(shown)})
     raise EvidenceError(
         str(path),
-        found=found,
+        found=fault,
         wanted=Message("the columns {names}", gaps),
         remedy=Message(
             "Name the columns of the file by the options or the plan, letter by letter."

@@ -188,17 +188,17 @@ def silent_monitor_error(answer: Mapping[str, Any], where: str) -> MonitorSilent
         return None
     rows, days = f"{stream['rows']:,}", str(answer["maturity_days"])
     if stream["rows"] and 0 < stream["events"] < stream["rows"]:
-        found = Message("scores so near to 0 or 1 that nothing follows from them")
+        silence = Message("scores so near to 0 or 1 that nothing follows from them")
     elif stream["rows"]:
-        found = Message("{rows} rows, whose outcomes are all of one kind", {"rows": rows})
+        silence = Message("{rows} rows, whose outcomes are all of one kind", {"rows": rows})
     elif read["rows_waiting"]:
         gaps = {"rows": f"{read['rows_waiting']:,}", "days": days}
-        found = Message("no row that counts: {rows} wait {days} days for their outcome", gaps)
+        silence = Message("no row that counts: {rows} wait {days} days for their outcome", gaps)
     else:
-        found = Message("no row with an outcome")
+        silence = Message("no row with an outcome")
     return MonitorSilentError(
         where,
-        found=found,
+        found=silence,
         wanted=Message("outcomes of both kinds, at scores between 0 and 1"),
         remedy=Message("Give the outcomes that are known by now; until then nobody watches."),
     )

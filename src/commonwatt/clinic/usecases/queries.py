@@ -118,7 +118,9 @@ def product_ruling_rows(
     """Return which rule sets gave a product its class in a place, in order."""
     kinds = ("intended-use", "ruling")
     records = _query_clinic_registry(
-        ledger_location, kinds, lambda registry: registry.product_rulings(product, jurisdiction)
+        ledger_location,
+        kinds,
+        lambda registry: registry.rule_set_rulings_on_product(product, jurisdiction),
     )
     return [
         {

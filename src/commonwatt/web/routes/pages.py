@@ -166,7 +166,7 @@ def _asked_page(request: Request, page: Page, context: RequestContext) -> _Asked
 def _drawn_page_response(
     request: Request,
     context: RequestContext,
-    asked: _AskedPage,
+    requested: _AskedPage,
     part: str,
     draw: Callable[[RequestContext, str, Markup | None], str],
 ) -> Response:
@@ -175,12 +175,12 @@ def _drawn_page_response(
     Args:
         request: Who asks.
         context: Who looks.
-        asked: What is shown.
+        requested: What is shown.
         part: Names the table and the rows, where it is a page of one.
         draw: Draws the page for a look, in a theme, with what stands at its head.
     """
     theme = requested_theme_or_blank(request)
-    shared = asked.shared
+    shared = requested.shared
     if shared is None:
         return HTMLResponse(draw(context, theme, None))
     text = context.services.shared_pages.text(
@@ -194,7 +194,7 @@ def _page_html_route(page: Page) -> Callable[..., Response]:
     def answer_page_html(request: Request, context: SignedInContext) -> Response:
         context = _context_with_page_patience(context)
         try:
-            asked = _asked_page(request, page, context)
+            requested = _asked_page(request, page, context)
         except StillMadeError:
             return _waiting_page_response(request, page, context)
         if request.headers.get("hx-target") == _WAITING_ID:
@@ -202,9 +202,9 @@ def _page_html_route(page: Page) -> Callable[..., Response]:
             return Response(headers={"hx-refresh": "true"}, media_type=HTML)
 
         def draw(look: RequestContext, theme: str, tools: Markup | None) -> str:
-            return page_html(look, page, asked.values, asked.view, theme, tools=tools)
+            return page_html(look, page, requested.values, requested.view, theme, tools=tools)
 
-        return _drawn_page_response(request, context, asked, "", draw)
+        return _drawn_page_response(request, context, requested, "", draw)
 
     return answer_page_html
 
@@ -221,8 +221,8 @@ def _waiting_page_response(request: Request, page: Page, context: RequestContext
 
 def _page_json_route(page: Page) -> Callable[..., Response]:
     def answer_page_json(request: Request, context: SignedInContext) -> Response:
-        asked = _asked_page(request, page, context)
-        return _page_json_response(page_json_data(context, page, asked.values, asked.view))
+        requested = _asked_page(request, page, context)
+        return _page_json_response(page_json_data(context, page, requested.values, requested.view))
 
     return answer_page_json
 
@@ -282,11 +282,11 @@ def _page_chart_route(page: Page) -> Callable[..., Response]:
 def _asked_page_and_listing(
     request: Request, page: Page, context: RequestContext, table: str
 ) -> tuple[_AskedPage, TableListing]:
-    asked = _asked_page(request, page, context)
-    page_table = asked.view.table(table)
+    requested = _asked_page(request, page, context)
+    page_table = requested.view.table(table)
     if page_table is None:
         raise PageNotFoundError(f"{page.name}/{table}", found=Message("no such table"))
-    return asked, page_table
+    return requested, page_table
 
 
 def _page_table_html_route(page: Page) -> Callable[..., Response]:
@@ -302,17 +302,17 @@ def _page_table_html_route(page: Page) -> Callable[..., Response]:
     ) -> Response:
         context = _context_with_page_patience(context)
         try:
-            asked, listing = _asked_page_and_listing(request, page, context, table)
+            requested, listing = _asked_page_and_listing(request, page, context, table)
         except StillMadeError:
             return _waiting_page_response(request, page, context)
         ask = TableQuery(first=first, count=count, order=order, column=column, starts=starts)
 
         def draw(look: RequestContext, theme: str, tools: Markup | None) -> str:
             return console_table_page_html(
-                look, page, asked.values, listing, ask, theme, tools=tools
+                look, page, requested.values, listing, ask, theme, tools=tools
             )
 
-        return _drawn_page_response(request, context, asked, repr((table, ask)), draw)
+        return _drawn_page_response(request, context, requested, repr((table, ask)), draw)
 
     return answer_table_html
 

@@ -404,11 +404,11 @@ def _is_registry_list(field_value: Any) -> bool:
 
 def _is_list_of_approval_conditions(field_value: Any) -> bool:
     return isinstance(field_value, list) and all(
-        _is_approval_condition(each) for each in cast("list[Any]", field_value)
+        _has_form_of_approval_condition(each) for each in cast("list[Any]", field_value)
     )
 
 
-def _is_approval_condition(condition: Any) -> bool:
+def _has_form_of_approval_condition(condition: Any) -> bool:
     if not isinstance(condition, Mapping):
         return _is_registry_text(condition)
     named = cast("Mapping[str, Any]", condition)

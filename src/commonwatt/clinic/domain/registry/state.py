@@ -326,7 +326,7 @@ class Registry:
         # the later committee.
         return approved[-1] if approved else None
 
-    def product_rulings(self, product: str, jurisdiction: str) -> list[RegistryRecord]:
+    def rule_set_rulings_on_product(self, product: str, jurisdiction: str) -> list[RegistryRecord]:
         """Return which rule sets gave a product its class in a place, in order."""
         uses = {
             n for n in self.by_kind["intended-use"] if self.records[n].body["product"] == product

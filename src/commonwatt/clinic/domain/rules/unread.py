@@ -120,7 +120,7 @@ def unread_stated_facts(
         predicates: Of its rules and schemes.
         declarations: What its file says of facts that it does not read.
     """
-    asked, declared = tuple(predicates), tuple(declarations)
+    of_rules, declared = tuple(predicates), tuple(declarations)
     return tuple(
         UnreadFact(
             name=fact.name,
@@ -137,5 +137,5 @@ def unread_stated_facts(
         for fact in facts
         if stated.get(fact.name, fact.default) != fact.default
         and fact.law_of in ("", place)
-        and not is_fact_value_read_by_predicates(fact, stated[fact.name], asked)
+        and not is_fact_value_read_by_predicates(fact, stated[fact.name], of_rules)
     )

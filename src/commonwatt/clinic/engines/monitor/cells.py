@@ -76,12 +76,12 @@ def days_without_rows(
         maturity_days: Wait of every row, by which its own day is earlier.
     """
     days = cells["day"].unique().sort().to_list()
-    one, wait = timedelta(days=1), timedelta(days=maturity_days)
-    ends = [*days[1:], through + one] if days else []
+    a_day, wait = timedelta(days=1), timedelta(days=maturity_days)
+    ends = [*days[1:], through + a_day] if days else []
     return [
-        (before + one - wait, after - one - wait)
+        (before + a_day - wait, after - a_day - wait)
         for before, after in zip(days, ends, strict=True)
-        if after - before > one
+        if after - before > a_day
     ]
 
 

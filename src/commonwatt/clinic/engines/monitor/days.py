@@ -216,7 +216,7 @@ def _monitor_alarms_and_peaks(
 
 def _day_effect_nodes_and_log_weights(plan: MonitorPlan) -> tuple[F64, F64]:
     """Return nodes of u over sigma up to the cut, and the logarithms of their weights."""
-    cut = plan.day_effect_cut
+    cut = plan.day_effect_range_in_standard_deviations
     count = int(np.ceil(cut / _STEP_SD))
     nodes = np.linspace(-cut, cut, 2 * count + 1)
     density = -0.5 * nodes**2

@@ -118,7 +118,7 @@ class MonitorPlan:
         return DAY_EFFECT_SHARE * self.alpha if self.day_effect_sd > 0 else 0.0
 
     @property
-    def day_effect_cut(self) -> float:
+    def day_effect_range_in_standard_deviations(self) -> float:
         """Standard deviations beyond which no day of twenty years lies, but for a small error."""
         if self.day_effect_error == 0:
             return 0.0

@@ -84,7 +84,7 @@ def _image_text_words_with_units_parted(text: str) -> list[str]:
     for word in text.split():
         plain = word.strip(_TRIM)
         glued = _GLUED.fullmatch(plain) or _GLUED.fullmatch(
-            _image_word_with_first_letter_as_digit(plain)
+            _image_word_with_misread_measurement_mended(plain)
         )
         parts = [part for part in glued.groups() if part] if glued else []
         if (
@@ -97,7 +97,7 @@ def _image_text_words_with_units_parted(text: str) -> list[str]:
     return words
 
 
-def _image_word_with_first_letter_as_digit(image_word: str) -> str:
+def _image_word_with_misread_measurement_mended(image_word: str) -> str:
     """Return a word whose first letter is read as a digit where a unit follows: `Scm`."""
     if image_word[1:].upper() in _UNITS - {"T", "X"}:
         return image_word[:1].upper().translate(_LOOKALIKES) + image_word[1:]

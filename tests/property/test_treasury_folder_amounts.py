@@ -1,4 +1,4 @@
-"""A country folder with one slip is refused at its place; one spelled otherwise is read.
+"""Amounts, years and rows of a country folder: a slip is refused at its place, a vintage is read.
 
 Both are drawn from one folder, the shipped one of Finland: a fault and its sound twin go through
 the same cells, and differ in what was done to them.
@@ -114,27 +114,6 @@ def test_a_year_left_out_of_the_history_is_refused_and_years_at_its_ends_are_not
     rows = (FINLAND / "history.csv").read_text(encoding="utf-8").splitlines()
     _refused(without(chance.randrange(2, len(rows) - 1)), "history.csv, row ")
     _read(without(chance.choice([1, len(rows) - 1])))
-
-
-@given(name=st.sampled_from(TABLES), head=st.sampled_from(["zzz", "Debt", "amount2", "gdp_share"]))
-@settings(max_examples=12, deadline=None)
-def test_a_column_that_nothing_reads_is_refused(name, head):
-    def change(rows: Rows) -> Rows:
-        return [[*rows[0], head], *([*row, "1"] for row in rows[1:])]
-
-    _refused(lambda folder: _with_table(folder, name, change), f"{name}, row 1, column {head}")
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_remarks_marks_and_windows_lines_are_read(name):
-    def change(folder: Path) -> None:
-        path = folder / name
-        text = path.read_text(encoding="utf-8").replace("\n", "\r\n")
-        path.write_bytes(b"\xef\xbb\xbf" + text.encode())
-        country = folder / "country.toml"
-        country.write_bytes(b"\xef\xbb\xbf" + country.read_bytes())
-
-    _read(change)
 
 
 @pytest.mark.parametrize("name", TABLES)
