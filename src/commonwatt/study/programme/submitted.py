@@ -148,8 +148,9 @@ def removed_submitted_programme(folder: Path, key: str) -> Generator[None]:
         ProgrammeError: There is none of that key.
     """
     path = _submitted_programme_folder(folder, key)
-    # A name that is no key, so that no list shows it while it goes.
-    leaving = folder / f".removed-{secrets.token_hex(8)}"
+    # A name that is no key, so that no list shows it while it goes; where the machine stops before
+    # the entry is written, whoever looks after it finds the programme there by its key.
+    leaving = folder / f".removed-{key}-{secrets.token_hex(8)}"
     try:
         path.rename(leaving)
     except FileNotFoundError:  # somebody else was quicker
