@@ -39,8 +39,12 @@ class Console:
 
     def session(self, *roles: ConsoleRole) -> accounts.ConsoleSession:
         """Return a session of an account that has exactly these roles."""
+        return self.session_of("-".join(sorted(roles)) if len(roles) < len(ConsoleRole) else "ada",
+                               *roles)  # fmt: skip
+
+    def session_of(self, name: str, *roles: ConsoleRole) -> accounts.ConsoleSession:
+        """Return a session of the account of this name, made with these roles where none is."""
         now = datetime.now(UTC)
-        name = "-".join(sorted(roles)) if len(roles) < len(ConsoleRole) else "ada"
         if name not in {account.name for account in accounts.list_console_accounts(self.desk)}:
             accounts.make_account(self.desk, name, roles, by="test", now=now)
         return accounts.begin_account_session(self.desk, name, now=now)

@@ -19,6 +19,7 @@ from tests.web.test_browser import RULES
 pytestmark = pytest.mark.slow
 
 WIDTHS = (1280, 768, 390)
+LONGEST_NAME = "w" * 60  # as long as an account's name may be, with no place to break
 LANGUAGES = ("en", "zh-Hant")
 ADDRESSES = (
     *(page.name for page in PAGES),
@@ -53,11 +54,12 @@ MEASURE = """() => {
     const high = hides(style.overflowY) && e.scrollHeight > e.clientHeight + 1;
     if (wide || high) faults.push(`cut: ${name(e)}`);
     if (e.closest(".scroll")) continue;
-    const range = document.createRange(); range.selectNodeContents(e);
-    for (const box of range.getClientRects()) {
-      if (box.width && (box.left < -0.5 || box.right > innerWidth + 0.5)) {
-        faults.push(`off screen: ${name(e)}`); break;
-      }
+    // Its own words alone: a child has its turn, and one for screen readers is clipped where it is.
+    const boxes = [...e.childNodes].filter((n) => n.nodeType === 3).flatMap((n) => {
+      const range = document.createRange(); range.selectNode(n); return [...range.getClientRects()];
+    });
+    if (boxes.some((b) => b.width && (b.left < -0.5 || b.right > innerWidth + 0.5))) {
+      faults.push(`off screen: ${name(e)}`);
     }
   }
   return [...new Set(faults)].slice(0, 6);
@@ -125,6 +127,9 @@ def _wait_until_charts_follow(page):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_page_is_wider_than_its_screen_and_no_text_is_cut_or_covered(page_in, console, language):
+    # Whoever shares this console may have made long names or not: here they stand in any order.
+    console.session(ConsoleRole.CUSTODIAN, ConsoleRole.REGULATOR, ConsoleRole.VIEWER)
+    console.session_of(LONGEST_NAME)
     page, faults = page_in(language), {}
     for address in ADDRESSES:
         page.goto(f"{console.address}/{address}")

@@ -28,6 +28,7 @@ from commonwatt.web.tasks.kinds import KINDS
 from commonwatt.web.tasks.supervisor import (
     MOST_ATTEMPTS,
     TaskState,
+    TaskSupervisor,
     console_task_progress_messages,
     console_task_when_over_or_timeout,
     console_tasks_folder,
@@ -38,6 +39,7 @@ from commonwatt.web.tasks.supervisor import (
     stop_and_kill_console_task,
 )
 from tests.databases import postgresql
+from tests.web.console import running
 from tests.web.slow_child import TABLES
 from tests.web.victim import SlowForeman, desk_at
 
@@ -330,10 +332,20 @@ FAILURES = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def unattended(tmp_path_factory):
+    """A console whose supervisor stands still: what waits is begun by the test alone."""
+    root = tmp_path_factory.mktemp("unattended")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TaskSupervisor, "start", lambda self: None)
+        with running(root) as made:
+            yield made
+
+
 @pytest.mark.parametrize("kind", FAILURES)
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_a_failed_work_says_what_failed_where_and_what_to_do_and_is_no_study(
-    console, monkeypatch, kind, language
+    unattended, monkeypatch, kind, language
 ):
     failure, named = FAILURES[kind]
 
@@ -341,14 +353,14 @@ def test_a_failed_work_says_what_failed_where_and_what_to_do_and_is_no_study(
         report_progress(SENTENCE)
         raise failure
 
-    desk = console.desk
+    desk = unattended.desk
     monkeypatch.setitem(KINDS, "study", replace(KINDS["study"], run=fail))
     before = desk.runs.ids()
     work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
     waiting = find_console_task(desk, work_id)
     move_task_to_state_unless_stale(desk, waiting, TaskState.RUNNING, now=_now())
     worker._run_console_task(desk, find_console_task(desk, work_id))
-    with console.visitor(ConsoleRole.PLANNER) as visitor:
+    with unattended.visitor(ConsoleRole.PLANNER) as visitor:
         page = visitor.get(f"/works/{work_id}?lang={language}", headers={"accept": "text/html"})
         state = visitor.get(f"/works/{work_id}/state").json()
         studies = visitor.get("/runs", headers={"accept": "text/html"}).text
